@@ -1,0 +1,1 @@
+"""One file a command of the command line; `sniffer.cli` has the table."""

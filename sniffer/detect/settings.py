@@ -1,0 +1,20 @@
+"""What can be set about detection."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from sniffer.model import Section
+
+
+class DetectSettings(Section):
+    """`closing_silence` ends a run: seconds without upload after which it is final."""
+
+    closing_silence: Annotated[float, Field(ge=0.3, le=5)] = 0.9
+    local_networks: tuple[str, ...] = (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
+        "fc00::/7", "fe80::/10",
+    )  # fmt: skip
+    max_flows: Annotated[int, Field(ge=64, le=1_000_000)] = 20_000

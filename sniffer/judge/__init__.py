@@ -1,0 +1,1 @@
+"""Correlation of uploads with wake events, rules, verdicts, explanation. No I/O."""

@@ -1,0 +1,1 @@
+"""Where records go: metrics, event log, store, webhook, MQTT, notifications."""
