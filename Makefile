@@ -1,6 +1,62 @@
-# `make run` and `make test` work on a fresh Debian 12 or newer with python3, python3-venv, make and git.
-VENV   := .venv
-PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
-STAMP  := $(VENV)/.installed
+# On a fresh Debian 12 or newer with python3, python3-venv, make and git:
+#   make run                        the daemon on the LAN side of this machine
+#   make run CAPTURE=file.pcap      the same daemon over a capture
+#   make test                       everything that is tested, with what that needs
+SHELL   := /bin/bash
+VENV    := .venv
+# The system's Python before a version manager's: `make run` may need sudo, which knows only the former.
+PYTHON  ?= $(shell for p in /usr/bin/python3 $$(command -v python3); do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN     := $(VENV)/bin
+CAPTURE ?=
+CONFIG  ?= $(wildcard sniffer.yaml)
+JOBS    ?= auto
+APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables chromium
 
-.PHONY: run test check setup clean
+.PHONY: run demo test check setup clean bench lab
+
+setup: $(BIN)/.installed
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later with venv is needed: apt-get install python3 python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(BIN)/.installed: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mqtt,notify,homeassistant]'
+	@touch $@
+
+$(BIN)/.installed-dev: pyproject.toml | $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,mqtt,notify,homeassistant,deep]'
+	@# The wake-word runtime has no wheel for every machine: its tests are skipped where it cannot be had.
+	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[listen,parquet]' || echo "make: extras 'listen' and 'parquet' cannot be had here" >&2
+	@touch $@
+
+run: setup
+	@$(BIN)/sniffer run $(if $(CONFIG),-c $(CONFIG)) $(if $(CAPTURE),--capture '$(CAPTURE)')
+
+demo: setup
+	@$(BIN)/sniffer demo
+
+# Debian packages are installed where we may; where not, the tests that need them are skipped and say so.
+.PHONY: packages
+packages:
+	@missing=; for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then run=; elif sudo -n true 2>/dev/null; then run=sudo; else \
+	  echo "make: not installed, and no right to install:$$missing (tests that need them are skipped)" >&2; exit 0; fi; \
+	echo "make: installing$$missing"; \
+	$$run apt-get update -qq >/dev/null 2>&1; \
+	$$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1 \
+	  || for p in $$missing; do $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p >/dev/null 2>&1 \
+	  || echo "make: $$p cannot be had here (tests that need it are skipped)" >&2; done
+
+test: packages $(BIN)/.installed-dev check
+	$(BIN)/python -m pytest -q -n $(JOBS)
+
+check: $(BIN)/.installed-dev
+	$(BIN)/ruff check sniffer tests
+	$(BIN)/ruff format --check sniffer tests
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis

@@ -34,7 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 class _Commands(click.Group):
-    """Knows all names without importing their modules, so that `--help` is fast and a broken extra harms one command."""
+    """Knows all names without importing their modules: `--help` is fast, a broken extra harms one command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -1,0 +1,48 @@
+"""What all tests share: where the real captures are, and whether this process may make network namespaces."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def _shared_data() -> Path | None:
+    named = os.environ.get("SNIFFER_SHARED_DATA")
+    if named:
+        return Path(named) if Path(named).is_dir() else None
+    for folder in Path(__file__).resolve().parents:
+        if (folder / "shared" / "data" / "README.md").is_file():
+            return folder / "shared" / "data"
+    return None
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real captures. They are not part of the project: absent, the tests that need them are skipped."""
+    folder = _shared_data()
+    if folder is None:
+        pytest.skip("the real captures (../shared/data, or $SNIFFER_SHARED_DATA) are not here")
+    return folder
+
+
+@pytest.fixture
+def tool() -> "ToolFinder":
+    """`tool("tshark")` is its path, or the test is skipped with the reason."""
+    return ToolFinder()
+
+
+class ToolFinder:
+    """Finds programs that a test needs."""
+
+    def __call__(self, name: str) -> str:
+        path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+        if path is None:
+            pytest.skip(f"{name} is not installed")
+        return path
+
+
+@pytest.fixture(autouse=True)
+def _root_only(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root (network namespaces, AF_PACKET)")
