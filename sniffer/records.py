@@ -86,7 +86,7 @@ def flow_fields(flow: FlowKey) -> dict[str, Any]:
 
 
 def upload_record(judged: Judged, device: Device, capture: str, *, offline: bool) -> dict[str, Any]:
-    """One upload and its verdict. `level` and `rules` are filled in by the rules."""
+    """One upload and its verdict. `sniffer.judge` fills in `history`, and its rules `level` and `rules`."""
     upload, verdict = judged.upload, judged.verdict
     wake = verdict.wake
     return {
@@ -130,6 +130,7 @@ def upload_record(judged: Judged, device: Device, capture: str, *, offline: bool
         "confidence": round(verdict.confidence, 4),
         "reason": verdict.reason,
         "listened": list(verdict.listened),
+        "history": {"speech_uploads": None, "new_destination": None, "unexpected_in_24h": None},
         "level": None,
         "rules": [],
     }

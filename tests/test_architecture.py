@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sniffer"
 STAGES = ("capture", "decode", "identify", "detect", "judge", "wake", "sinks")
-SHARED = {"model", "errors", "clock"}
+SHARED = {"model", "errors", "clock", "documents"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,0 +1,158 @@
+"""YAML that people write: the configuration and the rules, read with the place of everything in the file.
+
+No stage reads a file with it while it works: loaders at the edge do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sniffer.errors import LocatedError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: These files are written by people: more than this is not one.
+MAX_DOCUMENT_BYTES = 1 << 20
+
+
+def read_text(path: Path, error: type[LocatedError]) -> str:
+    """The text of a file a person wrote. Raises `error`."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as problem:
+        raise error(f"cannot be read: {problem.strerror}", file=path) from None
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise error(f"is over {MAX_DOCUMENT_BYTES} bytes: nobody wrote that by hand", file=path)
+    try:
+        return data.decode()
+    except UnicodeDecodeError as problem:
+        raise error(f"is not UTF-8 text (byte {problem.start})", file=path) from None
+
+
+def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[Any, yaml.Node | None]:
+    """A YAML document as plain values, and its node tree for places. Aliases and duplicate keys are refused:
+    nobody needs them here, and they are how a small file grows large or says two things at once.
+
+    Raises `error` with file, line and column.
+    """
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                raise located(error, "aliases (*name) are not supported", file, event.start_mark)
+        loader = yaml.SafeLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None, None
+            _refuse_duplicates(node, file, error)
+            return loader.construct_document(node), node
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as problem:
+        raise located(error, problem.problem or "not YAML", file, problem.problem_mark) from None
+    except (yaml.YAMLError, ValueError) as problem:
+        raise error(f"not YAML: {' '.join(str(problem).split())}", file=file) from None
+    except RecursionError:
+        raise error("nested too deeply", file=file) from None
+
+
+def parse_yaml(text: str, file: str | Path, model: type[Model], error: type[LocatedError]) -> Model:
+    """A YAML document as a checked `model`. Raises `error` with file, line and column."""
+    value, node = load_yaml(text, file, error)
+    return validate({} if value is None else value, node, file, model, error)
+
+
+def validate(
+    value: Any, node: yaml.Node | None, file: str | Path, model: type[Model], error: type[LocatedError]
+) -> Model:
+    """What `load_yaml` gave, as a checked `model`. Raises `error` with file, line and column."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as problems:
+        first = problems.errors(include_url=False)[0]
+        location = tuple(first["loc"])
+        mark = mark_of(node, location, key=first["type"] == "extra_forbidden")
+        raise located(error, _sentence(first, location, model), file, mark) from None
+
+
+def located(error: type[LocatedError], message: str, file: str | Path, mark: Any) -> LocatedError:
+    """An error that points to a mark of the node tree (or, where there is none, to the file)."""
+    if mark is None:
+        return error(message, file=file)
+    return error(message, file=file, line=mark.line + 1, column=mark.column + 1)
+
+
+def _refuse_duplicates(node: yaml.Node, file: str | Path, error: type[LocatedError]) -> None:
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise located(error, "a key must be plain text", file, key.start_mark)
+            if key.value in seen:
+                raise located(error, f"the key '{key.value}' is given twice", file, key.start_mark)
+            seen.add(key.value)
+            _refuse_duplicates(value, file, error)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_duplicates(item, file, error)
+
+
+def mark_of(node: yaml.Node | None, location: Sequence[str | int], *, key: bool = False) -> Any:
+    """Where in the file a value is (or its key): as deep along `location` as the file goes."""
+    mark = node.start_mark if node is not None else None
+    for depth, part in enumerate(location):
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                continue  # a union's tag, or a key that is missing
+            mark = found[0].start_mark if key and depth == len(location) - 1 else found[1].start_mark
+            node = found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            mark = node.start_mark
+    return mark
+
+
+def _sentence(problem: Any, location: Sequence[str | int], model: type[BaseModel]) -> str:
+    path = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(model, location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = (
+            f"; did you mean '{close[0]}'?" if close else (f"; known here: {', '.join(sorted(known))}" if known else "")
+        )
+        return f"unknown key '{location[-1]}'{hint}"
+    if problem["type"] == "missing":
+        return f"the key '{location[-1]}' is missing" + (
+            f" in {'.'.join(map(str, location[:-1]))}" if location[:-1] else ""
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{path}: {message}" if path else message
+
+
+def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """The keys allowed at `location`: of every model that its field may hold."""
+    models = [model]
+    for part in location:
+        if isinstance(part, int):
+            continue
+        inner = [
+            m for owner in models if part in owner.model_fields for m in _models_in(owner.model_fields[part].annotation)
+        ]
+        if inner:
+            models = inner
+    return [name for owner in models for name in owner.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for argument in get_args(annotation) for found in _models_in(argument)]
