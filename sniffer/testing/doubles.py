@@ -1,4 +1,4 @@
-"""Test doubles for the program's own seams, for our tests and for those of users."""
+"""Doubles of the clock and of a sink."""
 
 from __future__ import annotations
 
