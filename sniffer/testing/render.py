@@ -73,13 +73,12 @@ def opening(connection: Connection, begin: int, name: str) -> list[Planned]:
         ident = luck.randbytes(8)
         hello = wire.client_hello(name, ("h3",), luck.randbytes(32), quic=b"\x01\x04\x80\x00\x75\x30")
         initial = wire.quic_initial(hello, ident)
-        answer = b"\xc3\x00\x00\x00\x01\x00\x08" + luck.randbytes(1193)
+        answer = wire.quic_long(0, b"", ident, b"\0", luck.randbytes(1178))
+        handshake = wire.quic_long(2, ident, b"", b"", luck.randbytes(90))
         return [
             Planned(begin, True, (len(initial),), initial),
-            Planned(begin + trip, False, (1200,), answer),
-            Planned(
-                begin + trip + 3_000_000, True, (1200,), b"\xe3" + answer[1:5] + b"\x08" + ident + luck.randbytes(1186)
-            ),
+            Planned(begin + trip, False, (len(answer),), answer),
+            Planned(begin + trip + 3_000_000, True, (len(handshake),), handshake),
         ]
     return []
 
@@ -147,7 +146,7 @@ def render_udp(connection: Connection) -> list[Frame]:
             elif connection.transport == "quic" and size > 9:
                 body = wire.quic_short(ident, luck.randbytes(size - 9))
             else:
-                body = b"\x80" + luck.randbytes(size - 1)
+                body = wire.rtp(luck.randbytes(size - 2))
             packet = wire.ip(src, dst, 17, wire.udp(src, sport, dst, dport, body), ttl=64 if planned.up else 55)
             ether_type = 0x0800 if src.version == 4 else 0x86DD
             data = wire.ethernet(*macs, ether_type, packet, connection.host.vlan)

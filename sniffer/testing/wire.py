@@ -226,6 +226,18 @@ def quic_initial(crypto: bytes, destination: bytes, source: bytes = b"", number:
     return bytes([first]) + head[1:-4] + masked + sealed
 
 
+def quic_long(kind: int, destination: bytes, source: bytes, token: bytes, sealed: bytes) -> bytes:
+    """Another packet with the long header (kind 0 initial, with `token` preceded by its length; 2 handshake)."""
+    idents = bytes([len(destination)]) + destination + bytes([len(source)]) + source
+    head = bytes([0xC3 | kind << 4]) + struct.pack("!I", 1) + idents
+    return head + token + struct.pack("!H", 0x4000 | len(sealed)) + sealed
+
+
+def rtp(body: bytes) -> bytes:
+    """What looks like a packet of a call."""
+    return b"\x80\x6f" + body
+
+
 def quic_short(destination: bytes, body: bytes) -> bytes:
     """A packet with the short header: what an established connection sends."""
     return b"\x43" + destination + body
