@@ -297,6 +297,7 @@ class Device:
     facts: tuple[Fact, ...] = ()
     reasons: tuple[str, ...] = ()
     since_ns: int = 0
+    earshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +463,32 @@ class WakeEvent:
     received_ns: int = 0
     vendor: str | None = None
     miss_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WakeSource:
+    """What the judge must know of a wake source: whose word it is, what it would hear, and how well.
+
+    `hears` is any of `wake`, `call`, `view`: what its silence says something about. `devices` (names or MACs, none
+    means the whole house) and `vendor` limit whom it hears for. `before` and `after` are its window in seconds: how
+    long before the upload's start, and how long after it, its event may lie. `hold_off` is how long to wait for it.
+    `miss_rate` is the share of requests it misses: where `measured`, the first guess, corrected by what is seen;
+    else a fact. It counts as up from the start where `assumed_up`; and where `expires` is given, for that many
+    seconds after its last sign of life.
+    """
+
+    name: str
+    trust: Trust = Trust.INDEPENDENT
+    hears: frozenset[str] = frozenset({"wake"})
+    devices: tuple[str, ...] = ()
+    vendor: str | None = None
+    before: float = 6.0
+    after: float = 4.0
+    hold_off: float = 2.0
+    miss_rate: float = 0.05
+    measured: bool = True
+    assumed_up: bool = False
+    expires: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
