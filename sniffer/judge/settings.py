@@ -2,14 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import datetime
+import zoneinfo
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sniffer.model import Section
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+Probability = Annotated[float, Field(gt=0, lt=1)]
+
+
+class FollowUpSettings(Section):
+    """A dialogue goes on without a wake word: at most `gap` seconds after the previous upload ended where that was
+    answered (the answer is spoken in this time), `unanswered_gap` where it was not, and `chain` times in a row."""
+
+    gap: Annotated[float, Field(ge=0, le=60)] = 12.0
+    unanswered_gap: Annotated[float, Field(ge=0, le=60)] = 4.0
+    chain: Annotated[int, Field(ge=0, le=20)] = 3
+
+
+class QuietHours(Section):
+    """No upload is expected between `start` and `end` (local times; past midnight where `end` is earlier), on the
+    `days` on which the interval starts, from `devices` (names or MACs; none means all). Cameras are exempt.
+    With `unless_asked` an independent wake event still explains an upload."""
+
+    start: datetime.time
+    end: datetime.time
+    days: tuple[Day, ...] = DAYS
+    devices: tuple[str, ...] = ()
+    unless_asked: bool = False
+
+    @field_validator("start", "end", mode="before")
+    @classmethod
+    def _clock(cls, value: object) -> object:
+        # YAML 1.1 reads an unquoted 23:00 as the number of minutes in base 60.
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+            return datetime.time(value // 60, value % 60)
+        return value
+
+
+class AwaySettings(Section):
+    """What a presence source's `away` means: uploads from speakers are unexpected until `home`, save for `grace`
+    seconds after leaving and before the return was noticed. `unless_asked` as in quiet hours."""
+
+    grace: Annotated[float, Field(ge=0, le=3600)] = 120.0
+    unless_asked: bool = False
+
+
+class BaseRates(Section):
+    """What is taken to be usual before anything is known of a device: requests a day; uploads a day that nobody
+    asked for; and how often the cloud answers each. The ratio of the first two is learned per device."""
+
+    requests: Annotated[float, Field(gt=0, le=1000)] = 14.0
+    unasked: Annotated[float, Field(gt=0, le=1000)] = 0.3
+    answered_if_asked: Probability = 0.9
+    answered_if_unasked: Probability = 0.4
+
 
 class JudgeSettings(Section):
-    """`bound` is the probability that nobody asked, above which an upload is called unexpected."""
+    """`bound` is the probability that nobody asked, above which an upload is called unexpected.
+
+    `shared_misses` is the share of one source's misses that another source in the house misses too (a whisper is
+    missed by every ear). `arbitration` is within how many seconds several speakers answer one wake word, `call_setup`
+    how long after a request its call may begin, `max_skew` how far a source's clock may be off before it is no
+    longer believed. `time_zone` (as in `Europe/Berlin`) is what quiet hours are read in.
+    """
 
     bound: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
+    rates: BaseRates = BaseRates()
+    shared_misses: Annotated[float, Field(ge=0, le=1)] = 0.1
+    follow_up: FollowUpSettings = FollowUpSettings()
+    arbitration: Annotated[float, Field(ge=0, le=10)] = 2.5
+    call_setup: Annotated[float, Field(ge=0, le=300)] = 45.0
+    max_skew: Annotated[float, Field(ge=0, le=60)] = 10.0
+    time_zone: str = "UTC"
+    quiet_hours: tuple[QuietHours, ...] = ()
+    away: AwaySettings = AwaySettings()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(name)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"unknown time zone {name!r} (they are written like 'Europe/Berlin')") from None
+        return name

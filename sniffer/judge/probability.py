@@ -1,0 +1,97 @@
+"""How probable it is that nobody asked: base rates, what the sources miss, and what came back.
+
+In odds, requests to uploads nobody asked for::
+
+    odds(asked : unasked) = base rates  x  P(every source that listened missed it)  x  P(answer | asked) / P(answer | not)
+
+and the probability that nobody asked is 1 / (1 + odds). All values are shown; none is hidden in a constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sniffer.judge.settings import BaseRates
+
+#: Nothing is surer than this: the wire does not show who spoke.
+CERTAIN = 0.99
+#: How many requests the first guess of a miss rate counts for, and how many are remembered.
+PRIOR_REQUESTS, MEMORY = 20.0, 400.0
+#: How many days the first guess of the base rates counts for.
+PRIOR_DAYS = 10.0
+#: A measured miss rate is never believed to be lower than this, nor are base odds beyond these bounds.
+LEAST_MISS_RATE, LEAST_ODDS, MOST_ODDS = 0.002, 5.0, 500.0
+
+
+def missed_by_all(miss_rates: Sequence[float], shared: float) -> float:
+    """The probability that a request escaped all sources; of the best one's misses a `shared` part escapes all."""
+    if not miss_rates:
+        return 1.0
+    product = 1.0
+    for rate in miss_rates:
+        product *= rate
+    return (1.0 - shared) * product + shared * min(miss_rates)
+
+
+def nobody_asked(base_odds: float, missed: float, answered: bool, rates: BaseRates) -> float:
+    """The probability that nobody asked for an upload that no source explains."""
+    asked, unasked = rates.answered_if_asked, rates.answered_if_unasked
+    likelihood = asked / unasked if answered else (1.0 - asked) / (1.0 - unasked)
+    return min(CERTAIN, 1.0 / (1.0 + base_odds * missed * likelihood))
+
+
+@dataclass(slots=True)
+class MissRate:
+    """A beta distribution over the share of requests that one source misses."""
+
+    missed: float
+    heard: float
+
+    @classmethod
+    def guess(cls, rate: float) -> MissRate:
+        """Before anything was seen."""
+        return cls(PRIOR_REQUESTS * rate, PRIOR_REQUESTS * (1.0 - rate))
+
+    def count(self, heard: bool, weight: float) -> None:
+        """One request that something else vouches for."""
+        if heard:
+            self.heard += weight
+        else:
+            self.missed += weight
+        total = self.missed + self.heard
+        if total > MEMORY:
+            self.missed *= MEMORY / total
+            self.heard *= MEMORY / total
+
+    @property
+    def rate(self) -> float:
+        """Its mean."""
+        return max(LEAST_MISS_RATE, self.missed / (self.missed + self.heard))
+
+
+@dataclass(slots=True)
+class Habit:
+    """How often a device is asked, against how often it sends unasked."""
+
+    asked: float
+    unasked: float
+
+    @classmethod
+    def guess(cls, rates: BaseRates) -> Habit:
+        """Before anything was seen."""
+        return cls(rates.requests * PRIOR_DAYS, rates.unasked * PRIOR_DAYS)
+
+    def count(self, unasked: float) -> None:
+        """One more upload, with the probability that nobody asked for it."""
+        self.asked += 1.0 - unasked
+        self.unasked += unasked
+        if self.asked + self.unasked > MEMORY:
+            scale = MEMORY / (self.asked + self.unasked)
+            self.asked *= scale
+            self.unasked *= scale
+
+    @property
+    def odds(self) -> float:
+        """Requests for one upload that nobody asked for."""
+        return min(MOST_ODDS, max(LEAST_ODDS, self.asked / max(self.unasked, 1e-9)))
