@@ -19,6 +19,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: These files are written by people: more than this is not one.
 MAX_DOCUMENT_BYTES = 1 << 20
+MAX_DEPTH = 50
 
 
 def read_text(path: Path, error: type[LocatedError]) -> str:
@@ -43,7 +44,11 @@ def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[A
     Raises `error` with file, line and column.
     """
     try:
+        depth = 0
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise located(error, f"nested deeper than {MAX_DEPTH}", file, event.start_mark)
             if isinstance(event, yaml.AliasEvent):
                 raise located(error, "aliases (*name) are not supported", file, event.start_mark)
         loader = yaml.SafeLoader(text)
@@ -59,8 +64,6 @@ def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[A
         raise located(error, problem.problem or "not YAML", file, problem.problem_mark) from None
     except (yaml.YAMLError, ValueError) as problem:
         raise error(f"not YAML: {' '.join(str(problem).split())}", file=file) from None
-    except RecursionError:
-        raise error("nested too deeply", file=file) from None
 
 
 def parse_yaml(text: str, file: str | Path, model: type[Model], error: type[LocatedError]) -> Model:
@@ -76,7 +79,8 @@ def validate(
     try:
         return model.model_validate(value)
     except ValidationError as problems:
-        first = problems.errors(include_url=False)[0]
+        # An unknown key is most often a missing one misspelt: it says more.
+        first = min(problems.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
         location = tuple(first["loc"])
         mark = mark_of(node, location, key=first["type"] == "extra_forbidden")
         raise located(error, _sentence(first, location, model), file, mark) from None

@@ -107,6 +107,7 @@ def upload_record(judged: Judged, device: Device, capture: str, *, offline: bool
             "bytes_toclient": upload.bytes_toclient,
             "packets": upload.packets,
             "duration": round(upload.duration, 3),
+            "bytes_per_second": round(upload.bytes / upload.duration, 1) if upload.duration > 0 else None,
             "chunk_bytes": upload.chunk_bytes,
             "chunks_per_second": None if upload.chunks_per_second is None else round(upload.chunks_per_second, 1),
             "speech_seconds": round(upload.speech_seconds, 1),

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from sniffer.model import Section
+from sniffer.model import Level, Section
+
+
+class ExceptionSettings(Section):
+    """A rule that is silenced for one device (its name or MAC; none: for all). `expires` is a date (to its end, UTC),
+    a time, or `never`; `reason` is for whoever reads this in a year."""
+
+    rule: str
+    device: str | None = None
+    expires: datetime.datetime | datetime.date | Literal["never"]
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class RuleSettings(Section):
+    """`folders` hold rules of one's own, `levels` change those of shipped rules, `exceptions` silence some."""
+
+    folders: tuple[Path, ...] = ()
+    levels: dict[str, Level] = Field(default_factory=dict)
+    exceptions: Annotated[tuple[ExceptionSettings, ...], Field(max_length=1000)] = ()
+
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -81,6 +101,7 @@ class JudgeSettings(Section):
     time_zone: str = "UTC"
     quiet_hours: tuple[QuietHours, ...] = ()
     away: AwaySettings = AwaySettings()
+    rules: RuleSettings = RuleSettings()
 
     @field_validator("time_zone")
     @classmethod

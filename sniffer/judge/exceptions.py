@@ -1,0 +1,38 @@
+"""Exceptions: a rule that a person has silenced, for one device, until a day, for a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any
+
+from sniffer.judge.settings import ExceptionSettings
+from sniffer.model import mac_key, mac_text
+
+
+def applies(exception: ExceptionSettings, rule: str, record: Mapping[str, Any], now_ns: int) -> bool:
+    """Is `rule` silenced for the device of this record, now?"""
+    return exception.rule == rule and not expired(exception, now_ns) and _names(exception, record)
+
+
+def expired(exception: ExceptionSettings, now_ns: int) -> bool:
+    """Is its time over? A date counts to its end, in UTC."""
+    if exception.expires == "never":
+        return False
+    end = exception.expires
+    if not isinstance(end, datetime):
+        end = datetime.combine(end, time.max)
+    if end.tzinfo is None:
+        end = end.replace(tzinfo=UTC)
+    return now_ns > end.timestamp() * 1e9
+
+
+def _names(exception: ExceptionSettings, record: Mapping[str, Any]) -> bool:
+    if exception.device is None:
+        return True
+    device = record.get("device") or {}
+    try:
+        wanted = mac_text(mac_key(exception.device))
+    except ValueError:
+        return bool(device.get("name") == exception.device)
+    return bool(device.get("mac") == wanted)

@@ -1,0 +1,60 @@
+"""`sniffer rules` as it is typed."""
+
+from pathlib import Path
+
+import pytest
+
+from sniffer.cli import main
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["rules", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_the_shipped_rules_are_well_formed_and_do_what_they_say(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check") == 0
+    assert "all well formed" in capsys.readouterr().out
+    assert run("test") == 0
+    assert "all passed" in capsys.readouterr().out
+
+
+def test_every_bad_file_is_named_with_its_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yml").write_text("title: [")
+    (tmp_path / "b.yml").write_text("titel: x")
+    assert run("check", str(tmp_path)) == 2
+    errors = capsys.readouterr().err
+    assert "a.yml:1:9: " in errors and "b.yml:1:1: unknown key 'titel'; did you mean 'title'?" in errors
+
+
+def test_a_failing_test_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sniffer.resources import shipped
+
+    text = (shipped("rules") / "uploads" / "long-speech.yml").read_text()
+    (tmp_path / "r.yml").write_text(text.replace("gt: 30", "gt: 50"))
+    assert run("test", str(tmp_path)) == 2
+    assert "long-speech: '42 seconds' must match" in capsys.readouterr().err
+
+
+def test_what_is_in_force_says_levels_and_exceptions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "sniffer.yaml"
+    config.write_text(
+        "judge:\n  rules:\n    levels: {long-speech: medium}\n    exceptions:\n"
+        "      - {rule: upload-outside-wake, device: kitchen, expires: 2031-01-31, reason: the parrot}\n"
+        "      - {rule: upload-outside-wake, expires: 2001-01-31, reason: long ago}\n"
+    )
+    assert run("list", "--effective", "-c", str(config)) == 0
+    shown = capsys.readouterr().out
+    assert "medium (was low)" in shown
+    assert "kitchen, until 2031-01-31: the parrot" in shown
+    assert "every device, EXPIRED until 2001-01-31: long ago" in shown
+    assert run("list") == 0
+    assert "parrot" not in capsys.readouterr().out
+
+
+def test_an_exception_needs_a_reason_and_an_expiry(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "sniffer.yaml"
+    config.write_text("judge:\n  rules:\n    exceptions:\n      - {rule: long-speech, expires: never}\n")
+    assert run("list", "-c", str(config)) == 2
+    assert f"{config}:4:9: the key 'reason' is missing" in capsys.readouterr().err
