@@ -1,0 +1,20 @@
+"""Numbers out of a buffer, many at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sniffer.model import I64
+
+#: libpcap's largest snap length: a record that claims more is damaged.
+MAX_FRAME = 262_144
+
+#: No frame on any link is longer, whatever a record claims (offload makes frames of up to 512 KiB).
+MAX_WIRE = 1 << 20
+
+
+def gather_u32(data: memoryview, at: I64, order: str) -> I64:
+    """The 32-bit numbers that begin at these offsets; the caller has checked that they lie in the buffer."""
+    # A view of every (overlapping) 32-bit number in the buffer, from which rows are picked.
+    every = np.ndarray(shape=(len(data) - 3,), dtype=f"{order}u4", buffer=data, strides=(1,))
+    return every[at].astype(np.int64)

@@ -1,0 +1,272 @@
+"""pcapng: sections, interfaces and blocks (https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng).
+
+Blocks of packets are read; blocks of names, statistics and comments are passed over, whatever their size.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from sniffer.capture.columns import MAX_WIRE
+from sniffer.model import I64, FrameBlock
+
+SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, STATISTICS, PACKET = 0x0A0D0D0A, 1, 2, 3, 5, 6
+MAGIC = b"\x0a\x0d\x0d\x0a"
+#: The byte-order magic as it stands in the file.
+ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
+
+#: A block that we read is no longer: far more than a packet with its options takes, and less than the buffer.
+MAX_BLOCK = 1 << 20
+MAX_INTERFACES = 4096
+
+IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
+ISB_IFDROP, ISB_OSDROP = 5, 7
+
+INT64_MAX = (1 << 63) - 1
+LAST_SECOND = INT64_MAX // 1_000_000_000 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    name: str
+    link_type: int
+    snap_length: int
+    resolution: int
+    offset: int
+
+    def nanoseconds(self, ticks: list[int]) -> I64:
+        """Units of this interface since its epoch as nanoseconds since 1970; what no int64 can hold is held back."""
+        exponent = self.resolution & 0x7F
+        column = np.array(ticks, dtype=np.uint64)
+        if self.resolution & 0x80:
+            shift = np.uint64(exponent)
+            seconds = column >> shift if exponent < 64 else column * np.uint64(0)
+            fraction = column - (seconds << shift) if exponent < 64 else column
+            coarse = max(exponent - 34, 0)  # so that the product fits 64 bits
+            part = (fraction >> np.uint64(min(coarse, 63))) * np.uint64(1_000_000_000)
+            part >>= np.uint64(exponent - coarse)
+        elif exponent <= 19:
+            unit = np.uint64(10**exponent)
+            seconds = column // unit
+            fraction = column - seconds * unit
+            part = (
+                fraction * np.uint64(10 ** (9 - exponent))
+                if exponent <= 9
+                else fraction // np.uint64(10 ** (exponent - 9))
+            )
+        else:
+            seconds = column * np.uint64(0)
+            part = column // np.uint64(10 ** (exponent - 9)) if exponent <= 28 else seconds
+        whole = np.minimum(seconds, np.uint64(LAST_SECOND)).astype(np.int64)
+        offset = max(min(self.offset, LAST_SECOND), -LAST_SECOND)
+        whole = np.clip(whole + offset, 0, LAST_SECOND)
+        return np.asarray(whole * 1_000_000_000 + part.astype(np.int64), dtype=np.int64)
+
+
+class PcapngWalker:
+    """Walks the blocks of one pcapng file."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._order = "<"
+        self._interfaces: list[_Interface] = []
+        self._drops: list[int] = []
+        self._last_ticks = 0
+        self.packets = 0
+        self.problem: str | None = None
+        self.started = False
+        self.latest_ns = 0
+        self.dropped: dict[str, int] = {}
+        self.notes: dict[str, int] = {}
+
+    @classmethod
+    def recognise(cls, magic: bytes, name: str) -> PcapngWalker | None:
+        """The walker for a file that begins with these four bytes, if it is this format."""
+        return cls(name) if magic == MAGIC else None
+
+    def walk(self, data: memoryview, end: int) -> tuple[list[FrameBlock], int]:
+        blocks: list[FrameBlock] = []
+        rows: list[tuple[int, int, int, int, int]] = []  # interface, ticks, offset, captured, wire
+        position = 0
+        while position + 12 <= end and self.problem is None:
+            kind, length = struct.unpack_from(f"{self._order}II", data, position)
+            if kind == SECTION:
+                # The section's own byte order decides how its length is to be read.
+                order = ORDERS.get(bytes(data[position + 8 : position + 12]))
+                if order is None:
+                    self.problem = "a section header without a byte-order mark"
+                    break
+                (length,) = struct.unpack_from(f"{order}I", data, position + 4)
+            if length < 12 or length % 4:
+                self.problem = f"a block claims {length} bytes"
+                break
+            if length > MAX_BLOCK:
+                if kind in (SECTION, INTERFACE, PACKET, OLD_PACKET, SIMPLE_PACKET):
+                    self.problem = f"a block claims {length} bytes"
+                    break
+                position += length  # nothing we read is that large: pass over it without holding it
+                continue
+            if position + length > end:
+                break
+            body, behind = position + 8, position + length - 4
+            if kind == SECTION:
+                if length < 28:
+                    self.problem = f"a section header claims {length} bytes"
+                    break
+                blocks += self._blocks(data, rows)
+                rows.clear()
+                self._section(order or "<")
+            if struct.unpack_from(f"{self._order}I", data, behind)[0] != length:
+                self.problem = "the two lengths of a block differ"
+                break
+            if kind == PACKET:
+                self._packet(data, body, behind, rows)
+            elif kind == INTERFACE:
+                self._interface(data, body, behind)
+            elif kind == SIMPLE_PACKET:
+                self._simple_packet(data, body, behind, rows)
+            elif kind == OLD_PACKET:
+                self._old_packet(data, body, behind, rows)
+            elif kind == STATISTICS:
+                self._statistics(data, body, behind)
+            position += length
+        blocks += self._blocks(data, rows)
+        return blocks, position
+
+    def _section(self, order: str) -> None:
+        self._order = order
+        self._interfaces = []
+        self._drops = []
+        self.started = True
+
+    def _interface(self, data: memoryview, body: int, behind: int) -> None:
+        if behind - body < 8 or len(self._interfaces) >= MAX_INTERFACES:
+            self.problem = "an interface description that cannot be read"
+            return
+        link_type, _, snap_length = struct.unpack_from(f"{self._order}HHI", data, body)
+        name, resolution, offset = self._name, 6, 0
+        for code, value in self._options(data, body + 8, behind):
+            if code == IF_NAME and value:
+                text = bytes(value[:64]).decode("utf-8", "replace").rstrip("\0")
+                name = "".join(c if c.isprintable() else "?" for c in text) or name
+            elif code == IF_TSRESOL and len(value) == 1:
+                resolution = value[0]
+            elif code == IF_TSOFFSET and len(value) == 8:
+                (offset,) = struct.unpack(f"{self._order}q", value)
+        self._interfaces.append(_Interface(name, link_type, snap_length, resolution, offset))
+        self._drops.append(0)
+
+    def _options(self, data: memoryview, position: int, behind: int) -> Iterator[tuple[int, memoryview]]:
+        while position + 4 <= behind:
+            code, length = struct.unpack_from(f"{self._order}HH", data, position)
+            position += 4
+            if code == 0 or position + length > behind:
+                return
+            yield code, data[position : position + length]
+            position += length + (-length & 3)
+
+    def _packet(self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]) -> None:
+        if behind - body < 20:
+            self.problem = "a packet block without room for its header"
+            return
+        interface, high, low, captured, wire = struct.unpack_from(f"{self._order}IIIII", data, body)
+        self._row(interface, high << 32 | low, body + 20, captured, wire, behind, rows)
+
+    def _old_packet(self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]) -> None:
+        if behind - body < 20:
+            self.problem = "a packet block without room for its header"
+            return
+        interface, drops, high, low, captured, wire = struct.unpack_from(f"{self._order}HHIIII", data, body)
+        if drops != 0xFFFF and interface < len(self._drops):
+            self._drop(interface, self._drops[interface] + drops)
+        self._row(interface, high << 32 | low, body + 20, captured, wire, behind, rows)
+
+    def _simple_packet(
+        self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]
+    ) -> None:
+        if behind - body < 4:
+            self.problem = "a packet block without room for its header"
+            return
+        (wire,) = struct.unpack_from(f"{self._order}I", data, body)
+        captured = min(wire, behind - body - 4)
+        if self._interfaces and self._interfaces[0].snap_length:
+            captured = min(captured, self._interfaces[0].snap_length)
+        self._note("{} packets carry no time and were given that of the packet before")
+        self._row(0, self._last_ticks, body + 4, captured, wire, behind, rows)
+
+    def _row(
+        self,
+        interface: int,
+        ticks: int,
+        offset: int,
+        captured: int,
+        wire: int,
+        behind: int,
+        rows: list[tuple[int, int, int, int, int]],
+    ) -> None:
+        if captured > behind - offset:
+            self.problem = f"a packet claims {captured} bytes in a block of {behind - offset}"
+        elif interface >= len(self._interfaces):
+            self._note("{} packets belong to an interface that is not described and were left out")
+        else:
+            self._last_ticks = ticks
+            rows.append((interface, ticks, offset, captured, max(captured, min(wire, MAX_WIRE))))
+
+    def _statistics(self, data: memoryview, body: int, behind: int) -> None:
+        if behind - body < 12:
+            return
+        (interface,) = struct.unpack_from(f"{self._order}I", data, body)
+        if interface >= len(self._drops):
+            return
+        values = {
+            code: struct.unpack(f"{self._order}Q", value)[0]
+            for code, value in self._options(data, body + 12, behind)
+            if code in (ISB_IFDROP, ISB_OSDROP) and len(value) == 8
+        }
+        if values:
+            self._drop(interface, min(max(values.values()), INT64_MAX))
+
+    def _drop(self, interface: int, total: int) -> None:
+        """The running total of one interface has become this."""
+        gained = total - self._drops[interface]
+        if gained > 0:
+            self._drops[interface] = total
+            name = self._interfaces[interface].name
+            self.dropped[name] = self.dropped.get(name, 0) + gained
+
+    def _note(self, text: str) -> None:
+        self.notes[text] = self.notes.get(text, 0) + 1
+
+    def _blocks(self, data: memoryview, rows: list[tuple[int, int, int, int, int]]) -> Iterator[FrameBlock]:
+        """Rows in their order, cut where the link type changes."""
+        start = 0
+        links = [self._interfaces[row[0]].link_type for row in rows]
+        for i in range(1, len(rows) + 1):
+            if i == len(rows) or links[i] != links[start]:
+                yield self._block(data, rows[start:i])
+                start = i
+
+    def _block(self, data: memoryview, rows: list[tuple[int, int, int, int, int]]) -> FrameBlock:
+        interface, ticks, offset, captured, wire = (list(column) for column in zip(*rows, strict=True))
+        which = np.array(interface, dtype=np.int64)
+        numbers = sorted(set(interface))
+        time_ns = np.zeros(len(rows), dtype=np.int64)
+        for number in numbers:
+            mine = np.flatnonzero(which == number)
+            time_ns[mine] = self._interfaces[number].nanoseconds([ticks[i] for i in mine])
+        self.packets += len(rows)
+        self.latest_ns = max(self.latest_ns, int(time_ns.max()))
+        names = dict.fromkeys(self._interfaces[number].name for number in numbers)
+        return FrameBlock(
+            interface="+".join(list(names)[:8]),
+            link_type=self._interfaces[interface[0]].link_type,
+            data=data,
+            offset=np.array(offset, dtype=np.int64),
+            captured=np.array(captured, dtype=np.int32),
+            wire=np.array(wire, dtype=np.int32),
+            time_ns=time_ns,
+        )

@@ -1,0 +1,103 @@
+"""From a block of frames to a batch of packets: MAC addresses first, and only the rows that matter go further."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sniffer.decode.columns import Bytes, Mask, address_keys
+from sniffer.decode.identity import identity_mask
+from sniffer.decode.link import LINKS
+from sniffer.decode.network import network
+from sniffer.decode.transport import transport
+from sniffer.model import U64, DecodeErrors, FrameBlock, PacketBatch, Selection
+
+
+def decode(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
+    """The selected packets of a block, and what could not be decoded of them. Never raises for what is in the frames.
+
+    A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
+    cannot be read is kept, with zeros where nothing is known.
+    """
+    rows = np.arange(len(block), dtype=np.int64)
+    data = Bytes(block.data)
+    read_link = LINKS.get(block.link_type)
+    count = {"link": 0}
+    if read_link is None:
+        count["link"] = len(rows)
+        rows = rows[:0]
+        read_link = LINKS[1]
+    offset, captured, wire = (
+        block.offset[rows],
+        block.captured[rows].astype(np.int64),
+        block.wire[rows].astype(np.int64),
+    )
+    links = read_link(data, offset, captured)
+    if not links.good.all():
+        count["link"] += int(np.count_nonzero(~links.good))
+    networks = network(data, offset, captured, wire, links.good, links.ether_type, links.network)
+    transports = transport(data, offset, captured, networks)
+
+    is_ip = networks.version != 0
+    src, dst = links.src, links.dst
+    if not links.has_src.all():
+        src = _or_address(src, links.has_src, is_ip, networks.src_high, networks.src_low)
+    if not links.has_dst.all():
+        dst = _or_address(dst, links.has_dst, is_ip, networks.dst_high, networks.dst_low)
+
+    payload_captured = np.clip(np.minimum(captured - transports.payload, transports.length), 0, None)
+    batch = PacketBatch(
+        interface=block.interface,
+        link_type=block.link_type,
+        data=block.data,
+        time_ns=block.time_ns[rows],
+        eth_src=src,
+        eth_dst=dst,
+        ether_type=links.ether_type.astype(np.uint16),
+        ip_version=networks.version.astype(np.uint8),
+        src_high=networks.src_high,
+        src_low=networks.src_low,
+        dst_high=networks.dst_high,
+        dst_low=networks.dst_low,
+        proto=networks.proto.astype(np.uint8),
+        src_port=transports.src_port.astype(np.uint16),
+        dst_port=transports.dst_port.astype(np.uint16),
+        payload_len=transports.length.astype(np.int32),
+        tcp_flags=transports.flags.astype(np.uint8),
+        tcp_seq=transports.seq.astype(np.uint32),
+        tcp_ack=transports.ack.astype(np.uint32),
+        wire_len=wire.astype(np.int32),
+        frame_offset=offset,
+        frame_captured=captured.astype(np.int32),
+        payload_offset=offset + np.minimum(transports.payload, captured),
+        payload_captured=payload_captured.astype(np.int32),
+    )
+    keep = links.good & _wanted(batch, selection)
+    if not keep.all():
+        batch = batch.take(np.flatnonzero(keep))
+    for name, bad in (
+        ("ipv4", networks.bad4),
+        ("ipv6", networks.bad6),
+        ("tcp", transports.bad_tcp),
+        ("udp", transports.bad_udp),
+    ):
+        count[name] = int(np.count_nonzero(bad & keep))
+    errors = DecodeErrors(
+        by_protocol={name: number for name, number in count.items() if number},
+        fragments=int(np.count_nonzero(networks.fragment & keep)),
+    )
+    return batch, errors
+
+
+def _or_address(keys: U64, known: Mask, is_ip: Mask, high: U64, low: U64) -> U64:
+    """Keys made from addresses, where the link has none."""
+    made = np.where(is_ip, address_keys(high, low), np.uint64(0))
+    return np.asarray(np.where(known, keys, made), dtype=np.uint64)
+
+
+def _wanted(batch: PacketBatch, selection: Selection) -> Mask:
+    if selection.keys is None:
+        return np.ones(len(batch), dtype=np.bool_)
+    keep = np.isin(batch.eth_src, selection.keys) | np.isin(batch.eth_dst, selection.keys)
+    if selection.identity:
+        keep |= identity_mask(batch)
+    return np.asarray(keep, dtype=np.bool_)
