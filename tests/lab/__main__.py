@@ -1,0 +1,125 @@
+"""`python -m tests.lab --months 100 --seed 1`: false alarms per device-month and recall, over simulated houses."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from tests.lab.contenders import Contender, Ours, Threshold
+from tests.lab.months import House, Truth
+from tests.lab.score import Score, compare
+
+NAMES = ("ours", "threshold")
+
+
+def contender(name: str, house: House) -> Contender:
+    """A detector for one house."""
+    watched = [resident.mac for resident in house.residents]
+    return Ours(watched, house.names) if name == "ours" else Threshold(watched)
+
+
+def run_house(seed: int, days: int, names: Sequence[str]) -> dict[str, Score]:
+    """One house for so many days, under the ears of several detectors."""
+    house = House(seed)
+    heard = {name: contender(name, house) for name in names}
+    truths: list[Truth] = []
+    packets = 0
+    for batch, happened in house.days(days):
+        packets += len(batch)
+        truths += happened
+        for detector in heard.values():
+            detector.feed(batch)
+    scores = {}
+    for name, detector in heard.items():
+        detector.finish()
+        score = compare(truths, detector.claims, detector.listening, seed=seed)
+        score.device_months, score.packets = len(house.residents) * days / 30, packets
+        scores[name] = score
+    return scores
+
+
+def simulate(
+    months: float, seed: int, *, days: int = 30, names: Sequence[str] = ("ours",), jobs: int = 1
+) -> dict[str, Score]:
+    """Houses, one after the other, until there are enough device-months."""
+    total = {name: Score() for name in names}
+
+    def enough() -> bool:
+        return total[names[0]].device_months >= months
+
+    def add(scores: dict[str, Score]) -> None:
+        for name, score in scores.items():
+            total[name].merge(score)
+        if sys.stderr.isatty():
+            print(f"\r{total[names[0]].device_months:8.1f} device-months", end="", file=sys.stderr)
+
+    number = seed * 100_000
+    if jobs <= 1:
+        while not enough():
+            add(run_house(number, days, names))
+            number += 1
+        return total
+    with ProcessPoolExecutor(jobs) as pool:
+        while not enough():  # in waves, so that the houses are the same whatever the number of jobs
+            wave = [pool.submit(run_house, number + i, days, names) for i in range(jobs)]
+            number += jobs
+            for future in wave:
+                if not enough():
+                    add(future.result())
+    return total
+
+
+def table(name: str, score: Score) -> str:
+    """The score in text."""
+    figures = score.as_dict()
+    lines = [f"{name}: {figures['device_months']} device-months, {figures['packets']} packets", ""]
+    lines.append(f"{'':24}{'found':>8}{'of':>8}{'recall':>9}   95 % interval     judged at all")
+    for key, row in figures["recall"].items():
+        low, high = row["wilson"]
+        share = f"{row['recall']:>9.2%}   {low:.2%} - {high:.2%}   {row['judged']:.2%}"
+        lines.append(f"{key:24}{row['found']:>8}{row['expected']:>8}{share}")
+    lines += ["", f"{'false alarms':24}{'count':>8}{'per device-month':>20}   95 % upper bound"]
+    for key, row in figures["false_per_device_month"].items():
+        lines.append(f"{key:24}{row['count']:>8}{row['rate']:>20.3f}   {row['upper95']:.3f}")
+    for key, n in figures["false_by_kind"].items():
+        kind = key.split("/", 1)[1]
+        lines.append(f"  {key:30}{n:>6} of {score.impostors.get(kind, 0)}")
+    for key in ("listening_delay", "final_delay"):
+        if figures[key]:
+            lines.append(f"{key:24} median {figures[key]['median']:.2f} s, 95 % {figures[key]['p95']:.2f} s")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument("--months", type=float, default=100, help="device-months to simulate")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--days", type=int, default=30, help="days in each house")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--detector", choices=NAMES, action="append", help="default: all")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--show", type=int, default=0, help="list so many misses and false alarms")
+    chosen = parser.parse_args(arguments)
+    begun = time.perf_counter()
+    names = tuple(chosen.detector or NAMES)
+    scores = simulate(chosen.months, chosen.seed, days=chosen.days, names=names, jobs=chosen.jobs)
+    if chosen.format == "json":
+        report: dict[str, Any] = {name: score.as_dict() for name, score in scores.items()}
+        print(json.dumps({"seed": chosen.seed, "detectors": report}, indent=1))
+        return
+    for name, score in scores.items():
+        print(table(name, score), end="\n\n")
+        for kind, items in (("missed", score.missed), ("false", score.wrong)):
+            for item in items[: chosen.show]:
+                print(kind, item)
+    print(f"{time.perf_counter() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
