@@ -12,6 +12,7 @@ import struct
 from datetime import UTC, datetime
 from typing import Any
 
+from sniffer.clock import timestamp as timestamp
 from sniffer.model import (
     PROTO_NAMES,
     Device,
@@ -27,12 +28,6 @@ from sniffer.model import (
     key_text,
     mac_text,
 )
-
-
-def timestamp(time_ns: int) -> str:
-    """ISO-8601 in UTC with microseconds."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
 
 
 def upload_id(upload: Upload, capture: str | None) -> str:
@@ -203,4 +198,33 @@ def drift_record(drift: Drift, device: Device, capture: str) -> dict[str, Any]:
         "what": drift.what,
         "before": drift.before,
         "after": drift.after,
+    }
+
+
+def stats_record(
+    capture: str,
+    time_ns: int,
+    *,
+    uptime_seconds: float,
+    packets: int,
+    dropped: int,
+    decode_errors: int,
+    flows: int,
+    devices: int,
+    watched: int,
+    uploads: int,
+) -> dict[str, Any]:
+    """How the daemon is doing."""
+    return {
+        "event_type": "stats",
+        "capture": capture,
+        "timestamp": timestamp(time_ns),
+        "uptime_seconds": round(uptime_seconds, 1),
+        "packets": packets,
+        "dropped": dropped,
+        "decode_errors": decode_errors,
+        "flows": flows,
+        "devices": devices,
+        "watched": watched,
+        "uploads": uploads,
     }

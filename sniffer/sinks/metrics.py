@@ -1,0 +1,289 @@
+"""Prometheus metrics: a sink that counts records, and methods for what is no record.
+
+A counter never goes back: uploads are counted with their first verdict, and a verdict that changes is counted apart
+(`sniffer_verdict_changes_total`). Labels carry configured or recognised device names; a flood of invented devices ends
+in the one name `other`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+
+from sniffer.clock import SECOND
+from sniffer.model import Record
+
+OTHER = "other"
+DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
+
+#: Uploads whose verdict is remembered, so that a change can be counted.
+_REMEMBERED = 4096
+
+
+class Labels:
+    """The values one label may take: those that were announced, others up to `most`, and then `other`."""
+
+    def __init__(self, most: int, known: Iterable[str] = ()) -> None:
+        self._most = most
+        self._known = set(known)
+        self._seen: set[str] = set()
+
+    def announce(self, known: Iterable[str]) -> None:
+        """These values are always kept apart, whatever else comes."""
+        self._known |= set(known)
+
+    def __call__(self, value: object) -> str:
+        text = str(value) if value is not None else "unknown"
+        if text in self._known or text in self._seen:
+            return text
+        if len(self._seen) < self._most and len(text) <= 100:
+            self._seen.add(text)
+            return text
+        return OTHER
+
+
+class Metrics:
+    """All of the program's metrics in a registry of their own. `render` is what `/metrics` answers."""
+
+    name = "metrics"
+
+    def __init__(
+        self,
+        version: str = "",
+        devices: Iterable[str] = (),
+        *,
+        max_devices: int = 64,
+        registry: CollectorRegistry | None = None,
+        process: bool = True,
+    ) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry = registry or CollectorRegistry()
+        self._device = Labels(max_devices, (*devices, "all"))
+        self._source, self._sink = Labels(64), Labels(64)
+        self._rule, self._interface, self._protocol = Labels(200), Labels(32), Labels(32)
+        self._verdicts: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._runs: dict[str, set[tuple[Any, ...]]] = {}
+        self._infos: dict[str, tuple[str, str, str]] = {}
+        if process:
+            ProcessCollector(registry=registry)
+            PlatformCollector(registry=registry)
+            GCCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        Info("sniffer_build", "The version that runs.", registry=registry).info({"version": version})
+        self._device_info = gauge("sniffer_device_info", "A watched device; always 1.", "device", "vendor", "model")
+        self._listening = gauge("sniffer_listening", "1 while a device sends what looks like live speech.", "device")
+        self._uploads = counter(
+            "sniffer_uploads_total", "Uploads, with their first verdict.", "device", "class", "verdict"
+        )
+        self._changes = counter(
+            "sniffer_verdict_changes_total", "Uploads whose verdict changed later.", "device", "from", "to"
+        )
+        self._changed_seconds = counter(
+            "sniffer_verdict_changed_speech_seconds_total",
+            "Seconds of speech in uploads whose verdict changed later.",
+            "device",
+            "from",
+            "to",
+        )
+        self._bytes = counter("sniffer_upload_bytes_total", "Payload bytes sent in uploads.", "device", "class")
+        self._speech = counter(
+            "sniffer_speech_seconds_total",
+            "Seconds of speech that uploads could hold, by their first verdict.",
+            "device",
+            "verdict",
+        )
+        self._durations = Histogram(
+            "sniffer_upload_duration_seconds",
+            "How long judged uploads lasted.",
+            registry=registry,
+            buckets=DURATION_BUCKETS,
+        )
+        self._wakes = counter("sniffer_wake_events_total", "Wake events.", "device", "source")
+        self._source_up = gauge("sniffer_wake_source_up", "1 where a wake source is connected and hears.", "source")
+        self._alerts = counter("sniffer_alerts_total", "Alerts raised.", "device", "rule", "level")
+        self._packets = counter("sniffer_capture_packets_total", "Packets captured.", "interface")
+        self._dropped = counter(
+            "sniffer_capture_dropped_packets_total", "Packets the kernel dropped before we read them.", "interface"
+        )
+        self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
+        self._last_packet = gauge(
+            "sniffer_last_packet_timestamp_seconds", "When the last packet was captured.", "interface"
+        )
+        self._flows = gauge("sniffer_flows", "Flows that are being followed.")
+        self._deliveries = counter(
+            "sniffer_deliveries_total", "Attempts to deliver a message, by what came of them.", "sink", "outcome"
+        )
+        self._waiting = gauge("sniffer_outbox_messages", "Messages that wait for delivery.", "sink")
+        self._reload = gauge(
+            "sniffer_config_last_reload_successful", "1 where the configuration was last read without error."
+        )
+        self._reload.set(1)
+
+    # --- records ---
+
+    def emit(self, record: Record) -> None:
+        """Count one record."""
+        count = {
+            "upload": self._upload,
+            "listening": self._listens,
+            "device": self._describe,
+            "wake": self._wake,
+            "alert": self._alert,
+        }.get(str(record.get("event_type")))
+        if count is not None:
+            count(record)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def announce(self, devices: Iterable[str]) -> None:
+        """Devices that the configuration names always have their own series, which begin at zero."""
+        names = list(devices)
+        self._device.announce(names)
+        for name in names:
+            self._listening.labels(name)
+
+    def remember(self, upload: Record) -> None:
+        """An upload that was counted before this process began: only a change of its verdict counts now."""
+        self._remember(upload["id"], upload["verdict"] or "none", float(upload["upload"]["speech_seconds"] or 0))
+
+    def _upload(self, record: Record) -> None:
+        upload = record["upload"]
+        device, kind = self._name(record), str(upload["class"])
+        verdict = record["verdict"] or "none"
+        seconds = float(upload["speech_seconds"] or 0)
+        self._run_over(record)
+        before = self._verdicts.get(record["id"])
+        self._remember(record["id"], verdict, seconds)
+        if before is not None or record["revision"] > 0:
+            was = before[0] if before is not None else "unknown"
+            if was not in (verdict, "unknown"):
+                self._changes.labels(device, was, verdict).inc()
+                self._changed_seconds.labels(device, was, verdict).inc(seconds)
+            return
+        exemplar = {"upload": str(record["id"])[:100]}
+        self._uploads.labels(device, kind, verdict).inc(exemplar=exemplar)
+        self._bytes.labels(device, kind).inc(max(0, upload["bytes"]))
+        self._speech.labels(device, verdict).inc(max(0.0, seconds))
+        if record["verdict"] is not None:
+            self._durations.observe(max(0.0, upload["duration"]), exemplar=exemplar)
+
+    def _remember(self, upload_id: str, verdict: str, seconds: float) -> None:
+        self._verdicts[upload_id] = (verdict, seconds)
+        self._verdicts.move_to_end(upload_id)
+        if len(self._verdicts) > _REMEMBERED:
+            self._verdicts.popitem(last=False)
+
+    def _listens(self, record: Record) -> None:
+        device = self._name(record)
+        runs = self._runs.setdefault(device, set())
+        if not record["listening"]:
+            runs.discard(_run(record, record["start"]))
+        elif len(runs) < 64:
+            runs.add(_run(record, record["start"]))
+        self._listening.labels(device).set(1 if runs else 0)
+
+    def _run_over(self, record: Record) -> None:
+        """An upload is the end of its runs, should the message that ends them not have come."""
+        device = self._name(record)
+        runs = self._runs.get(device)
+        if runs:
+            runs -= {run for run in runs if record["timestamp"] <= run[0] <= record["end"]}
+            self._listening.labels(device).set(1 if runs else 0)
+
+    def _describe(self, record: Record) -> None:
+        if not (record["microphone"] or record["configured"]):
+            return
+        device = self._name(record)
+        labels = (device, str(record["device"]["vendor"] or ""), str(record["device"]["model"] or ""))
+        before = self._infos.get(device)
+        if before == labels or device == OTHER:
+            return
+        if before is not None:
+            self._device_info.remove(*before)
+        self._infos[device] = labels
+        self._device_info.labels(*labels).set(1)
+        self._listening.labels(device)
+
+    def _wake(self, record: Record) -> None:
+        if record["kind"] in ("source_up", "source_down"):
+            self.source_up(record["source"], record["kind"] == "source_up")
+            return
+        self._wakes.labels(self._device(record["device"] or "all"), self._source(record["source"])).inc()
+
+    def _alert(self, record: Record) -> None:
+        device = self._name(record) if record.get("device") else "all"
+        self._alerts.labels(device, self._rule(record["rule"]), str(record["level"])).inc()
+
+    def _name(self, record: Record) -> str:
+        device = record["device"]
+        return self._device(device["name"] if isinstance(device, Mapping) else device)
+
+    # --- what is no record ---
+
+    def packets(self, interface: str, count: int) -> None:
+        """So many more packets were captured."""
+        self._packets.labels(self._interface(interface)).inc(count)
+
+    def dropped(self, interface: str, count: int) -> None:
+        """So many more packets were dropped by the kernel."""
+        self._dropped.labels(self._interface(interface)).inc(count)
+
+    def decode_error(self, protocol: str, count: int = 1) -> None:
+        """So many more packets could not be decoded."""
+        self._decode_errors.labels(self._protocol(protocol)).inc(count)
+
+    def last_packet(self, interface: str, time_ns: int) -> None:
+        """When the last packet was captured."""
+        self._last_packet.labels(self._interface(interface)).set(time_ns / SECOND)
+
+    def flows(self, count: int) -> None:
+        """Flows that are being followed now."""
+        self._flows.set(count)
+
+    def source_up(self, source: str, up: bool) -> None:
+        """Whether a wake source is connected and hears."""
+        self._source_up.labels(self._source(source)).set(up)
+
+    def config_reload(self, ok: bool) -> None:
+        """Whether the configuration could be read the last time."""
+        self._reload.set(ok)
+
+    def delivery(self, sink: str, outcome: str, count: int = 1) -> None:
+        """What came of an attempt: `delivered`, `retried`, `refused`, `dead`, `dropped`, `gone`."""
+        self._deliveries.labels(self._sink(sink), outcome).inc(count)
+
+    def outbox(self, sink: str, waiting: int) -> None:
+        """Messages that wait for delivery now."""
+        self._waiting.labels(self._sink(sink)).set(waiting)
+
+    # --- out ---
+
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """The body and its content type for what the scraper accepts; OpenMetrics carries upload ids as exemplars."""
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self.registry), content_type
+
+
+def _run(record: Record, start: str) -> tuple[Any, ...]:
+    return (start, record["src_ip"], record["src_port"], record["dest_ip"], record["dest_port"])
