@@ -1,0 +1,449 @@
+"""The rare packets that say who a host is and whom it wants: picked from a batch in columns, then read one by one.
+
+Dissection is a function of the packets alone: how they were cut into batches does not matter. What is kept between
+batches is bounded: hellos that are not whole yet, and how much each sender has said lately.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sniffer.decode import arp, dhcp, dns, mdns, quic, ssdp, tls
+from sniffer.model import (
+    I64,
+    PROTO_ICMPV6,
+    PROTO_TCP,
+    PROTO_UDP,
+    AddressSeen,
+    Fact,
+    NameSeen,
+    Observation,
+    PacketBatch,
+)
+
+MAX_VALUE = 255
+_SECOND = 1_000_000_000
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class DissectSettings:
+    """Bounds. A sender may say `burst` things at once and `rate` a second after that; the rest is counted as
+    `limited` and not read. `pending` hellos are waited for at once."""
+
+    rate: int = 200
+    burst: int = 4000
+    senders: int = 4096
+    pending: int = 256
+
+
+class Dissector:
+    """Batches in, observations out, in the order of the packets."""
+
+    def __init__(self, settings: DissectSettings | None = None) -> None:
+        self._settings = settings or DissectSettings()
+        self._limiter = _Limiter(self._settings)
+        self._hellos: OrderedDict[_FlowId, _Segments] = OrderedDict()
+        self._initials: OrderedDict[_FlowId, _Connection] = OrderedDict()
+        self.errors: Counter[str] = Counter()
+
+    def dissect(self, batch: PacketBatch) -> list[Observation]:
+        """What the identity packets of a batch say. Never raises for what the network sent."""
+        out: list[Observation] = []
+        for row, read in self._rows(batch):
+            if read == self._hello and not self._continues(batch, row):
+                continue
+            if not self._limiter.allows(int(batch.eth_src[row]), int(batch.time_ns[row])):
+                self.errors["limited"] += 1
+                continue
+            out.extend(read(batch, row))
+        return out
+
+    def _rows(self, batch: PacketBatch) -> Iterator[tuple[int, _Reader]]:
+        """The rows that are read, in order, each with who reads it."""
+        if not len(batch):
+            return
+        chosen: list[tuple[I64, _Reader]] = []
+
+        def choose(mask: Mask, reader: _Reader) -> None:
+            rows = np.flatnonzero(mask)
+            if len(rows):
+                chosen.append((rows, reader))
+
+        full = batch.payload_captured > 0
+        udp = (batch.proto == PROTO_UDP) & full
+        tcp = (batch.proto == PROTO_TCP) & full
+        source, destination = batch.src_port, batch.dst_port
+        choose((batch.ether_type == 0x0806) & full, self._arp)
+        choose((batch.proto == PROTO_ICMPV6) & full, self._neighbour)
+        port53 = (source == 53) | (destination == 53)
+        choose(udp & port53, self._dns)
+        choose(tcp & port53, self._dns_tcp)
+        choose(udp & (source == 5353), self._mdns)
+        choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
+        choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
+        choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
+        choose(self._quic_mask(batch, udp), self._quic)
+        choose(self._hello_mask(batch, tcp), self._hello)
+        if not chosen:
+            return
+        rows = np.concatenate([rows for rows, _ in chosen])
+        readers = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _ in chosen])
+        for index in np.argsort(rows, kind="stable"):
+            yield int(rows[index]), chosen[readers[index]][1]
+
+    @staticmethod
+    def _quic_mask(batch: PacketBatch, udp: Mask) -> Mask:
+        """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port."""
+        mask = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
+        rows = np.flatnonzero(mask)
+        if len(rows):
+            data = np.frombuffer(batch.data, np.uint8)
+            start = batch.payload_offset[rows]
+            long_header = data[start] & 0xC0 == 0xC0
+            one = (data[start + 1] | data[start + 2] | data[start + 3] == 0) & (data[start + 4] == 1)
+            two = (data[start + 1] == 0x6B) & (data[start + 2] == 0x33) & (data[start + 3] == 0x43)
+            mask[rows] = long_header & (one | two & (data[start + 4] == 0xCF))
+        initial: Mask = mask
+        return initial
+
+    def _hello_mask(self, batch: PacketBatch, tcp: Mask) -> Mask:
+        """Segments that start a ClientHello, and the following ones of those that need more than one."""
+        mask = tcp & (batch.payload_captured >= 6)
+        rows = np.flatnonzero(mask)
+        waiting = {(flow.client_port, flow.source[1]) for flow in self._hellos}
+        if len(rows):
+            data = np.frombuffer(batch.data, np.uint8)
+            start = batch.payload_offset[rows]
+            begins = (data[start] == tls.HANDSHAKE) & (data[start + 1] == 3) & (data[start + 5] == tls.CLIENT_HELLO)
+            mask[rows] = begins
+            rows = rows[begins]
+            start = start[begins]
+            record = 5 + (data[start + 3].astype(np.int32) << 8 | data[start + 4])
+            more = (record > batch.payload_len[rows]) | _spans_records(
+                data, start, record, batch.payload_captured[rows]
+            )
+            waiting |= {(int(batch.src_port[r]), int(batch.src_low[r])) for r in rows[more]}
+        if waiting:
+            ports = np.fromiter({port for port, _ in waiting}, np.uint16)
+            hosts = np.fromiter({low for _, low in waiting}, np.uint64)
+            further = tcp & np.isin(batch.src_port, ports) & np.isin(batch.src_low, hosts)
+            mask |= _first_of_each(batch, further)
+        return mask
+
+    # --- one packet each -------------------------------------------------------------------------------------------
+
+    def _fact(self, batch: PacketBatch, row: int, kind: str, value: str, key: int | None = None) -> Fact:
+        owner = int(batch.eth_src[row]) if key is None else key
+        return Fact(int(batch.time_ns[row]), owner, kind, value[:MAX_VALUE])
+
+    def _arp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        binding = arp.parse_arp(batch.payload(row))
+        if binding is not None:
+            yield AddressSeen(int(batch.time_ns[row]), *binding)
+
+    def _neighbour(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        data = batch.payload(row)
+        key = int(batch.eth_src[row])
+        if arp.is_router(data):
+            yield self._fact(batch, row, "network.router", "ra")
+            return
+        binding = arp.parse_neighbour(data, key, (int(batch.src_high[row]), int(batch.src_low[row])))
+        if binding is not None:
+            yield AddressSeen(int(batch.time_ns[row]), *binding)
+
+    def _dns(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        yield from self._dns_message(batch, row, batch.payload(row))
+
+    def _dns_tcp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        data = batch.payload(row)
+        if len(data) > 14 and int.from_bytes(data[:2], "big") == len(data) - 2:
+            yield from self._dns_message(batch, row, data[2:])
+
+    def _dns_message(self, batch: PacketBatch, row: int, data: dns.Buffer) -> Iterator[Observation]:
+        message = dns.parse(data)
+        if message is None or not message.questions:
+            self.errors["dns"] += message is None
+            return
+        time_ns, name = int(batch.time_ns[row]), message.questions[0].name
+        if not message.response:
+            if int(batch.dst_port[row]) == 53 and name:
+                yield self._fact(batch, row, "dns.query", name)
+            return
+        client = int(batch.eth_dst[row])
+        if int(batch.src_port[row]) != 53 or not name:
+            return
+        yield self._fact(batch, row, "dns.server", "53")
+        yield self._fact(batch, row, "dns.query", name, client)
+        for record, host in _answers(message, name):
+            for address in record.addresses:
+                yield NameSeen(time_ns, client, host[:MAX_VALUE], "dns", address, ttl_seconds=record.ttl)
+
+    def _mdns(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        message = dns.parse(batch.payload(row))
+        if message is None:
+            self.errors["mdns"] += 1
+            return
+        for kind, value in dict.fromkeys(mdns.facts(message)):
+            yield self._fact(batch, row, kind, value)
+        if not message.response:
+            return
+        own = (int(batch.src_high[row]), int(batch.src_low[row]))
+        key, time_ns = int(batch.eth_src[row]), int(batch.time_ns[row])
+        for record in message.records:
+            for address in record.addresses:
+                # Sleep proxies and reflectors speak for others: only the sender's own address is believed to be its.
+                if record.name.endswith(".local") and record.ttl and address == own:
+                    yield NameSeen(time_ns, key, record.name[:MAX_VALUE], "mdns", address, ttl_seconds=record.ttl)
+
+    def _ssdp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        for kind, value in dict.fromkeys(ssdp.facts(batch.payload(row))):
+            yield self._fact(batch, row, kind, value)
+
+    def _dhcp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        message = dhcp.parse(batch.payload(row))
+        if message is None:
+            self.errors["dhcp"] += 1
+            return
+        # A relay or a repeater sends for others: the client named inside is the one that is meant.
+        key = message.client or int(batch.eth_src[row])
+        for kind, value in message.facts:
+            yield self._fact(batch, row, kind, value, key)
+        if message.address is not None:
+            yield AddressSeen(int(batch.time_ns[row]), key, message.address)
+        if not message.from_client:
+            yield self._fact(batch, row, "dhcp.server", "67")
+
+    def _dhcp_v6(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        for kind, value in dhcp.parse_v6(batch.payload(row)):
+            yield self._fact(batch, row, kind, value)
+
+    def _hello(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        flow = _FlowId.of(batch, row)
+        data = bytes(batch.payload(row)[: tls.MAX_HELLO])
+        begins = _begins(data)
+        segments = self._hellos.get(flow)
+        sequence = int(batch.tcp_seq[row])
+        if segments is None or (begins and sequence != segments.start):
+            if not begins:
+                return
+            segments = _Segments(sequence)
+            _keep(self._hellos, flow, segments, self._settings.pending)
+        segments.add(sequence, data)
+        stream, more = tls.handshake_bytes(segments.stream())
+        hello = tls.parse(stream)
+        if hello is None and not more:
+            del self._hellos[flow]
+            self.errors["tls"] += 1
+            return
+        cut = len(data) < int(batch.payload_len[row]) and len(data) < tls.MAX_HELLO
+        if cut or not more or segments.exhausted or (hello is not None and hello.whole):
+            del self._hellos[flow]
+        if hello is not None:
+            yield from self._client(batch, row, hello, segments.told, "sni")
+
+    def _continues(self, batch: PacketBatch, row: int) -> bool:
+        """A segment starts a hello, or belongs to one that is waited for."""
+        return _begins(batch.payload(row)) or _FlowId.of(batch, row) in self._hellos
+
+    def _quic(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        flow = _FlowId.of(batch, row)
+        connection = self._initials.get(flow)
+        fresh = False
+        for initial in quic.initials(batch.payload(row), int(batch.payload_len[row])):
+            candidates = []
+            if connection is not None and initial.version == connection.version:
+                candidates.append(connection)
+            if connection is None or initial.destination != connection.destination:
+                candidates.append(_Connection(initial.version, initial.destination))
+            for candidate in candidates:
+                frames = quic.open_initial(initial, candidate.keys)
+                if frames is None:
+                    continue
+                if candidate is not connection:
+                    connection = candidate
+                    _keep(self._initials, flow, connection, self._settings.pending)
+                for offset, data in frames:
+                    connection.crypto.add(offset, data)
+                fresh = fresh or bool(frames)
+                break
+            else:
+                self.errors["quic"] += 1
+        if connection is None or not fresh or connection.done:
+            return
+        hello = tls.parse(connection.crypto.stream())
+        if hello is not None:
+            connection.done = hello.whole
+            yield from self._client(batch, row, hello, connection.told, "quic")
+
+    def _client(
+        self, batch: PacketBatch, row: int, hello: tls.ClientHello, told: set[str], source: str
+    ) -> Iterator[Observation]:
+        """What a hello tells; `told` keeps a hello that comes in pieces from saying a thing twice."""
+        port = int(batch.dst_port[row])
+        facts: list[tuple[str, str | None]] = [
+            ("tls.sni" if source == "sni" else "quic.sni", hello.server_name),
+            ("tls.ja3", hello.ja3),
+            ("tls.ja4", hello.ja4("t" if source == "sni" else "q")),
+            ("tls.alpn", ",".join(hello.alpn) if hello.whole and hello.alpn else None),
+            ("tls.ech", (hello.server_name or "") if hello.ech and hello.whole else None),
+            ("dns.encrypted", ("dot" if source == "sni" else "doq") if port == 853 else None),
+        ]
+        for kind, value in facts:
+            if value is None or kind in told:
+                continue
+            told.add(kind)
+            yield self._fact(batch, row, kind, value)
+            if kind in ("tls.sni", "quic.sni"):
+                yield NameSeen(
+                    int(batch.time_ns[row]),
+                    int(batch.eth_src[row]),
+                    value[:MAX_VALUE],
+                    "sni" if source == "sni" else "quic",
+                    (int(batch.dst_high[row]), int(batch.dst_low[row])),
+                    proto=int(batch.proto[row]),
+                    port=port,
+                    client_port=int(batch.src_port[row]),
+                )
+
+
+_Reader = Callable[[PacketBatch, int], Iterator[Observation]]
+
+
+@dataclass(frozen=True, slots=True)
+class _FlowId:
+    key: int
+    source: tuple[int, int]
+    destination: tuple[int, int]
+    client_port: int
+    port: int
+
+    @staticmethod
+    def of(batch: PacketBatch, row: int) -> _FlowId:
+        return _FlowId(
+            int(batch.eth_src[row]),
+            (int(batch.src_high[row]), int(batch.src_low[row])),
+            (int(batch.dst_high[row]), int(batch.dst_low[row])),
+            int(batch.src_port[row]),
+            int(batch.dst_port[row]),
+        )
+
+
+@dataclass(slots=True)
+class _Segments:
+    """TCP payload from `start` on, put in order; a hello needs few segments."""
+
+    start: int
+    told: set[str] = field(default_factory=set)
+    _parts: dict[int, bytes] = field(default_factory=dict)
+    _seen: int = 0
+
+    LIMIT = 24
+
+    @property
+    def exhausted(self) -> bool:
+        return self._seen >= self.LIMIT
+
+    def add(self, sequence: int, data: bytes) -> None:
+        self._seen += 1
+        offset = (sequence - self.start) & 0xFFFF_FFFF
+        if offset < tls.MAX_HELLO and len(data) > len(self._parts.get(offset, b"")):
+            self._parts[offset] = data
+
+    def stream(self) -> bytes:
+        out = bytearray()
+        for offset in sorted(self._parts):
+            if offset > len(out):
+                break
+            out += self._parts[offset][len(out) - offset :]
+        return bytes(out[: tls.MAX_HELLO])
+
+
+@dataclass(slots=True)
+class _Connection:
+    version: int
+    destination: bytes
+    told: set[str] = field(default_factory=set)
+    crypto: quic.CryptoStream = field(default_factory=quic.CryptoStream)
+    done: bool = False
+    _keys: quic.Keys | None = None
+
+    @property
+    def keys(self) -> quic.Keys:
+        if self._keys is None:
+            self._keys = quic.client_keys(self.version, self.destination)
+        return self._keys
+
+
+class _Limiter:
+    """A bucket of tokens for each sender, filled by packet time; the sender longest silent is forgotten first."""
+
+    def __init__(self, settings: DissectSettings) -> None:
+        self._settings = settings
+        self._buckets: OrderedDict[int, tuple[float, int]] = OrderedDict()
+
+    def allows(self, key: int, time_ns: int) -> bool:
+        tokens, last = self._buckets.pop(key, (float(self._settings.burst), time_ns))
+        gained = max(0, time_ns - last) * self._settings.rate / _SECOND
+        tokens = min(float(self._settings.burst), tokens + gained)
+        allowed = tokens >= 1
+        self._buckets[key] = (tokens - 1 if allowed else tokens, max(last, time_ns))
+        if len(self._buckets) > self._settings.senders:
+            self._buckets.popitem(last=False)
+        return allowed
+
+
+def _begins(data: dns.Buffer) -> bool:
+    return len(data) >= 6 and data[0] == tls.HANDSHAKE and data[1] == 3 and data[5] == tls.CLIENT_HELLO
+
+
+def _keep(table: OrderedDict[_FlowId, Any], flow: _FlowId, value: Any, limit: int) -> None:
+    table.pop(flow, None)
+    table[flow] = value
+    if len(table) > limit:
+        table.popitem(last=False)
+
+
+def _answers(message: dns.Message, asked: str) -> Iterator[tuple[dns.Record, str]]:
+    """Address records of the answer that belong to the name asked for, through any chain of CNAMEs; and those of
+    others beside it, under their own name."""
+    alias = {asked}
+    answers = message.records[: message.answers]
+    for _ in range(8):  # chains are short; records may come in any order
+        more = {r.target for r in answers if r.type == dns.CNAME and r.name in alias and r.target} - alias
+        if not more:
+            break
+        alias |= more
+    for record in answers:
+        if record.addresses:
+            yield record, asked if record.name in alias else record.name
+
+
+def _spans_records(data: npt.NDArray[np.uint8], start: I64, record: Any, captured: Any) -> Mask:
+    """The handshake message is longer than its first record."""
+    spans = np.zeros(len(start), bool)
+    for index, at in enumerate(start):
+        if captured[index] >= 9:
+            spans[index] = 9 + int.from_bytes(data[at + 6 : at + 9].tobytes(), "big") > record[index]
+    return spans
+
+
+def _first_of_each(batch: PacketBatch, mask: Mask) -> Mask:
+    """Of the rows in `mask` the first few of each client port: enough for a hello, whatever follows it."""
+    rows = np.flatnonzero(mask)
+    if len(rows) > _Segments.LIMIT:
+        order = np.argsort(batch.src_port[rows], kind="stable")
+        ports = batch.src_port[rows][order]
+        first = np.searchsorted(ports, ports)
+        keep = np.arange(len(rows)) - first < 4 * _Segments.LIMIT
+        kept = np.zeros(len(batch), bool)
+        kept[rows[order[keep]]] = True
+        return kept
+    return mask

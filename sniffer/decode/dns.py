@@ -1,0 +1,194 @@
+"""DNS messages, as far as names and addresses go: for port 53 and, in the same format, for multicast DNS.
+
+Written from RFC 1035, 2782 (SRV), 6762 (mDNS) and 9460 (SVCB/HTTPS). Bounded: a compression pointer must point
+backwards, a name has at most 255 bytes, a message at most `MAX_RECORDS` records. A message that was cut gives the
+records that are whole.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from sniffer.model import V4_MAPPED
+
+MAX_QUESTIONS = 32
+MAX_RECORDS = 256
+MAX_NAME = 255
+MAX_TEXTS = 32
+
+A, CNAME, PTR, TXT, AAAA, SRV, SVCB, HTTPS = 1, 5, 12, 16, 28, 33, 64, 65
+
+Buffer = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A name that is asked for, in lower case."""
+
+    name: str
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One resource record. `name` is in lower case, `label` its first label as it was written.
+
+    `addresses` come from A and AAAA, and from the hints of SVCB and HTTPS; `target` from CNAME, PTR and SRV;
+    `texts` are the strings of a TXT record. `ech` says that an HTTPS record offers Encrypted ClientHello.
+    """
+
+    name: str
+    type: int
+    ttl: int
+    addresses: tuple[tuple[int, int], ...] = ()
+    target: str | None = None
+    texts: tuple[str, ...] = ()
+    label: str = ""
+    ech: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A DNS message; `records` are answers, authorities and additionals in that order, `answers` counts the first."""
+
+    id: int
+    response: bool
+    code: int
+    questions: tuple[Question, ...]
+    records: tuple[Record, ...]
+    answers: int
+    whole: bool
+
+
+def parse(data: Buffer) -> Message | None:
+    """The message, or None where this is not DNS. Never raises."""
+    if len(data) < 12:
+        return None
+    identity, flags, questions, *counts = struct.unpack_from("!6H", data)
+    if (flags >> 11) & 0xF not in (0, 4, 5) or questions > MAX_QUESTIONS:
+        return None  # neither a query nor a notify or update: not what lives on these ports
+    data = bytes(data)
+    asked: list[Question] = []
+    records: list[Record] = []
+    answers = counts[0]
+    whole = True
+    try:
+        at = 12
+        for _ in range(questions):
+            name, _, at = _name(data, at)
+            kind, _ = struct.unpack_from("!HH", data, at)
+            at += 4
+            asked.append(Question(name, kind))
+        for index in range(min(sum(counts), MAX_RECORDS)):
+            record, at = _record(data, at)
+            if record is not None:
+                records.append(record)
+            elif index < counts[0]:
+                answers -= 1
+    except (struct.error, IndexError, ValueError):
+        whole = False
+    if not asked and not records:
+        return None
+    response = bool(flags & 0x8000)
+    return Message(identity, response, flags & 0xF, tuple(asked), tuple(records), min(answers, len(records)), whole)
+
+
+def _record(data: bytes, at: int) -> tuple[Record | None, int]:
+    name, label, at = _name(data, at)
+    kind, _, ttl, length = struct.unpack_from("!HHIH", data, at)
+    at += 10
+    end = at + length
+    if end > len(data):
+        raise ValueError("cut")
+    if ttl > 0x7FFF_FFFF:
+        ttl = 0  # RFC 2181, 8
+    if kind == A and length == 4:
+        return Record(name, kind, ttl, addresses=((0, V4_MAPPED | int.from_bytes(data[at:end], "big")),)), end
+    if kind == AAAA and length == 16:
+        return Record(name, kind, ttl, addresses=(_v6(data, at),)), end
+    if kind in (CNAME, PTR):
+        target, first, _ = _name(data, at)
+        return Record(name, kind, ttl, target=target, label=first), end
+    if kind == SRV and length > 6:
+        return Record(name, kind, ttl, target=_name(data, at + 6)[0], label=label), end
+    if kind == TXT:
+        return Record(name, kind, ttl, texts=_texts(data, at, end), label=label), end
+    if kind in (SVCB, HTTPS) and length > 2:
+        addresses, ech = _parameters(data, at, end)
+        return Record(name, kind, ttl, addresses=addresses, ech=ech), end
+    return None, end
+
+
+def _v6(data: bytes, at: int) -> tuple[int, int]:
+    high, low = struct.unpack_from("!QQ", data, at)
+    return high, low
+
+
+def _name(data: bytes, at: int) -> tuple[str, str, int]:
+    """A name in lower case, its first label as written, and where reading goes on."""
+    labels: list[str] = []
+    size = 0
+    after = -1
+    limit = at  # a pointer must point before everything read so far: no loops
+    while True:
+        length = data[at]
+        if length & 0xC0 == 0xC0:
+            target = (length & 0x3F) << 8 | data[at + 1]
+            if after < 0:
+                after = at + 2
+            if target >= limit:
+                raise ValueError("pointer forwards")
+            at = limit = target
+            continue
+        if length & 0xC0:
+            raise ValueError("label type")
+        at += 1
+        if length == 0:
+            break
+        size += length + 1
+        if size > MAX_NAME or at + length > len(data):
+            raise ValueError("name too long or cut")
+        labels.append(printable(data[at : at + length]))
+        at += length
+    return ".".join(labels).lower(), labels[0] if labels else "", after if after >= 0 else at
+
+
+def printable(raw: bytes) -> str:
+    """Text from a stranger: UTF-8 where it is that, and nothing that moves a cursor or ends a line."""
+    text = raw.decode("utf-8", "replace")
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _texts(data: bytes, at: int, end: int) -> tuple[str, ...]:
+    texts: list[str] = []
+    while at < end and len(texts) < MAX_TEXTS:
+        length = data[at]
+        at += 1
+        if at + length > end:
+            break
+        if length:
+            texts.append(printable(data[at : at + length]))
+        at += length
+    return tuple(texts)
+
+
+def _parameters(data: bytes, at: int, end: int) -> tuple[tuple[tuple[int, int], ...], bool]:
+    """Address hints of an SVCB or HTTPS record, and whether it offers Encrypted ClientHello (RFC 9460, 7.3; 9848)."""
+    _, _, at = _name(data, at + 2)
+    addresses: list[tuple[int, int]] = []
+    ech = False
+    while at + 4 <= end:
+        key, length = struct.unpack_from("!HH", data, at)
+        at += 4
+        if at + length > end:
+            break
+        if key == 4:
+            hints = (int.from_bytes(data[index : index + 4], "big") for index in range(at, at + length - 3, 4))
+            addresses.extend((0, V4_MAPPED | hint) for hint in hints)
+        elif key == 6:
+            addresses.extend(_v6(data, index) for index in range(at, at + length - 15, 16))
+        elif key == 5:
+            ech = True
+        at += length
+    return tuple(addresses[:16]), ech

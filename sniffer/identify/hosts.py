@@ -1,0 +1,98 @@
+"""What is held of each host: bounded, however many there are and whatever they say."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sniffer.identify.weigh import Hits, Opinion
+from sniffer.model import Fact
+
+MAX_ADDRESSES = 16
+MAX_SHOWN = 24
+VENDOR_HISTORY = 4
+
+#: Facts that are worth showing though no rule asks for them.
+SHOWN = frozenset(
+    "oui dhcp.hostname dhcp.vendor_class mdns.service mdns.host mdns.instance ssdp.server ssdp.type user_agent tls.ech"
+    " dns.encrypted network.router network.gateway".split()
+)
+#: Facts by which a host shows that it forwards for others.
+FORWARDING = frozenset({"dns.server", "dhcp.server", "network.router", "network.gateway"})
+
+Address = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Host:
+    """One host: the facts that matter, its addresses (last used last), and what is thought of it."""
+
+    key: int
+    first_ns: int
+    hits: Hits = field(default_factory=Hits)
+    shown: dict[tuple[str, str], Fact] = field(default_factory=dict)
+    addresses: OrderedDict[Address, int] = field(default_factory=OrderedDict)
+    oui: str | None = None
+    forwards: bool = False
+    opinion: Opinion | None = None
+    since_ns: int | None = None
+    vendors: list[tuple[int, str | None]] = field(default_factory=list)
+    same_as: str | None = None
+
+    def show(self, fact: Fact) -> bool:
+        """Keep a fact for display; whether it is new."""
+        place = (fact.kind, fact.value)
+        if fact.kind not in SHOWN or place in self.shown or len(self.shown) >= MAX_SHOWN:
+            return False
+        self.shown[place] = fact
+        return True
+
+    def add_address(self, address: Address, time_ns: int) -> None:
+        self.addresses[address] = time_ns
+        self.addresses.move_to_end(address)
+        if len(self.addresses) > MAX_ADDRESSES:
+            self.addresses.popitem(last=False)
+
+    @property
+    def address(self) -> Address | None:
+        """The address to show: the IPv4 one used last, else a routable IPv6 one, else any."""
+        newest = list(reversed(self.addresses))
+        return next(
+            (a for a in newest if a[0] == 0),
+            next((a for a in newest if a[0] >> 48 != 0xFE80), next(iter(newest), None)),
+        )
+
+    def vendor_at(self, time_ns: int) -> str | None:
+        """What the vendor was thought to be at a time."""
+        return next((vendor for since, vendor in reversed(self.vendors) if since <= time_ns), None)
+
+
+class Hosts:
+    """All hosts; the one longest without news is forgotten first, but never one that is watched."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._table: OrderedDict[int, Host] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[Host]:
+        return iter(self._table.values())
+
+    def __contains__(self, key: int) -> bool:
+        return key in self._table
+
+    def get(self, key: int) -> Host | None:
+        return self._table.get(key)
+
+    def add(self, key: int, time_ns: int) -> Host:
+        host = self._table[key] = Host(key, time_ns)
+        if len(self._table) > self._limit:
+            victim = next((k for k, h in self._table.items() if h.since_ns is None and k != key), None)
+            del self._table[victim if victim is not None else next(iter(self._table))]
+        return host
+
+    def touch(self, key: int) -> None:
+        self._table.move_to_end(key)

@@ -1,0 +1,146 @@
+"""Facts weighed by rules: which patterns a fact fits, and what a host's facts add up to."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sniffer.identify.rules import DeviceRule
+from sniffer.model import Fact
+
+CACHE = 8192
+MAX_CONFIDENCE = 0.99
+
+#: Facts that a host which forwards for others (a router, a DNS server) shows of itself and not of somebody else.
+OWN_FACTS = ("oui", "dhcp.", "network.", "dns.server")
+
+#: (rule, item, pattern): an item below 0 is a model, -1 the first.
+Place = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What one rule makes of a host's facts."""
+
+    rule: DeviceRule
+    confidence: float
+    model: str | None
+    kind: str
+    microphone: bool
+    reasons: tuple[str, ...]
+    facts: tuple[Fact, ...]
+
+
+@dataclass(slots=True)
+class Hits:
+    """Which patterns a host's facts fit, each with the fact that did so first. Bounded by the number of patterns."""
+
+    found: dict[Place, tuple[Fact, str]] = field(default_factory=dict)
+    rules: set[int] = field(default_factory=set)
+
+
+class Scales:
+    """All device rules, compiled: facts go in, opinions come out."""
+
+    def __init__(self, rules: Sequence[DeviceRule]) -> None:
+        self._rules = tuple(rules)
+        self._patterns: dict[str, list[tuple[re.Pattern[str], Place]]] = {}
+        self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
+        for number, rule in enumerate(self._rules):
+            for item, evidence in enumerate(rule.evidence):
+                self._compile(evidence.patterns(), number, item)
+            for item, model in enumerate(rule.models):
+                self._compile(model.patterns(), number, -1 - item)
+
+    def _compile(self, patterns: Sequence[tuple[str, str]], rule: int, item: int) -> None:
+        texts: dict[str, int] = {}
+        for kind, pattern in patterns:
+            # the same name by DNS and by SNI is one pattern seen, not two
+            place = (rule, item, texts.setdefault(pattern, len(texts)))
+            self._patterns.setdefault(kind, []).append((glob(pattern), place))
+
+    def note(self, hits: Hits, fact: Fact) -> bool:
+        """Add what a fact fits to a host's hits; whether that was anything new."""
+        new = False
+        for place, captured in self._match(fact.kind, fact.value):
+            if place not in hits.found:
+                hits.found[place] = (fact, captured)
+                hits.rules.add(place[0])
+                new = True
+        return new
+
+    def _match(self, kind: str, value: str) -> tuple[tuple[Place, str], ...]:
+        key = (kind, value)
+        known = self._cache.get(key)
+        if known is None:
+            fits = ((pattern.fullmatch(value), place) for pattern, place in self._patterns.get(kind, ()))
+            known = tuple((place, match.group(1) if match.groups() else "") for match, place in fits if match)
+            self._cache[key] = known
+            if len(self._cache) > CACHE:
+                self._cache.popitem(last=False)
+        return known
+
+    def weigh(self, hits: Hits, *, forwards: bool = False) -> Opinion | None:
+        """The rule that explains the facts best, or None where none fits. For a host that forwards for others,
+        only what it says of itself counts."""
+        found = hits.found
+        if forwards:
+            found = {place: hit for place, hit in found.items() if hit[0].kind.startswith(OWN_FACTS)}
+        best: tuple[float, int] | None = None
+        for number in sorted({place[0] for place in found}):
+            score = self._score(number, found)
+            if best is None or score > best[0]:
+                best = (score, number)
+        return None if best is None else self._opinion(best[1], best[0], found)
+
+    def _score(self, number: int, found: dict[Place, tuple[Fact, str]]) -> float:
+        rule = self._rules[number]
+        seen = [0] * len(rule.evidence)
+        for place in found:
+            if place[0] == number and place[1] >= 0:
+                seen[place[1]] += 1
+        return rule.prior + sum(
+            item.weight if count >= item.at_least else item.absent
+            for item, count in zip(rule.evidence, seen, strict=True)
+        )
+
+    def _opinion(self, number: int, score: float, found: dict[Place, tuple[Fact, str]]) -> Opinion:
+        rule = self._rules[number]
+        reasons: list[str] = []
+        facts: list[Fact] = []
+        for item, evidence in enumerate(rule.evidence):
+            mine = [found[place][0] for place in sorted(found) if place[:2] == (number, item)]
+            if len(mine) >= evidence.at_least:
+                reasons.append(f"{evidence.text} ({mine[0].kind} {mine[0].value})")
+                facts += [fact for fact in mine[:3] if fact not in facts]
+        model, kind, microphone = rule.model, rule.kind, rule.microphone
+        for item, candidate in enumerate(rule.models):
+            place = next((place for place in sorted(found) if place[:2] == (number, -1 - item)), None)
+            if place is not None:
+                fact, captured = found[place]
+                model = captured if candidate.model == "*" else candidate.model
+                kind = candidate.kind or kind
+                microphone = microphone if candidate.microphone is None else candidate.microphone
+                facts += [fact] if fact not in facts else []
+                break
+        confidence = min(MAX_CONFIDENCE, 1 / (1 + math.exp(-max(-60.0, min(60.0, score)))))
+        return Opinion(rule, confidence, plain(model), kind, microphone, tuple(reasons), tuple(facts))
+
+
+def glob(pattern: str) -> re.Pattern[str]:
+    """`*` stands for anything, all else for itself, in either case; the first `*` is captured."""
+    first, *rest = (re.escape(part) for part in pattern.split("*"))
+    if rest:
+        first += "(.*)" + ".*".join(rest)
+    return re.compile(first, re.IGNORECASE)
+
+
+def plain(text: str | None) -> str | None:
+    """A stranger's text as a name: letters, digits and a few marks, cut short; None where nothing is left."""
+    if text is None:
+        return None
+    kept = " ".join(re.sub(r"[^A-Za-z0-9 .+()/_-]", " ", text).split())[:48].strip()
+    return kept or None

@@ -1,0 +1,59 @@
+"""The rules that ship: each does what its tests say, among all the others."""
+
+from pathlib import Path
+
+import pytest
+
+from sniffer.errors import RuleError
+from sniffer.identify.rules import check, load_device_rules, load_oui, load_service_rules
+from sniffer.model import mac_key
+from sniffer.resources import shipped
+
+RULES = [shipped("rules")]
+
+
+def test_every_rule_that_ships_passes_its_own_tests() -> None:
+    reports = check(RULES)
+    assert len(reports) >= 12
+    assert [(r.file.name, r.problems) for r in reports if r.problems] == []
+    assert all(r.tests >= 2 for r in reports)
+
+
+def test_rules_load_and_a_later_folder_replaces(tmp_path: Path) -> None:
+    ours = load_device_rules(RULES)
+    (tmp_path / "devices").mkdir()
+    text = (RULES[0] / "devices" / "ring.yml").read_text().replace("model: Ring\n", "model: Doorbell\n")
+    (tmp_path / "devices" / "mine.yml").write_text(text)
+    both = load_device_rules([*RULES, tmp_path])
+    assert len(both) == len(ours)
+    assert next(rule.model for rule in both if rule.id == "ring") == "Doorbell"
+    assert load_service_rules(RULES)
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "message"),
+    [
+        (("weight: 5.5", "wieght: 5.5"), ":10:5:", "did you mean 'weight'"),
+        (("oui: ", "uoi: "), ":12:10:", "no fact is called 'uoi'"),
+        (("match: false", "match: true"), "", "one that must match and one that must not"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, change: tuple[str, str], place: str, message: str) -> None:
+    (tmp_path / "devices").mkdir()
+    path = tmp_path / "devices" / "ring.yml"
+    path.write_text((RULES[0] / "devices" / "ring.yml").read_text().replace(*change))
+    with pytest.raises(RuleError) as caught:
+        load_device_rules([tmp_path])
+    assert str(caught.value).startswith(f"{path}{place}")
+    assert message in str(caught.value)
+    (report,) = check([tmp_path])
+    assert message in report.problems[0]
+
+
+def test_the_table_of_prefixes() -> None:
+    table = load_oui(RULES)
+    assert len(table) > 50_000
+    assert table.lookup(mac_key("68:db:f5:90:19:64")) == "Amazon Technologies Inc."
+    assert table.lookup(mac_key("6a:db:f5:90:19:64")) is None, "locally administered: nobody's"
+    assert table.lookup(1 << 63) is None
+    assert load_oui([]).lookup(mac_key("68:db:f5:90:19:64")) is None
