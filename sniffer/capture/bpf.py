@@ -1,0 +1,260 @@
+"""The kernel's filter: which packets reach us at all, compiled to classic BPF.
+
+The program answers with the number of bytes to keep. In this order:
+
+1. a packet *from* a watched device is kept whole (a ClientHello may fill two segments; TLS record headers are
+   anywhere),
+2. the identity protocols of every host are kept whole (ARP, neighbour discovery, DHCP, DHCPv6, DNS, mDNS, SSDP, the
+   TLS ClientHello, QUIC long headers),
+3. a packet *to* a watched device is kept up to the snap length,
+4. everything else is dropped.
+
+MAC addresses are found by binary search: on their lower 32 bits, which differ even where a vendor's prefix is shared,
+then on the upper 16. All jumps of BPF lead forward, so the program is built from its end to its start: every target is
+already there, and where it is further than a conditional jump reaches (255), an unconditional one is put in between.
+
+Reading past the end of a packet drops it, so each load is guarded by the packet's length.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+#: The kernel takes no more instructions than this (include/uapi/linux/bpf_common.h).
+BPF_MAXINSNS = 4096
+#: What a conditional jump reaches.
+MAX_JUMP = 255
+#: Comparisons of a search that end in a row instead of a tree: fewer instructions, hardly more time.
+BUCKET = 4
+
+# Instruction codes: class | size or operation | mode or source (linux/bpf_common.h).
+LD_W_ABS, LD_H_ABS, LD_B_ABS = 0x20, 0x28, 0x30
+LD_H_IND, LD_B_IND = 0x48, 0x50
+LD_W_LEN = 0x80
+LDX_MSH = 0xB1
+AND_K, RSH_K, ADD_X, SUB_X = 0x54, 0x74, 0x0C, 0x1C
+JA, JEQ_K, JGT_K, JGE_K, JSET_K = 0x05, 0x15, 0x25, 0x35, 0x45
+TAX, TXA = 0x07, 0x87
+RET_K = 0x06
+
+ETHER_HEADER = 14
+ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
+ETH_VLANS = (0x8100, 0x88A8, 0x9100)
+#: Tags that are left in the frame: the kernel strips the outermost one, a second (QinQ) stays.
+MAX_VLAN_TAGS = 2
+ICMPV6_ND_FIRST, ICMPV6_ND_LAST = 133, 137
+#: DNS, DHCP, DHCPv6, SSDP, mDNS.
+UDP_IDENTITY_PORTS = (53, 67, 68, 546, 547, 1900, 5353)
+PORT_DNS, PORT_QUIC = 53, 443
+TCP, UDP, ICMPV6 = 6, 17, 58
+
+
+class Instruction(NamedTuple):
+    """One `struct sock_filter`."""
+
+    code: int
+    jump_true: int
+    jump_false: int
+    k: int
+
+
+Program = Sequence[Instruction]
+
+
+class _Builder:
+    """A program that grows from its end. A label is a distance from the end; labels never change."""
+
+    def __init__(self) -> None:
+        self._reversed: list[Instruction] = []
+        self._bridges: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._reversed)
+
+    def finish(self) -> tuple[Instruction, ...]:
+        return tuple(reversed(self._reversed))
+
+    def ret(self, k: int) -> int:
+        return self._put(RET_K, k)
+
+    def op(self, code: int, k: int, then: int) -> int:
+        """An instruction that falls through to `then`."""
+        if then != len(self._reversed):
+            self._put(JA, len(self._reversed) - then)
+        return self._put(code, k)
+
+    def branch(self, code: int, k: int, yes: int, no: int) -> int:
+        """A comparison of the accumulator with `k`."""
+        yes, no = self._near(yes), self._near(no)
+        # Bridging `no` may have moved us one further away from `yes`: `_near` leaves room for that.
+        here = len(self._reversed)
+        return self._put(code, k, here - yes, here - no)
+
+    def _put(self, code: int, k: int, jump_true: int = 0, jump_false: int = 0) -> int:
+        self._reversed.append(Instruction(code, jump_true, jump_false, k))
+        return len(self._reversed)
+
+    def _near(self, label: int) -> int:
+        for candidate in (label, self._bridges.get(label, 0)):
+            if candidate and len(self._reversed) - candidate < MAX_JUMP - 1:
+                return candidate
+        self._bridges[label] = self._put(JA, len(self._reversed) - label)
+        return self._bridges[label]
+
+
+def compile_filter(keys: Iterable[int], snap_length: int, full_length: int) -> tuple[Instruction, ...]:
+    """The program for Ethernet frames of the devices with these MAC addresses.
+
+    Keys that are no MAC addresses are passed over. Raises ValueError where there are more devices than a program holds
+    (about 580): then `pass_all` is the filter that loses nothing.
+    """
+    macs = sorted({key for key in keys if key < 1 << 48})
+    code = _Builder()
+    drop, whole = code.ret(0), code.ret(full_length)
+    label = drop
+    if macs:
+        label = _search(code, macs, 0, code.ret(snap_length), drop)
+    label = _identity(code, whole, label)
+    if macs:
+        label = _search(code, macs, 6, whole, label)
+    if len(code) > BPF_MAXINSNS:
+        raise ValueError(f"{len(macs)} devices make {len(code)} instructions, the kernel takes {BPF_MAXINSNS}")
+    return code.finish()
+
+
+def pass_all(length: int) -> tuple[Instruction, ...]:
+    """Every packet, up to `length` bytes: for links without MAC addresses, and where no other program fits."""
+    return (Instruction(RET_K, 0, 0, length),)
+
+
+def pack(program: Program) -> bytes:
+    """The program as an array of `struct sock_filter`."""
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+
+
+def listing(program: Program) -> str:
+    """The program as `tcpdump -ddd` prints it, without the count in its first line."""
+    return "\n".join(" ".join(map(str, instruction)) for instruction in program)
+
+
+# --- MAC addresses -------------------------------------------------------------------------------------------------
+
+
+def _search(code: _Builder, macs: Sequence[int], offset: int, found: int, missed: int) -> int:
+    """Is the address at `offset` one of these (sorted)? The upper 16 bits wait in X while the lower 32 are in A."""
+    by_lower: dict[int, list[int]] = {}
+    for mac in macs:
+        by_lower.setdefault(mac & 0xFFFF_FFFF, []).append(mac >> 32)
+    tree = _tree(code, sorted(by_lower.items()), found, missed)
+    return code.op(LD_H_ABS, offset, code.op(TAX, 0, code.op(LD_W_ABS, offset + 2, tree)))
+
+
+def _tree(code: _Builder, items: Sequence[tuple[int, list[int]]], found: int, missed: int) -> int:
+    if len(items) > BUCKET:
+        middle = len(items) // 2
+        above = _tree(code, items[middle:], found, missed)
+        below = _tree(code, items[:middle], found, missed)
+        return code.branch(JGE_K, items[middle][0], above, below)
+    label = missed
+    for lower, uppers in reversed(items):
+        otherwise = label
+        matched = missed
+        for upper in uppers:
+            matched = code.branch(JEQ_K, upper, found, matched)
+        label = code.branch(JEQ_K, lower, code.op(TXA, 0, matched), otherwise)
+    return label
+
+
+# --- identity protocols ----------------------------------------------------------------------------------------------
+
+
+def _identity(code: _Builder, whole: int, other: int) -> int:
+    """Is it one of the protocols that tell who a host is? Tags are looked through, each depth with code of its own."""
+    label = other
+    for tags in range(MAX_VLAN_TAGS, -1, -1):
+        base = 4 * tags
+        tagged, label = label, other
+        if tags < MAX_VLAN_TAGS:
+            for vlan in ETH_VLANS:
+                label = code.branch(JEQ_K, vlan, tagged, label)
+        label = code.branch(JEQ_K, ETH_ARP, whole, label)
+        v6 = _ipv6(code, base, whole, other)
+        label = code.branch(JEQ_K, ETH_IPV6, v6, label)
+        v4 = _ipv4(code, base, whole, other)
+        label = code.branch(JEQ_K, ETH_IPV4, v4, label)
+        label = code.op(LD_H_ABS, base + 12, label)
+        if tags:
+            label = _long_enough(code, base + ETHER_HEADER, label, other)
+    return label
+
+
+def _ipv4(code: _Builder, base: int, whole: int, other: int) -> int:
+    """Ports and payload are behind a header of variable length, held in X; fragments but the first have neither."""
+    at = base + ETHER_HEADER
+    udp = _udp(code, at, whole, other, indexed=True)
+    tcp = _tcp(code, at, whole, other, indexed=True)
+    starts = [
+        code.op(LD_H_ABS, at + 6, code.branch(JSET_K, 0x1FFF, other, code.op(LDX_MSH, at, body))) for body in (udp, tcp)
+    ]
+    label = code.branch(JEQ_K, TCP, starts[1], other)
+    label = code.branch(JEQ_K, UDP, starts[0], label)
+    label = code.op(LD_B_ABS, at + 9, label)
+    return _long_enough(code, at + 20, label, other)
+
+
+def _ipv6(code: _Builder, base: int, whole: int, other: int) -> int:
+    """No extension headers: none of the identity protocols comes with one."""
+    at = base + ETHER_HEADER
+    body = at + 40
+    udp = _udp(code, body, whole, other, indexed=False)
+    tcp = _tcp(code, body, whole, other, indexed=False)
+    in_range = code.branch(JGT_K, ICMPV6_ND_LAST, other, whole)
+    discovery = code.op(LD_B_ABS, body, code.branch(JGE_K, ICMPV6_ND_FIRST, in_range, other))
+    discovery = _long_enough(code, body + 1, discovery, other)
+    label = code.branch(JEQ_K, ICMPV6, discovery, other)
+    label = code.branch(JEQ_K, TCP, tcp, label)
+    label = code.branch(JEQ_K, UDP, udp, label)
+    label = code.op(LD_B_ABS, at + 6, label)
+    return _long_enough(code, body, label, other)
+
+
+def _udp(code: _Builder, at: int, whole: int, other: int, *, indexed: bool) -> int:
+    half, byte = (LD_H_IND, LD_B_IND) if indexed else (LD_H_ABS, LD_B_ABS)
+    # QUIC's Initial has a long header: the two highest bits of its first byte are set.
+    long_header = code.op(byte, at + 8, code.op(AND_K, 0xC0, code.branch(JEQ_K, 0xC0, whole, other)))
+    long_header = _long_enough(code, at + 9, long_header, other, indexed=indexed)
+    label = code.branch(JEQ_K, PORT_QUIC, long_header, other)
+    for port in UDP_IDENTITY_PORTS:
+        label = code.branch(JEQ_K, port, whole, label)
+    label = code.op(half, at + 2, label)
+    for port in UDP_IDENTITY_PORTS:
+        label = code.branch(JEQ_K, port, whole, label)
+    label = code.op(half, at, label)
+    return _long_enough(code, at + 8, label, other, indexed=indexed)
+
+
+def _tcp(code: _Builder, at: int, whole: int, other: int, *, indexed: bool) -> int:
+    half, byte = (LD_H_IND, LD_B_IND) if indexed else (LD_H_ABS, LD_B_ABS)
+    # A handshake record (0x16, 0x03) whose first message is a ClientHello (1).
+    hello = code.op(LD_B_IND, at + 5, code.branch(JEQ_K, 1, whole, other))
+    hello = code.op(LD_H_IND, at, code.branch(JEQ_K, 0x1603, hello, other))
+    hello = _long_enough(code, at + 6, hello, other, indexed=True)
+    hello = code.op(TAX, 0, hello)
+    if indexed:
+        hello = code.op(ADD_X, 0, hello)
+    hello = code.op(byte, at + 12, code.op(AND_K, 0xF0, code.op(RSH_K, 2, hello)))
+    label = code.branch(JEQ_K, PORT_DNS, whole, hello)
+    label = code.op(half, at + 2, label)
+    label = code.op(half, at, code.branch(JEQ_K, PORT_DNS, whole, label))
+    return _long_enough(code, at + 20, label, other, indexed=indexed)
+
+
+def _long_enough(code: _Builder, length: int, then: int, other: int, *, indexed: bool = False) -> int:
+    """Is the frame at least that long (beyond X where indexed)?"""
+    label = code.branch(JGE_K, length, then, other)
+    if indexed:
+        # Less than nothing is left where a header claims to be longer than its frame.
+        label = code.op(SUB_X, 0, code.branch(JSET_K, 0x8000_0000, other, label))
+    return code.op(LD_W_LEN, 0, label)

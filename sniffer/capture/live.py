@@ -1,0 +1,281 @@
+"""Packets from living interfaces: drained at intervals, filtered in the kernel, through whatever happens to the link.
+
+Nothing wakes us when a packet comes. Every `drain_interval` all that is there is taken at once; when the kernel's
+buffer fills faster than that, the interval shrinks. An interface may go down, be renamed, removed and created anew:
+it is said (`events`), the gap is a `Loss`, and capturing goes on by itself.
+"""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sniffer.capture.arena import FULL_LENGTH, LINK_ETHERNET, SLOTS, Arena
+from sniffer.capture.bpf import Program, compile_filter, pass_all
+from sniffer.capture.packet_socket import PacketSocket, hardware_type, index_of, is_up, name_of
+from sniffer.capture.privileges import raised
+from sniffer.capture.settings import CaptureSettings
+from sniffer.clock import Clock, SystemClock
+from sniffer.errors import CaptureError
+from sniffer.model import FrameBlock, Loss
+
+#: What one `poll` takes at most is this many times `SLOTS` frames; the rest waits in the kernel for the next one.
+MAX_ARENAS = 8
+#: How often interfaces are looked at, in seconds.
+LOOK_INTERVAL = 0.5
+#: The kernel's buffer may be this full when we come to drain it; above, we come sooner.
+COMFORTABLE_FILL = 0.25
+SHORTEST_INTERVAL = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Of one interface since the start: frames handed on, and frames that the kernel had to drop."""
+
+    received: int
+    dropped: int
+
+
+class _Link:
+    """One interface and its socket."""
+
+    def __init__(self, name: str, program: Program, *, promiscuous: bool, now_ns: int) -> None:
+        self.name = name
+        self.called = name
+        self.socket = PacketSocket(name, program, promiscuous=promiscuous)
+        self.received = self.dropped = 0
+        self.drained_ns = now_ns
+        self.gone_ns: int | None = None if is_up(name) else now_ns
+
+
+class LiveCapture:
+    """The packets of some interfaces, as blocks of frames.
+
+    `keys` are the devices to watch (see `bpf.compile_filter`); the identity protocols of all hosts come anyway.
+    Raises PrivilegeError or CaptureError where capturing cannot begin; afterwards nothing is raised.
+    """
+
+    def __init__(
+        self,
+        interfaces: Sequence[str],
+        settings: CaptureSettings,
+        keys: Iterable[int] = (),
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        if not interfaces:
+            raise CaptureError("no interface to capture from: name one in capture.interface")
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._events: list[str] = []
+        self._losses: list[Loss] = []
+        self._arenas: list[Arena] = [Arena()]
+        self._more = False
+        self._interval = settings.drain_interval
+        self._next_drain = self._clock.monotonic()
+        self._next_look = self._next_drain + LOOK_INTERVAL
+        self._program = self._compile(keys)
+        self._links: list[_Link] = []
+        for name in interfaces:
+            hardware_type(name)
+        try:
+            with raised():
+                for name in interfaces:
+                    self._open(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, name: str) -> None:
+        try:
+            link = _Link(
+                name,
+                pass_all(0),
+                promiscuous=self._settings.promiscuous,
+                now_ns=self._clock.now_ns(),
+            )
+        except OSError as error:
+            raise CaptureError(f"{name}: {error.strerror}") from None
+        self._links.append(link)
+        self._attach(link)
+        if link.gone_ns is not None:
+            self._events.append(f"{name}: is down; capturing begins when it comes up")
+
+    # --- what is watched ---
+
+    def watch(self, keys: Iterable[int]) -> None:
+        """Watch these devices from now on. No packet is lost by it."""
+        program = self._compile(keys)
+        if program != self._program:
+            self._program = program
+            for link in self._links:
+                self._attach(link)
+
+    def _compile(self, keys: Iterable[int]) -> Program:
+        try:
+            return compile_filter(keys, self._settings.snap_length, FULL_LENGTH)
+        except ValueError as error:
+            self._events.append(f"{error}: all packets are captured and sorted out later")
+            return pass_all(FULL_LENGTH)
+
+    def _attach(self, link: _Link) -> None:
+        if link.socket.link_type != LINK_ETHERNET:
+            link.socket.attach(pass_all(FULL_LENGTH))
+            return
+        try:
+            link.socket.attach(self._program)
+        except CaptureError as error:
+            self._events.append(f"{link.name}: {error}; until then all packets are captured and sorted out later")
+            link.socket.attach(pass_all(FULL_LENGTH))
+
+    # --- packets ---
+
+    def poll(self, timeout: float) -> list[FrameBlock]:
+        """Wait for the next drain, at most `timeout` seconds, and hand over what came; drains at once for 0.
+
+        The blocks are valid until the next call.
+        """
+        if timeout > 0 and not self._more:
+            wait = self._next_drain - self._clock.monotonic()
+            if wait > timeout:
+                time.sleep(timeout)
+                return []
+            if wait > 0:
+                time.sleep(wait)
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_INTERVAL
+            for link in self._links:
+                self._look(link)
+        fill = max(link.socket.fill() for link in self._links)
+        blocks = self._drain()
+        pace = COMFORTABLE_FILL / max(fill, COMFORTABLE_FILL)
+        self._interval = max(min(self._settings.drain_interval * pace, self._interval * 2), SHORTEST_INTERVAL)
+        self._next_drain = now + self._interval
+        return blocks
+
+    def _drain(self) -> list[FrameBlock]:
+        blocks: list[FrameBlock] = []
+        self._more = False
+        for link in list(self._links):
+            while True:
+                if len(blocks) == MAX_ARENAS:
+                    self._more = True
+                    self._links.remove(link)  # next time the others come first
+                    self._links.append(link)
+                    return blocks
+                if len(blocks) == len(self._arenas):
+                    self._arenas.append(Arena())
+                arena = self._arenas[len(blocks)]
+                count = self._receive(link, arena)
+                if count:
+                    link.received += count
+                    blocks.append(arena.block(link.name, link.socket.link_type))
+                if count < SLOTS:
+                    break
+            self._count_drops(link)
+        return blocks
+
+    def _receive(self, link: _Link, arena: Arena) -> int:
+        try:
+            return arena.receive(link.socket.fileno())
+        except OSError as error:
+            if error.errno in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+                self._lost(link, "went down")
+            else:
+                self._lost(link, f"cannot be read ({error.strerror})")
+            return 0
+
+    def _count_drops(self, link: _Link) -> None:
+        now_ns = self._clock.now_ns()
+        dropped = link.socket.counters().dropped
+        if dropped:
+            link.dropped += dropped
+            self._losses.append(Loss(link.name, link.drained_ns, now_ns, dropped))
+        link.drained_ns = now_ns
+
+    # --- the link itself ---
+
+    def _lost(self, link: _Link, why: str) -> None:
+        if link.gone_ns is None:
+            link.gone_ns = self._clock.now_ns()
+            self._events.append(f"{link.called}: {why}; capturing goes on when it is back")
+
+    def _look(self, link: _Link) -> None:
+        """Is the interface still the one that we are bound to, and up?"""
+        index = index_of(link.name)
+        if index is not None and index != link.socket.index:
+            self._rebind(link)
+        elif index is None:
+            called = name_of(link.socket.index)
+            if called is None:
+                self._lost(link, "was removed")
+                return
+            if called != link.called:
+                self._events.append(f"{link.called}: is called {called} now; capturing goes on")
+                link.called = called
+        else:
+            link.called = link.name
+        if is_up(link.called):
+            self._back(link)
+        else:
+            self._lost(link, "went down")
+
+    def _rebind(self, link: _Link) -> None:
+        self._lost(link, "was removed")
+        try:
+            if hardware_type(link.name) != link.socket.hardware:
+                with raised():
+                    fresh = PacketSocket(link.name, pass_all(0), promiscuous=self._settings.promiscuous)
+                self._count_drops(link)
+                link.socket.close()
+                link.socket = fresh
+                self._attach(link)
+            else:
+                link.socket.bind(link.name)
+        except (CaptureError, OSError) as error:
+            if is_up(link.name):
+                self._events.append(f"{link.name}: cannot be opened again: {error}")
+            return
+        link.called = link.name
+
+    def _back(self, link: _Link) -> None:
+        if link.gone_ns is not None:
+            now_ns = self._clock.now_ns()
+            self._losses.append(Loss(link.name, link.gone_ns, now_ns, 0))
+            self._events.append(f"{link.called}: is up, after {(now_ns - link.gone_ns) / 1e9:.1f} s")
+            link.gone_ns = None
+
+    # --- what is to be told ---
+
+    def statistics(self) -> Mapping[str, Statistics]:
+        """By interface, since the start."""
+        return {link.name: Statistics(link.received, link.dropped) for link in self._links}
+
+    def up(self) -> Mapping[str, bool]:
+        """By interface: is anything being captured there?"""
+        return {link.name: link.gone_ns is None for link in self._links}
+
+    def events(self) -> list[str]:
+        """What happened to the interfaces since the last call, a line each."""
+        events, self._events = self._events, []
+        return events
+
+    def losses(self) -> list[Loss]:
+        """When packets were lost since the last call; `packets` is 0 where nobody can know how many."""
+        losses, self._losses = self._losses, []
+        return losses
+
+    def close(self) -> None:
+        """Close the sockets; what was not polled is gone (poll with timeout 0 first)."""
+        for link in self._links:
+            link.socket.close()
+        self._links = []
+
+    def __enter__(self) -> LiveCapture:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
