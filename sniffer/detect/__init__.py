@@ -1,1 +1,5 @@
-"""Flows, runs, evidence, uploads. Packets of watched devices in, uploads out; time comes from the packets."""
+"""Flows, runs, evidence, uploads: what could be somebody's voice, and why."""
+
+from sniffer.detect.detector import Detector
+
+__all__ = ["Detector"]

@@ -1,0 +1,62 @@
+"""From measurements and a score to one of six classes."""
+
+from __future__ import annotations
+
+from sniffer.detect.evidence import Case
+from sniffer.model import UploadClass
+
+#: Longer than any utterance: a stream.
+_STREAM_SECONDS = 75.0
+#: An unpaced upload this large could hold a recording that is worth a question: twelve seconds at 4 kB/s.
+BULK_BYTES = 48_000
+#: Bytes a second of compressed speech, for what an unpaced upload could hold (Opus, 32 kbit/s).
+STORED_RATE = 4_000
+#: Log-odds from which a run is speech.
+SPEECH_SCORE = 0.0
+
+
+def classify(case: Case, score: float, two_way: float) -> UploadClass:
+    """`two_way` is the share of the body's quarter seconds in which as much came back."""
+    shape = case.shape
+    if _stream(case, two_way):
+        return UploadClass.MEDIA
+    if score >= SPEECH_SCORE:
+        return UploadClass.SPEECH
+    if case.service.role == "telemetry":
+        return UploadClass.TELEMETRY
+    if shape.bytes >= BULK_BYTES and not _lock_step(case):
+        return UploadClass.BULK
+    if case.service.role in ("control", "update", "time", "voice", "media") or case.opened_before is not None:
+        return UploadClass.SYNC
+    return UploadClass.OTHER
+
+
+def _stream(case: Case, two_way: float) -> bool:
+    """Calls and camera views: longer than anybody speaks to a speaker, in both directions, or in pictures."""
+    shape = case.shape
+    mean = shape.bytes / max(shape.duration, 0.25)
+    if shape.duration >= _STREAM_SECONDS and mean >= 1_000 and not _lock_step(case):
+        return True
+    if shape.bursts >= 3 and shape.duration >= 4 and mean >= 8_000:
+        return True
+    if case.datagrams and shape.duration >= 3 and two_way >= 0.7 and shape.body >= 2:
+        return True
+    behind_head = (shape.bytes - shape.head_bytes) / max(shape.duration - shape.begin, 0.25)
+    return case.datagrams and shape.duration >= 1.5 and shape.bytes >= 60_000 and behind_head >= 60_000
+
+
+def _lock_step(case: Case) -> bool:
+    return not case.datagrams and case.shape.answer_share > 0.7 and case.shape.writes > 8
+
+
+def speech_seconds(case: Case, upload_class: UploadClass) -> float:
+    """How much speech this could hold."""
+    shape = case.shape
+    if upload_class is UploadClass.SPEECH:
+        preroll = 0.5 if shape.head_bytes >= 4_000 else 0.0
+        return shape.body + preroll
+    if upload_class is UploadClass.MEDIA:
+        return shape.duration
+    if upload_class is UploadClass.BULK:
+        return shape.bytes / STORED_RATE
+    return 0.0

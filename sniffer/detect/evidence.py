@@ -1,0 +1,279 @@
+"""Why a run is, or is not, somebody's voice: each reason a measurement, a weight, and a sentence for anyone.
+
+The table at the end is the whole list. Each entry maps what was measured to a number (0 says nothing either way); the
+weights of those numbers are fitted and kept in `rules/detect/evidence.yml`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sniffer.detect.learning import Learned
+from sniffer.detect.shape import Shape
+from sniffer.model import Evidence, Service
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that may be said of one run."""
+
+    shape: Shape
+    service: Service
+    datagrams: bool
+    opened_before: float | None  # seconds from the opening of the connection to the start of the run, where seen
+    down_body: int  # bytes that came back during the body
+    down_after: int  # ... and after it
+    learned: Learned | None = None
+    final: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Fitted numbers: the log-odds a run starts with, what each unit of evidence adds, and where they come from."""
+
+    intercept: float
+    weights: Mapping[str, float]
+    provenance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One kind of evidence. `measure` gives (number for the score, number for people) or None where not applicable."""
+
+    name: str
+    measure: Callable[[Case], tuple[float, float] | None]
+    sentence: Callable[[Case, float], str]
+
+
+def features(case: Case) -> dict[str, float]:
+    """The numbers that the weights are for."""
+    return {item.name: found[0] if (found := item.measure(case)) else 0.0 for item in ITEMS}
+
+
+def weigh(case: Case, weights: Weights) -> tuple[float, tuple[Evidence, ...]]:
+    """The score in log-odds of speech, and the evidence, heaviest first."""
+    score = weights.intercept
+    evidence = []
+    for item in ITEMS:
+        found = item.measure(case)
+        if found is None:
+            continue
+        amount, value = found
+        weight = amount * weights.weights.get(item.name, 0.0)
+        score += weight
+        if abs(weight) >= 0.05:
+            evidence.append(Evidence(item.name, value, weight, item.sentence(case, value)))
+    evidence.sort(key=lambda e: -abs(e.weight))
+    return score, tuple(evidence)
+
+
+def probability(score: float) -> float:
+    """Log-odds as a probability."""
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
+
+
+# --- measurements --------------------------------------------------------------------------------------------------
+
+
+def _amount_of_pace(case: Case) -> tuple[float, float] | None:
+    """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
+    shape = case.shape
+    written = min(1.0, shape.writes / 8)
+    return math.tanh(shape.body / 1.5) * written, shape.body
+
+
+def _steadiness(case: Case) -> tuple[float, float] | None:
+    if case.shape.body < 0.5:
+        return None
+    return (1 - min(1.0, case.shape.bin_variation)) * _confidence(case), case.shape.bin_variation
+
+
+def _regular_gaps(case: Case) -> tuple[float, float] | None:
+    if case.shape.writes < 5:
+        return None
+    return case.shape.gap_regularity * _confidence(case), case.shape.gap_regularity
+
+
+def _chunk_constancy(case: Case) -> tuple[float, float] | None:
+    if case.shape.writes < 5:
+        return None
+    return case.shape.constancy * _confidence(case), case.shape.constancy
+
+
+def _narrow_sizes(case: Case) -> tuple[float, float] | None:
+    """Speech codecs of variable rate: sizes differ, but not by much. Says nothing where sizes are constant anyway."""
+    shape = case.shape
+    if shape.writes < 8 or shape.full_share > 0.5:
+        return None
+    narrow = max(0.0, 1 - shape.size_spread / 0.8)
+    return narrow * (1 - shape.constancy) * _confidence(case), shape.size_spread
+
+
+def _burst_then_pace(case: Case) -> tuple[float, float] | None:
+    """The link was faster a moment ago: so it is the application that takes its time."""
+    shape = case.shape
+    if shape.body < 0.4 or shape.head_bytes < 2_000:
+        return None
+    return min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4) * _confidence(case), shape.head_ratio
+
+
+def _full_packets(case: Case) -> tuple[float, float] | None:
+    shape = case.shape
+    faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
+    return shape.full_share * (1 - faster), shape.full_share
+
+
+def _too_fast(case: Case) -> tuple[float, float] | None:
+    return max(0.0, math.log2(max(case.shape.rate, 1) / 40_000)), case.shape.rate
+
+
+def _too_slow(case: Case) -> tuple[float, float] | None:
+    if case.shape.rate <= 0:
+        return None
+    return max(0.0, math.log2(2_500 / case.shape.rate)), case.shape.rate
+
+
+def _too_few_chunks(case: Case) -> tuple[float, float] | None:
+    return max(0.0, min(3.0, math.log2(9 / max(case.shape.writes_per_second, 0.5)))), case.shape.writes_per_second
+
+
+def _asked_for_each(case: Case) -> tuple[float, float] | None:
+    """A device that waits for an answer before each piece is paced by the network, not by a microphone."""
+    if case.datagrams or case.shape.writes < 4:
+        return None
+    return max(0.0, case.shape.answer_share - 0.3) / 0.7, case.shape.answer_share
+
+
+def _mostly_download(case: Case) -> tuple[float, float] | None:
+    shape = case.shape
+    if shape.body_bytes == 0 or not case.final:
+        return None
+    ratio = case.down_body / shape.body_bytes
+    return max(0.0, min(4.0, math.log2(max(ratio, 1e-3) / 4))), ratio
+
+
+def _rest(case: Case) -> tuple[float, float] | None:
+    """What else the run carried: an utterance is a head and a body, and perhaps a state report behind it."""
+    shape = case.shape
+    return (shape.outside_bytes / shape.bytes if shape.bytes else 0.0), float(shape.outside_bytes)
+
+
+def _bursts(case: Case) -> tuple[float, float] | None:
+    return float(min(4, max(0, case.shape.bursts - 1))), float(case.shape.bursts)
+
+
+def _role(role: str) -> Callable[[Case], tuple[float, float] | None]:
+    def measure(case: Case) -> tuple[float, float] | None:
+        return (1.0, 1.0) if case.service.role == role else None
+
+    return measure
+
+
+def _errand_host(case: Case) -> tuple[float, float] | None:
+    return (1.0, 1.0) if case.service.role in ("control", "update", "time", "media") else None
+
+
+def _new_connection(case: Case) -> tuple[float, float] | None:
+    if case.opened_before is None or case.opened_before > 2:
+        return None
+    return 1.0, case.opened_before
+
+
+def _answer(case: Case) -> tuple[float, float] | None:
+    """A bonus only: a wake word alone gets no answer."""
+    if not case.final or case.down_after < 1_500:
+        return None
+    return min(1.0, case.down_after / 8_000), float(case.down_after)
+
+
+def _known_chunk(case: Case) -> tuple[float, float] | None:
+    if case.learned is None or case.shape.chunk == 0 or case.shape.constancy < 0.5:
+        return None
+    likeness = case.learned.chunk_likeness(case.shape.chunk)
+    return None if likeness is None else (likeness, float(case.shape.chunk))
+
+
+def _known_rate(case: Case) -> tuple[float, float] | None:
+    if case.learned is None or case.shape.body < 0.5:
+        return None
+    likeness = case.learned.rate_likeness(case.shape.rate)
+    return None if likeness is None else (likeness, case.shape.rate)
+
+
+def _confidence(case: Case) -> float:
+    """How much a statistic over the body is worth: from nothing at 0.2 s to all at 1 s, and by the number of writes."""
+    shape = case.shape
+    return max(0.0, min(1.0, (shape.body - 0.2) / 0.8)) * min(1.0, shape.writes / 8)
+
+
+# --- sentences -----------------------------------------------------------------------------------------------------
+
+
+def _host(case: Case) -> str:
+    return case.service.host or "this server"
+
+
+ITEMS: tuple[Item, ...] = (
+    Item("pace", _amount_of_pace, lambda c, v: f"For {v:.1f} s data left at one steady speed, as live sound does"),
+    Item(
+        "steadiness",
+        _steadiness,
+        lambda c, v: (
+            f"The speed varied by {v:.0%} from one quarter of a second to the next"
+            + (" (sound from a microphone varies little)" if v < 0.5 else "")
+        ),
+    ),
+    Item("regular_gaps", _regular_gaps, lambda c, v: f"{v:.0%} of the pieces left at the same distance in time"),
+    Item(
+        "chunk_constancy",
+        _chunk_constancy,
+        lambda c, v: (
+            f"{v:.0%} of the steady part is made of pieces of the same few sizes, mostly {c.shape.chunk} bytes"
+        ),
+    ),
+    Item(
+        "narrow_sizes",
+        _narrow_sizes,
+        lambda c, v: f"The pieces differ in size by only about {v:.0%}, as compressed speech does",
+    ),
+    Item(
+        "burst_then_pace",
+        _burst_then_pace,
+        lambda c, v: (
+            f"A first burst left {v:.0f} times faster; after it the device took its time, although the line had room"
+        ),
+    ),
+    Item(
+        "full_packets",
+        _full_packets,
+        lambda c, v: f"{v:.0%} of the data left in the largest packets the line takes, as files and logs do",
+    ),
+    Item("too_fast", _too_fast, lambda c, v: f"{v / 1000:.0f} kB a second is more than a live microphone needs"),
+    Item("too_slow", _too_slow, lambda c, v: f"{v / 1000:.1f} kB a second is little for understandable speech"),
+    Item("too_few_chunks", _too_few_chunks, lambda c, v: f"Only {v:.1f} pieces a second; live sound leaves more often"),
+    Item(
+        "asked_for_each",
+        _asked_for_each,
+        lambda c, v: f"{v:.0%} of the pieces were sent only after the server had answered the one before",
+    ),
+    Item(
+        "mostly_download",
+        _mostly_download,
+        lambda c, v: f"{v:.0f} times as much was received at the same time: this looks like a download",
+    ),
+    Item("rest", _rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
+    Item("bursts", _bursts, lambda c, v: f"The stream was interrupted by {v:.0f} bursts, as pictures of a camera are"),
+    Item("voice_host", _role("voice"), lambda c, v: f"It went to {_host(c)}, which takes voice recordings"),
+    Item("telemetry_host", _role("telemetry"), lambda c, v: f"It went to {_host(c)}, which collects usage data"),
+    Item("errand_host", _errand_host, lambda c, v: f"It went to {_host(c)}, which does other errands"),
+    Item(
+        "new_connection",
+        _new_connection,
+        lambda c, v: "The connection had just been opened, and devices introduce themselves at length",
+    ),
+    Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
+    Item("known_chunk", _known_chunk, lambda c, v: f"This device has sent speech in pieces of {v:.0f} bytes before"),
+    Item("known_rate", _known_rate, lambda c, v: f"This device has sent speech at {v / 1000:.1f} kB a second before"),
+)

@@ -1,0 +1,242 @@
+"""What a run looks like: the stretch that is paced like a live microphone, and how well it is.
+
+Audio leaves at the speed at which it is spoken. So the sum of bytes sent follows a straight line for as long as
+somebody is listening, within what the radio delays; everything else leaves as fast as it can and stops, or is asked for
+piece by piece. The *body* of a run is its longest stretch in which the sum stays within a tube around such a line;
+everything measured here is about that body and about what stands before it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sniffer.model import I64
+
+F64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+
+#: Half the width of the tube, in seconds of audio: how late a radio may deliver.
+SLACK = 0.3
+#: Bytes a second that a microphone can mean, from 8 kbit/s speech codecs with overhead to stereo PCM.
+SLOWEST, FASTEST = 700.0, 110_000.0
+#: Packets closer than this are one write of the application.
+WRITE_GAP = 0.004
+#: From this size on a packet says more about the link than about the application.
+FULL_SIZE = 1_150
+BIN = 0.25
+
+_STEP = 0.125
+_MAX_STEPS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The upstream payload rows of a run: seconds since its first, new bytes, whether the other side had sent
+    something since the row before, and the application's own unit (TLS record or packet) with its count."""
+
+    seconds: F64
+    bytes: I64
+    answers: Flags
+    unit: I64
+    units: I64
+
+    def between(self, first: float, last: float) -> Rows:
+        """The rows with `first <= seconds < last`."""
+        low, high = np.searchsorted(self.seconds, (first, last))
+        part = slice(int(low), int(high))
+        return Rows(self.seconds[part], self.bytes[part], self.answers[part], self.unit[part], self.units[part])
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Measurements of one run; those of the body are 0 where there is none."""
+
+    duration: float
+    bytes: int
+    packets: int
+    begin: float = 0.0
+    end: float = 0.0
+    body_bytes: int = 0
+    rate: float = 0.0
+    writes: int = 0
+    writes_per_second: float = 0.0
+    gap_regularity: float = 0.0
+    longest_gap: float = 0.0
+    bin_variation: float = 1.0
+    wander: float = 1.0
+    constancy: float = 0.0
+    size_spread: float = 1.0
+    full_share: float = 0.0
+    answer_share: float = 0.0
+    chunk: int = 0
+    head_bytes: int = 0
+    head_ratio: float = 0.0
+    bursts: int = 0
+    outside_bytes: int = 0
+
+    @property
+    def body(self) -> float:
+        """Seconds of the body."""
+        return self.end - self.begin
+
+
+def measure(rows: Rows) -> Shape:
+    """The shape of a run."""
+    duration = float(rows.seconds[-1]) if len(rows.seconds) else 0.0
+    total = int(rows.bytes.sum())
+    span = find_body(rows.seconds, rows.bytes)
+    if span is None:
+        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows))
+    begin, end = span
+    body = rows.between(begin, end + 1e-9)
+    if len(body.bytes) < 4:
+        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows))
+    return _measure_body(rows, body, duration, total)
+
+
+def _measure_body(rows: Rows, body: Rows, duration: float, total: int) -> Shape:
+    starts = np.flatnonzero(np.concatenate(([True], np.diff(body.seconds) > WRITE_GAP)))
+    writes = body.seconds[starts]
+    sizes = np.add.reduceat(body.bytes, starts)
+    gaps = np.diff(writes)
+    gap = float(np.median(gaps)) if gaps.size else 0.0
+    begin, end = float(body.seconds[0]), float(body.seconds[-1])
+    seconds = max(end - begin + min(gap, 0.2), 1e-3)
+    amount = int(body.bytes.sum())
+    rate = amount / seconds
+    constancy, chunk = _constancy(body)
+    before = rows.between(begin - 1.5, begin)
+    peak = _peak(before)
+    return Shape(
+        duration=duration,
+        bytes=total,
+        packets=len(rows.bytes),
+        begin=begin,
+        end=end,
+        body_bytes=amount,
+        rate=rate,
+        writes=len(writes),
+        writes_per_second=len(writes) / seconds,
+        gap_regularity=float(np.mean((gaps > 0.4 * gap) & (gaps < 1.8 * gap))) if gaps.size else 0.0,
+        longest_gap=float(gaps.max()) if gaps.size else 0.0,
+        bin_variation=_bin_variation(body),
+        wander=_wander(body),
+        constancy=constancy,
+        size_spread=float(np.subtract(*np.percentile(sizes, (75, 25))) / np.median(sizes)),
+        full_share=_full_share(body),
+        answer_share=float(np.mean(np.logical_or.reduceat(body.answers, starts))),
+        chunk=chunk,
+        head_bytes=int(before.bytes.sum()),
+        head_ratio=peak / rate,
+        bursts=_bursts(rows, rate, end),
+        outside_bytes=total - amount - int(before.bytes.sum()),
+    )
+
+
+def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
+    """The longest stretch in which the sum of bytes stays within the tube: (first, last) second, or None.
+
+    For each possible beginning, every later moment allows a range of rates; the stretch lasts for as long as one rate
+    is allowed by all of them (the swing filter of Elmeleegy et al., VLDB 2009, with a tolerance in time).
+    """
+    if len(seconds) < 4:
+        return None
+    duration = float(seconds[-1])
+    steps = math.ceil(duration / _STEP) + 1
+    step = _STEP
+    if steps > _MAX_STEPS:
+        steps, step = _MAX_STEPS, duration / (_MAX_STEPS - 1)
+    index = np.minimum((seconds / step).astype(np.int64), steps - 1)
+    total = np.concatenate(([0.0], np.cumsum(np.bincount(index, weights=size, minlength=steps))))
+    rise = total[None, :] - total[:, None]
+    run = (np.arange(steps + 1)[None, :] - np.arange(steps + 1)[:, None]) * step
+    later = run > 0
+    least = np.where(later, rise / np.maximum(run + SLACK, 1e-9), SLOWEST)
+    with np.errstate(divide="ignore"):
+        most = np.where(later & (run > SLACK), rise / np.maximum(run - SLACK, 1e-9), FASTEST)
+    lower = np.maximum(np.maximum.accumulate(np.where(later, least, 0), axis=1), SLOWEST)
+    upper = np.minimum(np.minimum.accumulate(np.where(later, most, FASTEST), axis=1), FASTEST)
+    reach = ((lower <= upper) & later).sum(axis=1)
+    first = int(np.argmax(reach))
+    last = first + int(reach[first])
+    inside = np.flatnonzero((index >= first) & (index < last))
+    if inside.size < 4:
+        return None
+    return _trim(seconds[inside], size[inside])
+
+
+def _trim(seconds: F64, size: I64) -> tuple[float, float]:
+    """Leave out what stands at the ends and is not the body's: the rest of a head, a late state report."""
+    total = float(size.sum())
+    rate = total / max(float(seconds[-1] - seconds[0]), _STEP)
+    low, high = 0, len(seconds)
+    front = np.cumsum(size) - rate * (seconds - seconds[0])
+    burst = int(np.argmax(front))
+    if front[burst] > rate * SLACK and seconds[burst] - seconds[0] < 2 * _STEP and len(seconds) - burst > 5:
+        low = burst + 1
+    ending = seconds > seconds[-1] - 2 * _STEP
+    if float(size[ending].sum()) > rate * 4 * _STEP and int(ending.sum()) < len(seconds) - low - 4:
+        high = int(np.argmax(ending))
+    return float(seconds[low]), float(seconds[high - 1])
+
+
+def _constancy(body: Rows) -> tuple[float, int]:
+    """The share of the body's bytes that came in units of one of its three commonest sizes, and the commonest one.
+
+    Three sizes cover three of few units whatever they are: only what is said more than once counts. Full-size packets
+    are the link's size, not the application's.
+    """
+    known = (body.units > 0) & (body.unit < FULL_SIZE)
+    unit, count = body.unit[known], body.units[known]
+    if not unit.size:
+        return 0.0, int(np.bincount(body.bytes).argmax())
+    values, inverse = np.unique(unit, return_inverse=True)
+    often = np.bincount(inverse, weights=count)
+    order = np.argsort(-often, kind="stable")[:3]
+    repeated = float((np.maximum(often[order] - 1, 0) * values[order]).sum())
+    once = float(values[order].sum())
+    return min(1.0, repeated / max(float(body.bytes.sum()) - once, 1.0)), int(values[order[0]])
+
+
+def _full_share(rows: Rows) -> float:
+    total = int(rows.bytes.sum())
+    return float(rows.bytes[rows.bytes >= FULL_SIZE].sum() / total) if total else 0.0
+
+
+def _bin_variation(body: Rows) -> float:
+    seconds = body.seconds - body.seconds[0]
+    bins = int(seconds[-1] / BIN)
+    if bins < 2:
+        return 0.5
+    inside = seconds < bins * BIN
+    amounts = np.bincount((seconds[inside] / BIN).astype(np.int64), weights=body.bytes[inside], minlength=bins)
+    return float(amounts.std() / max(amounts.mean(), 1e-9))
+
+
+def _wander(body: Rows) -> float:
+    """How far, in seconds of audio, the sum of bytes strays from its own straight line."""
+    seconds = body.seconds - body.seconds[0]
+    rate = float(body.bytes.sum()) / max(float(seconds[-1]), 1e-3)
+    off = np.cumsum(body.bytes) - rate * seconds
+    return float((np.percentile(off, 95) - np.percentile(off, 5)) / rate)
+
+
+def _peak(before: Rows) -> float:
+    """The fastest tenth of a second before the body, in bytes a second."""
+    if not len(before.bytes):
+        return 0.0
+    total = np.cumsum(before.bytes)
+    left = np.searchsorted(before.seconds, before.seconds - 0.1, side="left")
+    return float((total - np.where(left > 0, total[np.maximum(left - 1, 0)], 0)).max() / 0.1)
+
+
+def _bursts(rows: Rows, rate: float, end: float) -> int:
+    """How often, after the first second, a quarter of a second carries over five times the body's rate."""
+    bins = np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes)
+    hot = bins > 5 * rate * BIN
+    rising = hot & ~np.concatenate(([False], hot[:-1]))
+    return int(rising[4:].sum())

@@ -1,0 +1,105 @@
+"""What is heard, while it lasts and when it is over, and what is not."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sniffer.detect import Detector
+from sniffer.detect.settings import DetectSettings
+from sniffer.detect.weights import load_weights
+from sniffer.model import Listening, PacketBatch, Upload, UploadClass
+from sniffer.resources import shipped
+from tests.detect.traffic import BASE, DEVICE, Nobody, Wire
+
+WEIGHTS = load_weights(shipped("rules") / "detect")
+
+
+def detect(batch: PacketBatch, cuts: list[int] | None = None) -> list[object]:
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    edges = sorted({0, len(batch), *(min(cut, len(batch)) for cut in cuts or [])})
+    events: list[object] = []
+    for first, last in itertools.pairwise(edges):
+        events += detector.feed(batch.take(slice(first, last)), {DEVICE: 0})
+    return events + detector.finish()
+
+
+def uploads(events: list[object]) -> list[Upload]:
+    return [event for event in events if isinstance(event, Upload)]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "every"),
+    [(118, 0.02), (437, 0.05), (1062, 0.0317), (205, 0.04), (760, 0.1), (333, 0.06)],
+)
+def test_an_utterance_is_speech_whatever_its_chunk(chunk: int, every: float) -> None:
+    wire = Wire()
+    wire.speech(1.0, 3.0, chunk=chunk, every=every)
+    (upload,) = uploads(detect(wire.batch()))
+    assert upload.upload_class is UploadClass.SPEECH
+    assert upload.chunk_bytes == chunk
+    assert upload.speech_seconds == pytest.approx(3.5, abs=0.4)
+
+
+def test_listening_is_announced_while_it_lasts_and_taken_back() -> None:
+    wire = Wire()
+    wire.speech(1.0, 3.0)
+    events = detect(wire.batch())
+    first, last = [event for event in events if isinstance(event, Listening)]
+    assert not first.ended
+    assert first.time_ns - first.start_ns <= 1.5e9
+    assert last.ended
+    (upload,) = uploads(events)
+    assert upload.final_ns - upload.end_ns <= 1e9
+
+
+def test_a_flush_and_a_download_are_not_speech() -> None:
+    wire = Wire()
+    wire.burst(1.0, 170_000, spacing=0.003)
+    for index in range(500):
+        wire.send(10 + index * 0.01, 1460, down=True, port=41_000)
+        wire.send(10.001 + index * 0.01, 0, port=41_000, flags=0x10)
+    events = detect(wire.batch())
+    assert [u.upload_class for u in uploads(events)] == [UploadClass.BULK]
+    assert not any(isinstance(event, Listening) for event in events)
+
+
+def test_a_device_that_waits_for_each_answer_is_not_speech() -> None:
+    wire = Wire()
+    for index in range(40):
+        wire.send(1 + index * 0.08, 455)
+        wire.send(1.065 + index * 0.08, 55, down=True)
+    assert [u.upload_class for u in uploads(detect(wire.batch()))] == [UploadClass.OTHER]
+
+
+def test_peers_on_the_lan_do_not_count() -> None:
+    wire = Wire()
+    wire.speech(1.0, 3.0, peer="192.168.1.44")
+    assert detect(wire.batch()) == []
+
+
+def test_retransmissions_count_once() -> None:
+    wire, again = Wire(), Wire()
+    wire.speech(1.0, 3.0)
+    again.speech(1.0, 3.0)
+    for row in list(again.rows)[20:60]:
+        again.send((row["time_ns"] - BASE) / 1e9 + 0.02, row["payload_len"], sequence=row["tcp_seq"])
+    (plain,), (repeated,) = uploads(detect(wire.batch())), uploads(detect(again.batch()))
+    assert repeated.bytes == plain.bytes
+    assert repeated.upload_class is UploadClass.SPEECH
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 700), max_size=40))
+def test_how_packets_are_cut_into_batches_does_not_matter(cuts: list[int]) -> None:
+    wire = Wire()
+    wire.speech(1.0, 2.0)
+    wire.burst(2.0, 60_000, port=41_000)
+    wire.speech(3.95, 1.5, port=42_000, udp=True, chunk=160, every=0.02)
+    wire.burst(6.0, 3_000, port=41_000, down=True)
+    wire.speech(8.0, 2.0)
+    batch = wire.batch()
+    assert detect(batch, cuts) == detect(batch)
