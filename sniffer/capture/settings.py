@@ -10,13 +10,18 @@ from sniffer.model import Section
 
 
 class CaptureSettings(Section):
-    """`interface` is a name, several, or `auto`: the LAN side of this machine."""
+    """`interface` is a name, several, or `auto`: the LAN side of this machine.
+
+    Packets from a watched device are kept whole (names and record lengths are in them), as are the identity protocols.
+    `user` is whom root becomes once the interface is open; by default whoever called sudo, else nobody changes.
+    """
 
     interface: str | tuple[str, ...] = "auto"
-    snap_length: Annotated[int, Field(ge=96, le=65535, description="bytes kept of each packet of a watched device")] = (
+    snap_length: Annotated[int, Field(ge=96, le=65535, description="bytes kept of each packet to a watched device")] = (
         192
     )
     drain_interval: Annotated[float, Field(ge=0.01, le=1, description="seconds between two readings of the socket")] = (
         0.08
     )
     promiscuous: bool = True
+    user: str | None = None
