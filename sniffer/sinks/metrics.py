@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from sniffer.clock import SECOND
-from sniffer.model import Record
+from sniffer.model import JUDGED_CLASSES, Record, UploadClass, VerdictKind
 
 OTHER = "other"
 DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
@@ -75,6 +75,7 @@ class Metrics:
         self._device = Labels(max_devices, (*devices, "all"))
         self._source, self._sink = Labels(64), Labels(64)
         self._rule, self._interface, self._protocol = Labels(200), Labels(32), Labels(32)
+        self._what = Labels(32)
         self._verdicts: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._runs: dict[str, set[tuple[Any, ...]]] = {}
         self._infos: dict[str, tuple[str, str, str]] = {}
@@ -118,6 +119,31 @@ class Metrics:
             registry=registry,
             buckets=DURATION_BUCKETS,
         )
+        self._role_bytes = counter(
+            "sniffer_service_bytes_total",
+            "Payload bytes sent in uploads, by the role of the other side.",
+            "device",
+            "role",
+        )
+        self._reasons = counter(
+            "sniffer_verdict_reasons_total",
+            "Judged uploads, with the reason of their first verdict.",
+            "device",
+            "verdict",
+            "reason",
+        )
+        self._explained = counter(
+            "sniffer_explained_uploads_total", "Uploads that a wake source explained.", "device", "source", "relation"
+        )
+        self._chunk_bytes = gauge(
+            "sniffer_speech_chunk_bytes", "The size of the audio chunks in the last speech upload.", "device"
+        )
+        self._chunk_rate = gauge(
+            "sniffer_speech_chunks_per_second", "The rate of the audio chunks in the last speech upload.", "device"
+        )
+        self._drift = counter(
+            "sniffer_drift_total", "Habits of a device that moved away from what was learned.", "device", "what"
+        )
         self._wakes = counter("sniffer_wake_events_total", "Wake events.", "device", "source")
         self._source_up = gauge("sniffer_wake_source_up", "1 where a wake source is connected and hears.", "source")
         self._alerts = counter("sniffer_alerts_total", "Alerts raised.", "device", "rule", "level")
@@ -149,6 +175,7 @@ class Metrics:
             "device": self._describe,
             "wake": self._wake,
             "alert": self._alert,
+            "drift": self._drifts,
         }.get(str(record.get("event_type")))
         if count is not None:
             count(record)
@@ -161,7 +188,15 @@ class Metrics:
         names = list(devices)
         self._device.announce(names)
         for name in names:
-            self._listening.labels(name)
+            self._begin(name)
+
+    def _begin(self, device: str) -> None:
+        """A device's series begin at zero, so that `increase()` sees the first upload too."""
+        self._listening.labels(device)
+        for verdict in VerdictKind:
+            self._speech.labels(device, str(verdict))
+            for kind in JUDGED_CLASSES:
+                self._uploads.labels(device, str(kind), str(verdict))
 
     def remember(self, upload: Record) -> None:
         """An upload that was counted before this process began: only a change of its verdict counts now."""
@@ -185,8 +220,16 @@ class Metrics:
         self._uploads.labels(device, kind, verdict).inc(exemplar=exemplar)
         self._bytes.labels(device, kind).inc(max(0, upload["bytes"]))
         self._speech.labels(device, verdict).inc(max(0.0, seconds))
+        self._role_bytes.labels(device, str(record["service"]["role"])).inc(max(0, upload["bytes"]))
+        if kind == UploadClass.SPEECH and upload["chunk_bytes"] and upload["chunks_per_second"]:
+            self._chunk_bytes.labels(device).set(upload["chunk_bytes"])
+            self._chunk_rate.labels(device).set(upload["chunks_per_second"])
         if record["verdict"] is not None:
             self._durations.observe(max(0.0, upload["duration"]), exemplar=exemplar)
+            self._reasons.labels(device, verdict, str(record["reason"])).inc()
+            if record["wake"]["seen"] and record["wake"]["source"]:
+                source = self._source(record["wake"]["source"])
+                self._explained.labels(device, source, str(record["wake"]["relation"])).inc()
 
     def _remember(self, upload_id: str, verdict: str, seconds: float) -> None:
         self._verdicts[upload_id] = (verdict, seconds)
@@ -223,7 +266,7 @@ class Metrics:
             self._device_info.remove(*before)
         self._infos[device] = labels
         self._device_info.labels(*labels).set(1)
-        self._listening.labels(device)
+        self._begin(device)
 
     def _wake(self, record: Record) -> None:
         if record["kind"] in ("source_up", "source_down"):
@@ -234,6 +277,9 @@ class Metrics:
     def _alert(self, record: Record) -> None:
         device = self._name(record) if record.get("device") else "all"
         self._alerts.labels(device, self._rule(record["rule"]), str(record["level"])).inc()
+
+    def _drifts(self, record: Record) -> None:
+        self._drift.labels(self._name(record), self._what(record["what"])).inc()
 
     def _name(self, record: Record) -> str:
         device = record["device"]

@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from sniffer.model import Device, Listening, Service, WakeEvent, WakeKind, mac_key
-from sniffer.records import device_record, listening_record, wake_record
+from sniffer.model import Device, Drift, Listening, Service, WakeEvent, WakeKind, mac_key
+from sniffer.records import device_record, drift_record, listening_record, wake_record
 from sniffer.sinks.metrics import Metrics
 from tests.sinks.builders import FLOW, KITCHEN, START, upload
 
@@ -20,6 +20,9 @@ sniffer_wake_events_total{device,source} sniffer_wake_source_up{source} sniffer_
 sniffer_capture_packets_total{interface} sniffer_capture_dropped_packets_total{interface}
 sniffer_decode_errors_total{protocol} sniffer_last_packet_timestamp_seconds{interface} sniffer_flows
 sniffer_deliveries_total{sink,outcome} sniffer_outbox_messages{sink} sniffer_config_last_reload_successful
+sniffer_service_bytes_total{device,role} sniffer_verdict_reasons_total{device,verdict,reason}
+sniffer_explained_uploads_total{device,source,relation} sniffer_drift_total{device,what}
+sniffer_speech_chunk_bytes{device} sniffer_speech_chunks_per_second{device}
 process_resident_memory_bytes
 """
 
@@ -43,6 +46,10 @@ def fill(metrics: Metrics) -> None:
     """Something of everything."""
     metrics.emit(upload("unexpected"))
     metrics.emit(upload("expected", revision=1))
+    asked = upload("expected") | {"id": "asked"}
+    asked["wake"] = {"seen": True, "relation": "direct", "source": "ear", "trust": "independent", "gap_seconds": 0.4}
+    metrics.emit(asked)
+    metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan"))
     metrics.emit(device_record(KITCHEN, "br-lan", START))
     metrics.emit(listening_record(Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0), KITCHEN, "br-lan"))
     metrics.emit(wake_record(WakeEvent(START, "ear", device="kitchen")))
