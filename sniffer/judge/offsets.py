@@ -26,13 +26,18 @@ LEAST_HALF_NS = 2 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a source's events lie, as believed at one time. Gap = upload start minus event time."""
+    """Where a source's events lie, as believed at one time. Gap = upload start minus event time.
+
+    Events that lie outside, but within `reach_ns`, explain nothing and still keep us from accusing: the source's
+    clock may just have been set.
+    """
 
     skew_ns: int
     before_ns: int
     after_ns: int
     calibrated: bool = False
     spread_ns: int = 0
+    reach_ns: int = 0
 
     def fit(self, gap_ns: int) -> float:
         """How well a gap fits, 0 to 1."""
@@ -41,7 +46,8 @@ class Window:
 
 def first_window(source: WakeSource, max_skew_ns: int) -> Window:
     """Before anything is known of its clock: what was configured, widened by how far a clock may be off."""
-    return Window(0, round(source.before * SECOND) + max_skew_ns, round(source.after * SECOND) + max_skew_ns)
+    before, after = round(source.before * SECOND) + max_skew_ns, round(source.after * SECOND) + max_skew_ns
+    return Window(0, before, after, reach_ns=max(before, after))
 
 
 @dataclass(slots=True)
@@ -78,7 +84,7 @@ class Offsets:
         spread = int(1.4826 * statistics.median(close)) if close else AGREE_NS
         half = max(LEAST_HALF_NS, 4 * spread)
         before, after = round(source.before * SECOND), round(source.after * SECOND)
-        return Window(skew, min(before, half), min(after, half), True, spread)
+        return Window(skew, min(before, half), min(after, half), True, spread, max(before, after) + max_skew_ns)
 
     def as_of(self, time_ns: int, source: WakeSource, max_skew_ns: int) -> Window:
         """What was believed at a time."""

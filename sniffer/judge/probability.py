@@ -2,7 +2,7 @@
 
 In odds, requests to uploads nobody asked for::
 
-    odds(asked : unasked) = base rates  x  P(every source that listened missed it)  x  P(answer | asked) / P(answer | not)
+    odds(asked : unasked) = base rates  x  P(all that listened missed it)  x  P(answer | asked) / P(answer | unasked)
 
 and the probability that nobody asked is 1 / (1 + odds). All values are shown; none is hidden in a constant.
 """

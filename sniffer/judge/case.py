@@ -1,0 +1,105 @@
+"""An upload before the judge, and what was known when it came."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sniffer.judge.learning import Known
+from sniffer.model import JUDGED_CLASSES, Device, Trust, Upload, UploadClass, Verdict, WakeEvent, key_text
+
+#: Kinds that stream pictures: what explains their uploads is somebody who watches, not a wake word.
+CAMERAS = frozenset({"camera", "doorbell"})
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """What the judge needs of a device, as it was known when the upload came."""
+
+    key: int
+    name: str
+    vendor: str | None
+    kind: str
+    earshot: str | None
+
+    @classmethod
+    def of(cls, device: Device) -> Speaker:
+        """The part of a device that matters here."""
+        return cls(device.key, device.name, device.vendor, device.kind, device.earshot)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a wake event may call it."""
+        return frozenset({self.name.casefold(), key_text(self.key).casefold()})
+
+    def is_of(self, vendor: str | None) -> bool:
+        """Could it be of this vendor? Where either is unknown, it could."""
+        return vendor is None or self.vendor is None or vendor.casefold() == self.vendor.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A wake event that was paired with an upload; `gap_ns` is upload start minus event time."""
+
+    event: WakeEvent
+    gap_ns: int
+    fit: float
+    trust: Trust
+
+
+class Stage(enum.IntEnum):
+    """How far a case has come."""
+
+    WAITING = 0
+    JUDGED = 1
+    SETTLED = 2
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """One upload. `known` and `odds` are what was believed of sources and device when it was final. `joined`: it goes
+    on from, or along with, another upload, so it had no wake word of its own."""
+
+    upload: Upload
+    speaker: Speaker
+    due_ns: int
+    known: dict[str, Known] = field(default_factory=dict)
+    odds: float = 0.0
+    stage: Stage = Stage.WAITING
+    verdict: Verdict | None = None
+    unasked: float = 0.0
+    hits: Mapping[str, Hit] = field(default_factory=dict)
+    listened: frozenset[str] = frozenset()
+    joined: bool = False
+
+    @property
+    def order(self) -> tuple[int, int, int, str]:
+        """Where it stands among all cases; also its identity."""
+        upload = self.upload
+        return upload.start_ns, upload.key, upload.final_ns, str(upload.flows[0]) if upload.flows else ""
+
+    @property
+    def judged_class(self) -> bool:
+        """Is its class one that gets a verdict?"""
+        return self.upload.upload_class in JUDGED_CLASSES
+
+    @property
+    def camera(self) -> bool:
+        """Does somebody who watches explain it?"""
+        return self.speaker.kind in CAMERAS
+
+    @property
+    def call(self) -> bool:
+        """Is it the media of a call?"""
+        return not self.camera and self.upload.upload_class is UploadClass.MEDIA
+
+    @property
+    def spoken(self) -> bool:
+        """Is it what a wake word leads to?"""
+        return not self.camera and self.upload.upload_class in (UploadClass.SPEECH, UploadClass.BULK)
+
+    @property
+    def hears(self) -> str:
+        """What a source must hear for its silence to count against this upload."""
+        return "view" if self.camera else "call" if self.call else "wake"

@@ -1,0 +1,153 @@
+"""What is learned of sources and devices, from uploads that are settled; and what was known when.
+
+A verdict uses what was known when its upload was final, so judging it again later gives the same answer.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sniffer.clock import SECOND
+from sniffer.judge.offsets import Offsets, Window
+from sniffer.judge.probability import Habit, MissRate
+from sniffer.judge.settings import JudgeSettings
+from sniffer.model import WakeSource
+
+#: Devices whose habits are kept; more than a house has.
+MAX_DEVICES = 1024
+HISTORY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was believed of one source at one time."""
+
+    window: Window
+    miss_rate: float
+
+
+@dataclass(slots=True)
+class SourceLearning:
+    """One source: its clock, its misses, and the counts that people are shown."""
+
+    source: WakeSource
+    miss: MissRate
+    offsets: Offsets = field(default_factory=Offsets)
+    misses: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    events: int = 0
+    explained: int = 0
+    unused: int = 0
+    last_event_ns: int = 0
+
+    def miss_as_of(self, time_ns: int) -> float:
+        """Its miss rate as believed at a time."""
+        if not self.source.measured:
+            return self.source.miss_rate
+        place = bisect.bisect_right(self.misses, time_ns, key=lambda item: item[0])
+        return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
+
+    def count(self, time_ns: int, heard: bool, weight: float) -> None:
+        """A request that something else vouches for was, or was not, heard."""
+        if self.source.measured and weight > 0:
+            self.miss.count(heard, weight)
+            self.misses.append((time_ns, self.miss.rate))
+
+
+@dataclass(slots=True)
+class DeviceLearning:
+    """One device: how often it is asked, against how often it is not."""
+
+    habit: Habit
+    history: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+
+
+class Learning:
+    """Everything the judge has learned."""
+
+    def __init__(self, settings: JudgeSettings, sources: Sequence[WakeSource]) -> None:
+        self._settings = settings
+        self._max_skew_ns = round(settings.max_skew * SECOND)
+        self.sources = {source.name: _fresh(source) for source in sources}
+        self.devices: dict[int, DeviceLearning] = {}
+
+    def source(self, name: str) -> SourceLearning | None:
+        """What is known of a configured source."""
+        return self.sources.get(name)
+
+    def known(self, name: str, source: WakeSource, time_ns: int) -> Known:
+        """What was believed of a source at a time."""
+        learning = self.sources.get(name)
+        if learning is None:
+            return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate)
+        window = learning.offsets.as_of(time_ns, learning.source, self._max_skew_ns)
+        return Known(window, learning.miss_as_of(time_ns))
+
+    def learn_gaps(self, name: str, time_ns: int, gaps: Sequence[int]) -> None:
+        """One settled upload's gaps to the source's events around it."""
+        learning = self.sources.get(name)
+        if learning is not None:
+            learning.offsets.learn(time_ns, gaps, learning.source, self._max_skew_ns)
+
+    def odds(self, key: int, time_ns: int) -> float:
+        """The base odds of a device as believed at a time."""
+        device = self.devices.get(key)
+        if device is not None:
+            place = bisect.bisect_right(device.history, time_ns, key=lambda item: item[0])
+            if place:
+                return device.history[place - 1][1]
+        return Habit.guess(self._settings.rates).odds
+
+    def learn_habit(self, key: int, time_ns: int, unasked: float) -> None:
+        """One settled upload of a device, with the probability that nobody asked."""
+        device = self.devices.get(key)
+        if device is None:
+            if len(self.devices) >= MAX_DEVICES:
+                return
+            device = self.devices[key] = DeviceLearning(Habit.guess(self._settings.rates))
+        device.habit.count(unasked)
+        device.history.append((time_ns, device.habit.odds))
+
+    def state(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "sources": {
+                name: {
+                    "miss": [item.miss.missed, item.miss.heard],
+                    "misses": [list(entry) for entry in item.misses],
+                    "gaps": [list(gaps) for gaps in item.offsets.gaps],
+                    "windows": [
+                        [at, w.skew_ns, w.before_ns, w.after_ns, w.calibrated, w.spread_ns, w.reach_ns]
+                        for at, w in item.offsets.history
+                    ],
+                    "counts": [item.events, item.explained, item.unused, item.last_event_ns],
+                }
+                for name, item in self.sources.items()
+            },
+            "devices": {
+                str(key): {"habit": [d.habit.asked, d.habit.unasked], "history": [list(e) for e in d.history]}
+                for key, d in self.devices.items()
+            },
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """From JSON; sources that are no longer configured are forgotten."""
+        for name, saved in state["sources"].items():
+            item = self.sources.get(name)
+            if item is None:
+                continue
+            item.miss = MissRate(*saved["miss"])
+            item.misses.extend(tuple(entry) for entry in saved["misses"])
+            item.offsets.gaps.extend(tuple(gaps) for gaps in saved["gaps"])
+            item.offsets.history.extend((e[0], Window(*e[1:])) for e in saved["windows"])
+            item.events, item.explained, item.unused, item.last_event_ns = saved["counts"]
+        for key, saved in state["devices"].items():
+            device = self.devices[int(key)] = DeviceLearning(Habit(*saved["habit"]))
+            device.history.extend(tuple(entry) for entry in saved["history"])
+
+
+def _fresh(source: WakeSource) -> SourceLearning:
+    return SourceLearning(source, MissRate.guess(source.miss_rate))
