@@ -18,7 +18,7 @@ from sniffer.model import Trust, UploadClass, WakeEvent, WakeSource
 #: One source that says the same within this time says it once.
 SAME_WAKE_NS = SECOND
 #: What a wake word leads to, most of all.
-_WEIGHT: Mapping[UploadClass, float] = {UploadClass.SPEECH: 1.0, UploadClass.BULK: 0.8, UploadClass.MEDIA: 0.6}
+_WEIGHT: Mapping[UploadClass, float] = {UploadClass.SPEECH: 1.0, UploadClass.BULK: 0.8}
 #: Pieces of one call may lie this far apart.
 _CALL_PAUSE_NS = 30 * SECOND
 
@@ -62,7 +62,8 @@ def correlate(
     spoken = [case for case in cases if case.judged_class and not case.camera]
     by_device: dict[int, list[Case]] = {}
     for case in spoken:
-        by_device.setdefault(case.upload.key, []).append(case)
+        if not case.call:
+            by_device.setdefault(case.upload.key, []).append(case)
     said = {name: _distinct(events[name]) for name in sorted(events)}
     for name, distinct in said.items():
         for mine in by_device.values():
@@ -160,7 +161,7 @@ def _follow(
     for cases in by_device.values():
         last: Case | None = None
         for case in cases:
-            if case not in explained and last is not None and not case.call:
+            if case not in explained and last is not None:
                 before = explained[last]
                 pause = case.upload.start_ns - last.upload.end_ns
                 allowed = rules.gap if last.upload.answered else rules.unanswered_gap
@@ -189,25 +190,21 @@ def _calls(
         if not case.call:
             continue
         start = case.upload.start_ns
-        if case not in explained:
-            before = last.get(case.upload.key)
-            found = [
-                hit
-                for other, hit in asked
-                if -2 * SECOND <= start - other.upload.start_ns <= setup
-                and (other.upload.key == case.upload.key or _same_vendor(other.speaker, case.speaker))
-            ] + [
-                Hit(event, start - event.time_ns, 0.0, event.trust)
-                for event in words
-                if -2 * SECOND <= start - event.time_ns <= setup and addresses(event, case.speaker)
-            ]
-            if before is not None and start - before.upload.end_ns <= _CALL_PAUSE_NS:
-                found.append(explained[before].hit)
-            if found:
-                event = min(found, key=lambda hit: (abs(start - hit.event.time_ns), hit.event.source)).event
-                hit = Hit(event, start - event.time_ns, 0.0, Trust.INDEPENDENT)
-                explained[case] = Explanation("call", Reason.CALL, hit)
-        if case in explained:
+        before = last.get(case.upload.key)
+        found = [
+            hit.event
+            for other, hit in asked
+            if -2 * SECOND <= start - other.upload.start_ns <= setup
+            and (other.upload.key == case.upload.key or _same_vendor(other.speaker, case.speaker))
+        ] + [
+            event for event in words if -2 * SECOND <= start - event.time_ns <= setup and addresses(event, case.speaker)
+        ]
+        if before is not None and start - before.upload.end_ns <= _CALL_PAUSE_NS:
+            found.append(explained[before].hit.event)
+        if found:
+            event = min(found, key=lambda event: (abs(start - event.time_ns), event.source))
+            hit = Hit(event, start - event.time_ns, 0.0, Trust.INDEPENDENT)
+            explained[case] = Explanation("call", Reason.CALL, hit)
             last[case.upload.key] = case
 
 

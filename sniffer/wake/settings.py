@@ -1,11 +1,235 @@
-"""What can be set about wake sources."""
+"""What can be set about wake sources: one class a type, told apart by `type`."""
 
 from __future__ import annotations
 
-from sniffer.model import Section
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from sniffer.model import Secret, Section, Trust, WakeKind, WakeSource, host_key
+
+Seconds = Annotated[float, Field(ge=0, le=600)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w .:-]+$")]
+Hears = Literal["wake", "call", "view"]
+
+
+class WindowSettings(Section):
+    """Where an event of a source lies: at most `before` seconds before the upload's start, or `after` seconds
+    after it. Its clock's own error is learned and need not be added."""
+
+    before: Seconds = 6.0
+    after: Seconds = 4.0
+
+
+class SourceSettings(Section):
+    """What every source has.
+
+    `trust`: `independent` is an ear of one's own, `self_report` the vendor's word. `hears` is what its silence
+    says something about: an ear hears `wake`, whatever reports calls `call`, whoever knows who watches a camera
+    `view`; nothing (`[]`) for a button that is only pressed sometimes. `devices` (names or MACs; none is the whole
+    house) and `vendor` limit whom it hears for. `hold_off` is how many seconds after an upload to wait for it.
+    `miss_rate` is the first guess of the share of requests that it misses. Where `heartbeat` is given, its word
+    holds that many seconds after the last sign of life, and then it counts as down.
+    """
+
+    name: Name
+    trust: Trust = Trust.INDEPENDENT
+    hears: tuple[Hears, ...] = ("wake",)
+    devices: tuple[str, ...] = ()
+    vendor: str | None = None
+    window: WindowSettings = WindowSettings()
+    hold_off: Seconds = 3.0
+    miss_rate: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    heartbeat: Annotated[float, Field(ge=5, le=86400)] | None = None
+
+    def spec(self) -> WakeSource:
+        """What the judge must know of it."""
+        return WakeSource(
+            name=self.name,
+            trust=self.trust,
+            hears=frozenset(self.hears),
+            devices=self.devices,
+            vendor=self.vendor,
+            before=self.window.before,
+            after=self.window.after,
+            hold_off=self.hold_off,
+            miss_rate=self.miss_rate,
+            measured=True,
+            assumed_up=self.assumed_up,
+            expires=self.heartbeat,
+        )
+
+    @property
+    def assumed_up(self) -> bool:
+        """Nobody tells when it goes down, so it counts as up; unless it sends heartbeats."""
+        return False
+
+
+class HttpSource(SourceSettings):
+    """Whoever posts to `/api/v1/wake` with a token of this source's name. With `heartbeat: 60`, as `sniffer listen`
+    sends them, silence of the sender itself is noticed."""
+
+    type: Literal["http"]
+
+    @property
+    def assumed_up(self) -> bool:
+        return self.heartbeat is None
+
+
+class FileSource(SourceSettings):
+    """A file of JSON lines that something else appends to."""
+
+    type: Literal["file"]
+    path: Path
+    poll: Annotated[float, Field(ge=0.05, le=60)] = 0.5
+
+
+class TopicSettings(Section):
+    """One MQTT topic (wildcards allowed) and what a message on it means.
+
+    `field` is where to look in a JSON message (`a.b` for nesting; none is the whole message as text), `equals` the
+    values that count (none is any), `kind` what they mean. `device` is whom it is for; `device_level` takes the
+    device's name from that level of the topic (0 is the first) instead.
+    """
+
+    topic: Annotated[str, Field(min_length=1, max_length=256)]
+    kind: WakeKind = WakeKind.WAKE
+    field: str | None = None
+    equals: tuple[str, ...] = ()
+    device: str | None = None
+    device_level: Annotated[int, Field(ge=0, le=32)] | None = None
+
+
+class MqttSource(SourceSettings):
+    """A broker. `topic` carries events in our own format; `hermes` listens to Rhasspy's hotword messages; `topics`
+    maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`."""
+
+    type: Literal["mqtt"]
+    host: str
+    port: Port | None = None
+    user: str | None = None
+    password: Secret | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+    topic: str = "sniffer/wake"
+    status_topic: str = "sniffer/wake/status"
+    hermes: bool = False
+    topics: tuple[TopicSettings, ...] = ()
+
+
+class HomeAssistantSource(SourceSettings):
+    """Home Assistant's WebSocket API. `url` is `http://homeassistant.local:8123`; `token` a long-lived access token.
+
+    `last_called`: Alexa Media Player's `alexa_media_last_called_event`, always a self-report, under the source name
+    `NAME-vendor`. `satellites` maps `assist_satellite` entities to the devices beside them (an empty name is the
+    whole house); `entities` maps any other entity's states to kinds of events.
+    """
+
+    type: Literal["home_assistant"]
+    url: Annotated[str, Field(pattern=r"^https?://")]
+    token: Secret
+    ca_file: Path | None = None
+    last_called: bool = True
+    devices_by_name: dict[str, str] = Field(default_factory=dict)
+    satellites: dict[str, str] = Field(default_factory=dict)
+    entities: tuple[EntitySettings, ...] = ()
+
+    def specs(self) -> tuple[WakeSource, ...]:
+        """The house's own ears, and the vendor's history, which are not to be mixed."""
+        own = self.spec()
+        if not self.last_called:
+            return (own,)
+        vendor = self.model_copy(
+            update={"name": self.vendor_name, "trust": Trust.SELF_REPORT, "hold_off": 75.0, "hears": ("wake",)}
+        )
+        return (own, vendor.spec())
+
+    @property
+    def vendor_name(self) -> str:
+        """The name under which the vendor's history speaks."""
+        return f"{self.name}-vendor"
+
+
+class EntitySettings(Section):
+    """A Home Assistant entity: when it changes to `to`, that means `kind` for `device`."""
+
+    entity: Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
+    to: Annotated[str, Field(min_length=1, max_length=64)]
+    kind: WakeKind = WakeKind.WAKE
+    device: str | None = None
+
+
+class WyomingSource(SourceSettings):
+    """The Wyoming protocol. With `host` we connect to a satellite or wake-word service that sends `detection`
+    events; with `listen` we wait for a satellite that reports to us. `names` are the wake words that count (none
+    is any)."""
+
+    type: Literal["wyoming"]
+    host: str | None = None
+    port: Port = 10400
+    listen: str | None = None
+    names: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one(self) -> WyomingSource:
+        if (self.host is None) == (self.listen is None):
+            raise ValueError("give either `host` (to connect to) or `listen` (an address of ours)")
+        return self
+
+
+class PresenceSource(SourceSettings):
+    """Somebody is home while any of these MACs sends something: phones. `away_after` seconds of silence of all of
+    them mean that nobody is."""
+
+    type: Literal["presence"]
+    macs: Annotated[tuple[str, ...], Field(min_length=1)]
+    away_after: Annotated[float, Field(ge=60, le=86400)] = 1200.0
+    hears: tuple[Hears, ...] = ()
+
+    @field_validator("macs")
+    @classmethod
+    def _addresses(cls, macs: tuple[str, ...]) -> tuple[str, ...]:
+        for mac in macs:
+            host_key(mac)
+        return macs
+
+    @property
+    def assumed_up(self) -> bool:
+        return True
+
+
+HomeAssistantSource.model_rebuild()
+
+AnySource = Annotated[
+    HttpSource | FileSource | MqttSource | HomeAssistantSource | WyomingSource | PresenceSource,
+    Field(discriminator="type"),
+]
 
 
 class WakeSettings(Section):
     """The sources that say when somebody asked."""
 
-    sources: tuple[Section, ...] = ()
+    sources: tuple[AnySource, ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> WakeSettings:
+        names = [spec.name for spec in self.specs()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two wake sources have the name '{name}'")
+        return self
+
+    def specs(self) -> list[WakeSource]:
+        """What the judge must know of all sources."""
+        found: list[WakeSource] = []
+        for source in self.sources:
+            found += source.specs() if isinstance(source, HomeAssistantSource) else (source.spec(),)
+        return found
+
+
+#: The types of sources there are.
+TYPES: tuple[str, ...] = tuple(
+    get_args(kind.model_fields["type"].annotation)[0] for kind in get_args(get_args(AnySource)[0])
+)

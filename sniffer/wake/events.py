@@ -1,0 +1,164 @@
+"""Wake events as JSON, from whomever: checked before they are believed.
+
+``{"timestamp": ISO-8601 or epoch seconds, "device": name | MAC | null, "source": text, "kind": "wake" | "mute" |
+"unmute" | "call_start" | "call_end" | "view_start" | "view_end" | "away" | "home" | "source_up" | "source_down",
+"trust": "independent" | "self_report"}``; `kind` defaults to `wake`, `trust` to `independent`; `null` is every
+speaker in the house. `vendor` limits an event to one vendor's speakers, `miss_rate` belongs to `source_up`.
+A time without a zone is UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sniffer.clock import SECOND
+from sniffer.errors import WakeError
+from sniffer.model import Trust, WakeEvent, WakeKind
+
+#: What may be in an event; more is refused, because a misspelt `device` would speak for the whole house.
+KEYS = frozenset(
+    {"timestamp", "device", "source", "kind", "trust", "vendor", "miss_rate", "event_type", "received", "note"}
+)
+#: How far from the time of its arrival an event may lie. An event from the past explains away what was sent in the
+#: past, so that ends; a clock may be a little fast.
+PAST_NS, FUTURE_NS = 24 * 3600 * SECOND, 60 * SECOND
+#: 1970 to 2200: what lies outside is no time, but a unit mistaken.
+_FIRST, _LAST = 0, 7_258_118_400
+#: More than this is no wake event.
+MAX_LINE = 64 * 1024
+
+
+def parse_event(
+    mapping: object,
+    received_ns: int | None = None,
+    *,
+    source: str | None = None,
+    trust: Trust | None = None,
+) -> WakeEvent:
+    """One event. Raises WakeError, whose message says what is wrong with which key.
+
+    `received_ns` is the time of its arrival, where it arrived just now: then `timestamp` may be missing (it is now),
+    and must be near it. Without it the event is from a file, and its own `received` is believed.
+    `source` is whom the sender is known to be: it need not be given, and another is refused. `trust` likewise cannot
+    be raised above what is configured.
+    """
+    if not isinstance(mapping, Mapping):
+        raise WakeError("a wake event is a JSON object")
+    unknown = sorted(str(key)[:40] for key in mapping if key not in KEYS)
+    if unknown:
+        raise WakeError(f"unknown key {unknown[0]!r} in a wake event; known: {', '.join(sorted(KEYS))}")
+    event_type = mapping.get("event_type", "wake")
+    if event_type != "wake":
+        raise WakeError("event_type must be 'wake'")
+    named = _text(mapping, "source") or source
+    if named is None:
+        raise WakeError("the key 'source' is missing: who says so?")
+    if source is not None and named != source:
+        raise WakeError(f"this sender speaks for the source '{source}', not for '{named}'")
+    said = Trust(_choice(mapping, "trust", [str(t) for t in Trust], str(Trust.INDEPENDENT)))
+    time_ns = _time(mapping, "timestamp")
+    if time_ns is None:
+        if received_ns is None:
+            raise WakeError("the key 'timestamp' is missing")
+        time_ns = received_ns
+    if received_ns is not None:
+        check_time(time_ns, received_ns)
+    miss_rate = mapping.get("miss_rate")
+    if miss_rate is not None and (not _is_number(miss_rate) or not 0 <= miss_rate <= 1):
+        raise WakeError("miss_rate must be a number from 0 to 1")
+    return WakeEvent(
+        time_ns=time_ns,
+        source=named,
+        kind=WakeKind(_choice(mapping, "kind", [str(kind) for kind in WakeKind], str(WakeKind.WAKE))),
+        device=_text(mapping, "device"),
+        trust=Trust.SELF_REPORT if trust is Trust.SELF_REPORT else said,
+        received_ns=received_ns if received_ns is not None else _time(mapping, "received") or time_ns,
+        vendor=_text(mapping, "vendor"),
+        miss_rate=None if miss_rate is None else float(miss_rate),
+    )
+
+
+def check_time(time_ns: int, received_ns: int) -> None:
+    """Refuse what lies too far from its arrival. Raises WakeError."""
+    if time_ns - received_ns > FUTURE_NS:
+        seconds = (time_ns - received_ns) // SECOND
+        raise WakeError(f"the event lies {seconds} s in the future: is the sender's clock right?")
+    if received_ns - time_ns > PAST_NS:
+        hours = (received_ns - time_ns) / (3600 * SECOND)
+        raise WakeError(f"the event is {hours:.1f} h old; after {PAST_NS // (3600 * SECOND)} h nothing is explained")
+
+
+def parse_line(line: str | bytes, received_ns: int | None = None, *, source: str | None = None) -> WakeEvent:
+    """One line of JSON. Raises WakeError."""
+    return parse_event(parse_json(line), received_ns, source=source)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON of a sane size. Raises WakeError."""
+    if len(text) > MAX_LINE:
+        raise WakeError(f"over {MAX_LINE} bytes: that is no wake event")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8 text or nested too deeply"
+        raise WakeError(f"not JSON: {reason}") from None
+
+
+def parse_time(value: object, key: str = "timestamp") -> int:
+    """ISO-8601 or epoch seconds, as nanoseconds. Raises WakeError."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise WakeError(f"{key} {value[:40]!r} is neither ISO-8601 nor a number of seconds") from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        whole = moment.replace(microsecond=0)
+        try:
+            seconds = round(whole.timestamp())
+        except (OverflowError, ValueError):
+            raise WakeError(f"{key} {value[:40]!r} is out of range") from None
+        nanoseconds = seconds * SECOND + moment.microsecond * 1000
+    elif _is_number(value):
+        assert isinstance(value, int | float)
+        if abs(value) >= 1e11:
+            raise WakeError(f"{key} is in seconds since 1970; {str(value)[:20]} looks like milliseconds or finer")
+        nanoseconds = value * SECOND if isinstance(value, int) else round(value * 1e6) * 1000
+    else:
+        raise WakeError(f"{key} must be ISO-8601 text or a number of seconds since 1970")
+    if not _FIRST * SECOND <= nanoseconds <= _LAST * SECOND:
+        raise WakeError(f"{key} {str(value)[:40]!r} is not a time from 1970 to 2200")
+    return nanoseconds
+
+
+def _time(mapping: Mapping[Any, Any], key: str) -> int | None:
+    value = mapping.get(key)
+    return None if value is None else parse_time(value, key)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _text(mapping: Mapping[Any, Any], key: str) -> str | None:
+    value = mapping.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+        raise WakeError(f"{key} must be text of 1 to 64 printable characters")
+    return value
+
+
+def _choice(mapping: Mapping[Any, Any], key: str, known: list[str], default: str) -> str:
+    value = mapping.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str) or value not in known:
+        raise WakeError(f"{key} must be one of {', '.join(known)}; not {str(value)[:40]!r}")
+    return value
