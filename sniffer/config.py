@@ -12,7 +12,7 @@ from sniffer.detect.settings import DetectSettings
 from sniffer.documents import parse_yaml, read_text
 from sniffer.errors import ConfigError
 from sniffer.identify.settings import IdentifySettings
-from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.settings import AlertSettings, JudgeSettings
 from sniffer.model import DeviceSettings, Secret, Section
 from sniffer.sinks.settings import SinkSettings, StoreSettings
 from sniffer.wake.settings import WakeSettings
@@ -30,6 +30,7 @@ class Config(Section):
     detect: DetectSettings = DetectSettings()
     wake: WakeSettings = WakeSettings()
     judge: JudgeSettings = JudgeSettings()
+    alerts: AlertSettings = AlertSettings()
     sinks: SinkSettings = SinkSettings()
     store: StoreSettings = StoreSettings()
     http: HttpSettings = HttpSettings()

@@ -111,3 +111,34 @@ class JudgeSettings(Section):
         except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"unknown time zone {name!r} (they are written like 'Europe/Berlin')") from None
         return name
+
+
+class AlertSettings(Section):
+    """What is told, and how often. Rules from `level` on are told. A rule that was told for a device is not told again
+    for `cooldown_minutes`; then follows one alert that says how many more there were. More than `max_per_hour` alerts
+    in all are rolled up too. `digest` sums up the day at `digest_at`, in `time_zone` (the machine's where none)."""
+
+    level: Level = "medium"
+    cooldown_minutes: Annotated[float, Field(ge=0, le=7 * 1440)] = 60.0
+    max_per_hour: Annotated[int, Field(ge=1, le=10_000)] = 30
+    digest: bool = True
+    digest_at: datetime.time = datetime.time(8)
+    time_zone: str | None = None
+
+    @field_validator("digest_at", mode="before")
+    @classmethod
+    def _clock(cls, value: object) -> object:
+        # YAML 1.1 reads an unquoted 23:00 as the number of minutes in base 60.
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
+            return datetime.time(value // 60, value % 60)
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            if name is not None:
+                zoneinfo.ZoneInfo(name)
+        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+            raise ValueError(f"no such time zone: {name!r} (such as Europe/Berlin)") from None
+        return name

@@ -294,6 +294,7 @@ def dropped_record(target: str, count: int, now_ns: int) -> Record:
         "level": "high",
         "rule": "outbox-dropped",
         "rules": ["outbox-dropped"],
+        "title": "Messages were dropped",
         "device": None,
         "upload": None,
         "uploads": [],
