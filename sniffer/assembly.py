@@ -1,0 +1,84 @@
+"""From a configuration to stages: the only place that knows which files each stage reads, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sniffer.config import Config
+from sniffer.decode.dissect import Dissector
+from sniffer.detect import Detector
+from sniffer.detect.evidence import Weights
+from sniffer.detect.learning import Learned
+from sniffer.detect.weights import load_weights
+from sniffer.identify import Identifier
+from sniffer.identify.oui import OuiTable
+from sniffer.identify.rules import DeviceRule, ServiceRule, load_device_rules, load_oui, load_service_rules
+from sniffer.judge import Judge
+from sniffer.judge.alerts import AlertPolicy
+from sniffer.judge.history import History
+from sniffer.judge.rules import RuleSet, load_upload_rules
+from sniffer.model import WakeSource
+from sniffer.pipeline import Pipeline, Stages
+from sniffer.resources import shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Rulebook:
+    """Everything that is read from rule folders, read once."""
+
+    devices: tuple[DeviceRule, ...]
+    services: tuple[ServiceRule, ...]
+    oui: OuiTable
+    weights: Weights
+    uploads: RuleSet
+
+
+def load_rulebook(config: Config) -> Rulebook:
+    """The shipped rules, and those of the user's own folders (`devices/`, `services/`, `uploads/` in each).
+
+    Raises RuleError with file, line and column; ConfigError where a setting names a rule that does not exist.
+    """
+    own = [shipped("rules"), *config.judge.rules.folders]
+
+    def folders(kind: str) -> list[Any]:
+        return [folder / kind for folder in own if (folder / kind).is_dir()]
+
+    return Rulebook(
+        devices=load_device_rules(own),
+        services=load_service_rules(own),
+        oui=load_oui(own),
+        weights=load_weights(shipped("rules") / "detect"),
+        uploads=load_upload_rules(folders("uploads"), config.judge.rules),
+    )
+
+
+def build_pipeline(
+    config: Config,
+    rulebook: Rulebook,
+    sources: Sequence[WakeSource],
+    capture: str,
+    *,
+    offline: bool,
+    state: Mapping[str, Any] | None = None,
+) -> Pipeline:
+    """All stages, new, or going on from what `Pipeline.state` gave."""
+    state = state or {}
+    identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
+    if state.get("identify"):
+        identifier.restore(state["identify"])
+    learned = {int(key): Learned.from_dict(value) for key, value in (state.get("detect") or {}).items()}
+    return Pipeline(
+        stages=Stages(
+            dissector=Dissector(),
+            identifier=identifier,
+            detector=Detector(config.detect, rulebook.weights, identifier, learned),
+            judge=Judge(config.judge, sources, identifier.device, state.get("judge")),
+            rules=rulebook.uploads,
+            history=History(state.get("history")),
+            alerts=AlertPolicy(config.alerts, state.get("alerts"), rules=rulebook.uploads),
+        ),
+        capture=capture,
+        offline=offline,
+    )

@@ -1,0 +1,201 @@
+"""`sniffer analyze`: captures to verdicts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sniffer.assembly import load_rulebook
+from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
+from sniffer.commands._show import HEADER, plain, row
+from sniffer.errors import CaptureError, UsageError
+from sniffer.model import Device, Record, key_text
+from sniffer.offline import OfflineJudge, Outcome
+from sniffer.wake.file import read_events
+
+#: Hosts that are listed where no device with a microphone was recognised.
+MAX_HOSTS = 20
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|-...")
+@click.option(
+    "--wake",
+    "wake_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Wake events (JSON Lines): who asked, and when.",
+)
+@device_option
+@config_option
+@click.option("--all", "show_all", is_flag=True, help="Also what is not judged: telemetry, sync, other uploads.")
+@format_option("table", "jsonl")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
+@click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
+@click.option("--strict", is_flag=True, help="Exit with status 3 where a single capture cannot be read.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
+def command(
+    paths: Sequence[str],
+    wake_files: Sequence[Path],
+    devices: Sequence[str],
+    config_path: Path | None,
+    show_all: bool,
+    output_format: str,
+    output: Path | None,
+    fail_on: str | None,
+    strict: bool,
+    quiet: bool,
+) -> int:
+    """Judge captures: when was something sent that could be a voice, and had anybody asked?
+
+    \b
+    Examples:
+      sniffer analyze evening.pcap --wake asked.jsonl
+      sniffer analyze captures/ --device 68:db:f5:90:19:64=kitchen --format jsonl
+      ssh router tcpdump -i br-lan -U -w - 'ether host 68:db:f5:90:19:64' | sniffer analyze -
+    """
+    config = effective_config(config_path, devices)
+    events = [event for file in wake_files for event in read_events(file)]
+    judge = OfflineJudge(config, load_rulebook(config), events)
+    with ExitStack() as stack:
+        report = _Report(stack, output_format, output, show_all, quiet)
+        if "-" in paths:
+            if len(paths) > 1:
+                raise UsageError("- (standard input) stands alone")
+            if sys.stdin.isatty():
+                raise UsageError("standard input is a terminal: pipe a capture into it, for example from tcpdump -w -")
+            report.stream(judge)
+        else:
+            report.files(judge, list(captures_in(map(Path, paths))), [Path(path) for path in paths])
+    if report.read == 0 or (strict and report.bad):
+        return 3
+    return 1 if fail_on and report.verdicts["unexpected"] else 0
+
+
+class _Report:
+    """Shows results while they come, and remembers what the exit status needs."""
+
+    def __init__(self, stack: ExitStack, output_format: str, output: Path | None, show_all: bool, quiet: bool) -> None:
+        self._json = output_format == "jsonl"
+        self._show_all, self._quiet = show_all, quiet
+        self._out: IO[str] = sys.stdout
+        if output is not None:
+            try:
+                self._out = stack.enter_context(output.open("w", encoding="utf-8"))
+            except OSError as error:
+                raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
+        self._console = Console(stderr=True)
+        self._progress = stack.enter_context(_progress(self._console, shown=not quiet))
+        self._headed = False
+        self.read = self.bad = 0
+        self.verdicts: Counter[str] = Counter()
+        self._watched: set[int] = set()
+        self._nobody: list[Outcome] = []
+
+    def files(self, judge: OfflineJudge, captures: Sequence[Path], given: Sequence[Path]) -> None:
+        if not captures:
+            raise CaptureError(f"{', '.join(map(str, given))}: no capture in here (pcap, pcapng, also gzipped)")
+        task = self._progress.add_task("reading", total=len(captures))
+        for path in captures:
+            outcome = Outcome(str(path))
+            self._progress.update(task, description=plain(path.name, 40))
+            done = self.read + self.bad
+
+            def advance(bytes_read: int, total: int, done: int = done) -> None:
+                self._progress.update(task, completed=done + min(1.0, bytes_read / total if total else 0))
+
+            try:
+                self._take(judge.file(path, outcome, advance), outcome)
+            except CaptureError as error:
+                self._say(str(error))
+                self.bad += 1
+            self._progress.update(task, completed=self.read + self.bad)
+        self._progress.stop()
+        self._sum_up()
+
+    def stream(self, judge: OfflineJudge) -> None:
+        self._progress.stop()
+        outcome = Outcome("-")
+        self._take(judge.stream(sys.stdin.buffer, outcome), outcome)
+        self._sum_up()
+
+    def _take(self, records: Iterator[Record], outcome: Outcome) -> None:
+        """Show the records of one capture. Raises CaptureError where it cannot be read."""
+        for record in records:
+            if record["event_type"] == "upload":
+                self._upload(record)
+            elif self._json and self._show_all:
+                self._line(json.dumps(record))
+        self.read += 1
+        for problem in outcome.problems:
+            self._say(f"{outcome.capture}: {problem}")
+        self._watched |= {device.key for device in outcome.watched}
+        if not outcome.watched:
+            self._nobody.append(outcome)
+
+    def _upload(self, record: Record) -> None:
+        if record["verdict"] is None and not self._show_all:
+            return
+        if record["revision"] == 0:
+            self.verdicts[record["verdict"] or "not judged"] += 1
+        if self._json:
+            self._line(json.dumps(record))
+            return
+        if not self._headed:
+            self._headed = True
+            self._line(HEADER)
+        self._line(row(record, colour=self._out.isatty()))
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"sniffer: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def _sum_up(self) -> None:
+        if self._nobody and not self._watched:
+            self._say_nobody(self._nobody)
+        elif self._nobody and not self._quiet:
+            self._say(f"{len(self._nobody)} captures hold no device with a microphone that we recognise")
+        if self._quiet or self.read == 0:
+            return
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "no uploads"
+        captures = "1 capture" if self.read == 1 else f"{self.read} captures"
+        bad = f", {self.bad} could not be read" if self.bad else ""
+        devices = "1 device" if len(self._watched) == 1 else f"{len(self._watched)} devices"
+        self._say(f"{captures}{bad}; {devices} watched; {counts}")
+
+    def _say_nobody(self, outcomes: Sequence[Outcome]) -> None:
+        packets = sum(outcome.packets for outcome in outcomes)
+        if not packets:
+            self._say("no packets in there")
+            return
+        self._say("no device with a microphone was recognised. Hosts that were seen:")
+        hosts = {device.key: device for outcome in outcomes for device in outcome.hosts}
+        for device in list(hosts.values())[:MAX_HOSTS]:
+            self._say(f"  {_describe(device)}")
+        if len(hosts) > MAX_HOSTS:
+            self._say(f"  and {len(hosts) - MAX_HOSTS} more (sniffer devices FILE lists all)")
+        example = key_text(next(iter(hosts))) if hosts else "68:db:f5:90:19:64"
+        self._say(f"If one of them is a speaker, name it: --device {example}=kitchen")
+
+
+def _describe(device: Device) -> str:
+    guess = " ".join(part for part in (device.vendor, device.model) if part)
+    kind = f", {device.kind}" if device.kind != "unknown" else ""
+    return plain(f"{key_text(device.key)}  {guess or 'unknown'}{kind}", 100)
+
+
+def _progress(console: Console, *, shown: bool) -> Progress:
+    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    return Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True)

@@ -1,0 +1,114 @@
+"""Captures to verdicts: the pipeline over a file or a stream.
+
+A packet late in a file can reveal that a host is a speaker. So a file is looked at twice: first for the identities,
+then for the uploads. A stream is looked at once, and a device is judged from the moment that it is recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from sniffer.assembly import Rulebook, build_pipeline
+from sniffer.capture.file import open_capture
+from sniffer.capture.pipe import read_stream
+from sniffer.config import Config
+from sniffer.decode import decode
+from sniffer.judge.offline import file_sources
+from sniffer.model import Device, Loss, Record, Selection, WakeEvent
+from sniffer.pipeline import Pipeline
+
+#: Called with bytes read so far, of both looks together, and how many there are in all.
+Progress = Callable[[int, int], None]
+
+#: The first look needs the MAC addresses of every frame, and the identity packets.
+EVERYTHING = Selection(keys=None, identity=True)
+
+
+@dataclass
+class Outcome:
+    """What is known of one capture once it was judged."""
+
+    capture: str
+    packets: int = 0
+    undecoded: int = 0
+    problems: list[str] = field(default_factory=list)
+    hosts: list[Device] = field(default_factory=list)
+    watched: list[Device] = field(default_factory=list)
+
+
+@dataclass
+class OfflineJudge:
+    """Judges captures with one configuration, one set of rules and one list of wake events."""
+
+    config: Config
+    rulebook: Rulebook
+    events: Sequence[WakeEvent] = ()
+
+    def file(self, path: Path, outcome: Outcome, progress: Progress) -> Iterator[Record]:
+        """The records of one capture file, as they become due. `outcome` is filled meanwhile.
+
+        Raises CaptureError where nothing can be read; what is wrong further on is in `outcome.problems`.
+        """
+        pipeline = self._pipeline(outcome.capture)
+        with open_capture(path) as reader:
+            total = 2 * (reader.size or 0)
+            for block in reader:
+                outcome.packets += len(block)
+                batch, errors = decode(block, EVERYTHING)
+                outcome.undecoded += sum(errors.by_protocol.values())
+                for _ in pipeline.look(batch):
+                    pass
+                progress(reader.bytes_read, total)
+            outcome.problems.extend(reader.problems)
+        _take_stock(pipeline, outcome)
+        if not outcome.watched:
+            return
+        pipeline.learn_identity = False
+        yield from pipeline.devices()
+        yield from self._wake(pipeline)
+        with open_capture(path) as reader:
+            for block in reader:
+                batch, _ = decode(block, pipeline.selection)
+                yield from pipeline.packets(batch)
+                progress(total // 2 + reader.bytes_read, total)
+            yield from _losses(pipeline, reader.dropped, outcome.capture)
+        yield from pipeline.finish()
+
+    def stream(self, stream: BinaryIO, outcome: Outcome) -> Iterator[Record]:
+        """The records of a capture that arrives on a stream, while it arrives. Raises CaptureError."""
+        pipeline = self._pipeline(outcome.capture)
+        yield from self._wake(pipeline)
+        reader = read_stream(stream, outcome.capture)
+        for block in reader:
+            outcome.packets += len(block)
+            batch, errors = decode(block, EVERYTHING)
+            outcome.undecoded += sum(errors.by_protocol.values())
+            yield from pipeline.packets(batch)
+        outcome.problems.extend(reader.problems)
+        yield from _losses(pipeline, reader.dropped, outcome.capture)
+        yield from pipeline.finish()
+        _take_stock(pipeline, outcome)
+
+    def _pipeline(self, capture: str) -> Pipeline:
+        return build_pipeline(self.config, self.rulebook, file_sources(self.events), capture, offline=True)
+
+    def _wake(self, pipeline: Pipeline) -> Iterator[Record]:
+        for event in self.events:
+            yield from pipeline.wake(event)
+
+
+def _losses(pipeline: Pipeline, dropped: dict[str, int], capture: str) -> Iterator[Record]:
+    """What the capturing host says it dropped, it says for the whole capture: when it was is not known."""
+    for interface, count in dropped.items():
+        if count:
+            yield from pipeline.loss(Loss(interface or capture, pipeline.start_ns, pipeline.time_ns, count))
+
+
+def _take_stock(pipeline: Pipeline, outcome: Outcome) -> None:
+    identifier = pipeline.stages.identifier
+    watched = identifier.watched()
+    outcome.hosts = identifier.devices()
+    outcome.watched = [device for device in outcome.hosts if device.key in watched]

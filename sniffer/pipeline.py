@@ -1,0 +1,165 @@
+"""The order of the stages, and nothing else: packets and events in, records out.
+
+The same pipeline runs under the daemon, over a replayed capture, and offline. It opens nothing and asks no clock:
+what it is handed decides what it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sniffer import records
+from sniffer.decode.dissect import Dissector
+from sniffer.detect import Detector
+from sniffer.identify import Identifier
+from sniffer.judge import Judge
+from sniffer.judge.alerts import AlertPolicy
+from sniffer.judge.history import History
+from sniffer.judge.rules import RuleSet
+from sniffer.model import (
+    Drift,
+    Judged,
+    Listening,
+    Loss,
+    PacketBatch,
+    Record,
+    Selection,
+    Upload,
+    WakeEvent,
+    sorted_keys,
+)
+
+
+@dataclass(slots=True)
+class Stages:
+    """One instance of each stage, built by `sniffer.assembly`."""
+
+    dissector: Dissector
+    identifier: Identifier
+    detector: Detector
+    judge: Judge
+    rules: RuleSet
+    history: History
+    alerts: AlertPolicy
+
+
+@dataclass
+class Pipeline:
+    """Feed it packets, events and time; each call gives the records that became due.
+
+    `capture` is the interface or the file's path as given; `offline` makes it a part of each upload's id.
+    `changes` grows with everything that the saved state of judge and alerts must not miss.
+    With `learn_identity` false, who is who was settled by a look at the whole capture before.
+    """
+
+    stages: Stages
+    capture: str
+    offline: bool
+    learn_identity: bool = True
+    start_ns: int = 0
+    time_ns: int = 0
+    changes: int = 0
+
+    @property
+    def selection(self) -> Selection:
+        """Which rows are needed: those of watched devices, and the identity protocols where they still teach us."""
+        return Selection(keys=sorted_keys(self.stages.identifier.watched()), identity=self.learn_identity)
+
+    def look(self, batch: PacketBatch) -> Iterator[Record]:
+        """Who is who in these packets, and nothing more."""
+        identifier = self.stages.identifier
+        changed = {device.key: device for device in identifier.seen(batch)}
+        changed |= {device.key: device for device in identifier.observe(self.stages.dissector.dissect(batch))}
+        now_ns = int(batch.time_ns.max()) if len(batch) else self.time_ns
+        for device in changed.values():
+            if device.microphone or device.configured:
+                yield records.device_record(device, self.capture, now_ns)
+
+    def packets(self, batch: PacketBatch) -> Iterator[Record]:
+        """Packets, in the order in which they were captured."""
+        if not len(batch):
+            return
+        stages = self.stages
+        if not self.start_ns:
+            self.start_ns = int(batch.time_ns.min())
+        batch = stages.identifier.resolve(batch)
+        if self.learn_identity:
+            yield from self.look(batch)
+        yield from self._detected(stages.detector.feed(batch, stages.identifier.watched()))
+        yield from self.advance(int(batch.time_ns.max()), detected=True)
+
+    def wake(self, event: WakeEvent) -> Iterator[Record]:
+        """A wake source said something."""
+        self.changes += 1
+        self.stages.judge.wake(event)
+        yield records.wake_record(event)
+
+    def loss(self, loss: Loss) -> Iterator[Record]:
+        """Packets were lost."""
+        self.changes += 1
+        self.stages.judge.loss(loss)
+        yield records.loss_record(loss)
+
+    def mute(self, device: str, until_ns: int) -> None:
+        """A maintenance window: no alerts for a device until then."""
+        self.changes += 1
+        self.stages.alerts.mute(device, until_ns)
+
+    def devices(self) -> Iterator[Record]:
+        """Everybody who is known, as records."""
+        for device in self.stages.identifier.devices():
+            yield records.device_record(device, self.capture, device.since_ns)
+
+    def state(self, *only: str) -> dict[str, Any]:
+        """What was learned and what still waits, as JSON values by the name of the stage (all, or `only` some)."""
+        stages = self.stages
+        parts: dict[str, Callable[[], Any]] = {
+            "identify": stages.identifier.state,
+            "detect": lambda: {str(key): value.to_dict() for key, value in stages.detector.learned().items()},
+            "judge": stages.judge.state,
+            "alerts": stages.alerts.state,
+            "history": stages.history.state,
+        }
+        return {name: part() for name, part in parts.items() if not only or name in only}
+
+    def advance(self, time_ns: int, *, detected: bool = False) -> Iterator[Record]:
+        """It is `time_ns` now: what was waiting for time to pass becomes due. Time never steps back."""
+        self.time_ns = max(self.time_ns, time_ns)
+        if not detected:
+            yield from self._detected(self.stages.detector.advance(self.time_ns))
+        for judged in self.stages.judge.advance(self.time_ns):
+            yield from self._judged(judged)
+        yield from self.stages.alerts.advance(self.time_ns)
+
+    def finish(self, *, judge: bool = True) -> Iterator[Record]:
+        """No packets will follow. With `judge` false, verdicts that wait for wake events stay in the state."""
+        yield from self._detected(self.stages.detector.finish())
+        if not judge:
+            yield from self.advance(self.time_ns, detected=True)
+            return
+        for judged in self.stages.judge.finish():
+            yield from self._judged(judged)
+        yield from self.stages.alerts.advance(self.time_ns)
+
+    def _detected(self, events: Iterable[Listening | Upload | Drift]) -> Iterator[Record]:
+        device = self.stages.identifier.device
+        for event in events:
+            match event:
+                case Upload():
+                    self.changes += 1
+                    self.stages.judge.upload(event)
+                case Listening():
+                    yield records.listening_record(event, device(event.key), self.capture)
+                case Drift():
+                    yield records.drift_record(event, device(event.key), self.capture)
+
+    def _judged(self, judged: Judged) -> Iterator[Record]:
+        self.changes += 1
+        device = self.stages.identifier.device(judged.upload.key)
+        record = records.upload_record(judged, device, self.capture, offline=self.offline)
+        self.stages.history.fill(record)
+        self.stages.rules.apply(record, self.time_ns)
+        yield record
+        yield from self.stages.alerts.process(record, self.time_ns)
