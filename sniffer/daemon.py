@@ -1,0 +1,359 @@
+"""The daemon: packets and events come in on one thread, records go out to the sinks.
+
+The main thread alone touches the pipeline. The HTTP server, the wake sources and the deliveries have threads of their
+own; they reach the pipeline through one queue, and read snapshots.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sniffer import records
+from sniffer.clock import SECOND, Clock, timestamp
+from sniffer.decode import decode
+from sniffer.errors import SnifferError, UsageError, WakeError
+from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
+from sniffer.pipeline import Pipeline
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.store import Store
+from sniffer.wake.events import parse_event
+
+logger = logging.getLogger("sniffer")
+
+#: Seconds between two savings of what was learned, and between two `stats` records.
+SAVE_INTERVAL = 30.0
+STATS_INTERVAL = 60.0
+#: A packet's time stamp may be this much older than the moment we read it (seconds): the socket is drained in turns.
+CAPTURE_LAG = 0.25
+#: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
+MAX_WAITING = 10_000
+
+
+class Counts(Protocol):
+    """What an interface gave since the start: frames received, frames the kernel dropped."""
+
+    @property
+    def received(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+
+class PacketSource(Protocol):
+    """Where the packets come from: live interfaces, or a replayed capture."""
+
+    def poll(self, timeout: float) -> list[FrameBlock] | None:
+        """Blocks that are there, at the latest after `timeout` seconds; None where no more will come."""
+        ...
+
+    def watch(self, keys: Iterable[int]) -> None:
+        """From now on, the packets of these devices are wanted."""
+        ...
+
+    def statistics(self) -> Mapping[str, Counts]: ...
+
+    def losses(self) -> list[Loss]: ...
+
+    def events(self) -> list[str]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """No alerts for a device until a time: asked for over HTTP, waiting for the pipeline."""
+
+    device: str
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What a new configuration replaces: the pipeline, and where records go beside the store and the metrics."""
+
+    pipeline: Pipeline
+    sinks: Sequence[Sink]
+
+
+class Daemon:
+    """Runs until `stop` is called or the source ends. Also what the HTTP API asks (`sniffer.web.api.Backend`).
+
+    `reload` is called when a reload was asked for: it gives the new edges (the pipeline built on the state of the old
+    one), or raises SnifferError, and then everything stays as it was.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: PacketSource,
+        edges: Edges,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        poll_timeout: float,
+        reload: Callable[[Pipeline], Edges] | None = None,
+        replayed: bool = False,
+    ) -> None:
+        self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
+        self._pipeline, self._sinks = edges.pipeline, edges.sinks
+        self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
+        self._stopping, self._reloading = threading.Event(), threading.Event()
+        self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
+        self._listeners: set[Callable[[Record], None]] = set()
+        self._listeners_lock = threading.Lock()
+        self._devices: tuple[Record, ...] = ()
+        self._watched: frozenset[int] | None = None
+        self._dropped: dict[str, int] = {}
+        self._totals: Counter[str] = Counter()
+        self._began = self._next_save = self._next_stats = clock.monotonic()
+        self._last_packet_ns = 0
+        self._polled = self._ended = False
+        self._saved_changes = 0
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until the end: read, judge, tell. Nothing that was already seen is lost on the way out."""
+        self._watch()
+        try:
+            while not self._stopping.is_set() and self.step():
+                pass
+        finally:
+            self._finish()
+
+    def step(self) -> bool:
+        """One turn: False where the source has ended."""
+        if self._reloading.is_set():
+            self._reloading.clear()
+            self._do_reload()
+        blocks = self._source.poll(self._poll_timeout)
+        if blocks is None:
+            return False
+        read_ns = self._clock.now_ns()
+        # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
+        # an upload that waits for its verdict and the packets that are gone.
+        with self._store.transaction():
+            for block in blocks:
+                self._block(block)
+            self._losses()
+            self._drain()
+            due_ns = read_ns if self._replayed else read_ns - round(CAPTURE_LAG * SECOND)
+            if due_ns > 0:
+                self._emit(self._pipeline.advance(due_ns))
+            self._keep_house()
+        self._watch()
+        self._polled = True
+        return True
+
+    def stop(self) -> None:
+        """End after the current turn (safe from a signal handler)."""
+        self._stopping.set()
+
+    def reload(self) -> None:
+        """Take the configuration anew after the current turn (safe from a signal handler)."""
+        self._reloading.set()
+
+    def _block(self, block: FrameBlock) -> None:
+        batch, errors = decode(block, self._pipeline.selection)
+        for protocol, number in errors.by_protocol.items():
+            self._metrics.decode_error(protocol, number)
+            self._totals["decode_errors"] += number
+        if len(block):
+            self._totals["packets"] += len(block)
+            self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
+            self._metrics.packets(block.interface, len(block))
+            self._metrics.last_packet(block.interface, self._last_packet_ns)
+        self._emit(self._pipeline.packets(batch))
+
+    def _losses(self) -> None:
+        for interface, counts in self._source.statistics().items():
+            new = counts.dropped - self._dropped.get(interface, 0)
+            self._dropped[interface] = counts.dropped
+            self._metrics.dropped(interface, max(0, new))
+            self._totals["dropped"] += max(0, new)
+        for loss in self._source.losses():
+            self._emit(self._pipeline.loss(loss))
+        for line in self._source.events():
+            logger.warning("%s", line)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                waiting = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(waiting, Mute):
+                self._pipeline.mute(waiting.device, waiting.until_ns)
+            else:
+                self._emit(self._pipeline.wake(waiting))
+
+    def _watch(self) -> None:
+        watched = frozenset(self._pipeline.stages.identifier.watched())
+        if watched != self._watched:
+            self._source.watch(watched)
+            self._watched = watched
+            self._devices = tuple(self._pipeline.devices())
+
+    def _keep_house(self) -> None:
+        now = self._clock.monotonic()
+        self._metrics.flows(self._pipeline.stages.detector.flows)
+        if now >= self._next_save:
+            self._next_save = now + SAVE_INTERVAL
+            self._save()
+        elif self._pipeline.changes != self._saved_changes:
+            self._save("judge", "history", "alerts")
+        if now >= self._next_stats:
+            self._next_stats = now + STATS_INTERVAL
+            self._emit([self._stats_record()])
+
+    def _save(self, *stages: str) -> None:
+        """What was learned, and what waits. A replay leaves the memory of the real house alone."""
+        self._saved_changes = self._pipeline.changes
+        if not stages:
+            self._devices = tuple(self._pipeline.devices())
+        if not self._replayed:
+            for name, state in self._pipeline.state(*stages).items():
+                self._store.state_set(f"stage.{name}", state)
+
+    def _do_reload(self) -> None:
+        if self._reload is None:
+            return
+        try:
+            edges = self._reload(self._pipeline)
+        except SnifferError as error:
+            self._metrics.config_reload(False)
+            logger.error("the new configuration is not used: %s", error)
+            return
+        self._pipeline, self._sinks = edges.pipeline, edges.sinks
+        self._metrics.config_reload(True)
+        logger.info("the configuration was read again and is in force")
+
+    def _emit(self, new: Iterable[Record]) -> None:
+        for record in new:
+            self._totals[f"{record['event_type']}s"] += 1
+            sinks: tuple[Sink, ...] = (self._store, self._metrics, *self._sinks)
+            for sink in sinks:
+                try:
+                    sink.emit(record)
+                except SnifferError as error:  # one sink that fails must not silence the others
+                    logger.error("%s: %s", sink.name, error)
+            with self._listeners_lock:
+                listeners = tuple(self._listeners)
+            for listener in listeners:
+                listener(record)
+
+    def _finish(self) -> None:
+        """Live, verdicts that still wait for wake events stay in the state and are judged after the restart."""
+        with self._store.transaction():
+            self._drain()
+            self._emit(self._pipeline.finish(judge=self._replayed))
+            self._save()
+        self._ended = True
+
+    # --- what the HTTP API asks (from other threads) ----------------------------------------------------------------
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The exposition in the format that the scraper accepts, and its content type."""
+        return self._metrics.render(accept)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether packets are read, and if not why."""
+        if self._ended:
+            return (True, "the capture has ended") if self._replayed else (False, "stopping")
+        return (True, "capturing") if self._polled else (False, "starting")
+
+    def deliver(self, event: WakeEvent) -> None:
+        """A wake source said something. Raises WakeError where too many wait."""
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            raise WakeError("too many events are waiting") from None
+
+    def wake(self, event: Mapping[str, Any], source: str) -> Record:
+        """An event over HTTP: it speaks for the token's source, whatever it says. Raises WakeError."""
+        parsed = parse_event({**event, "source": source}, self._clock.now_ns())
+        self.deliver(parsed)
+        return records.wake_record(parsed)
+
+    def mute(self, request: Mapping[str, Any]) -> Record:
+        """No alerts for `device` until `until` (ISO-8601) or for `seconds`. Raises WakeError."""
+        device, now_ns = request.get("device"), self._clock.now_ns()
+        if not isinstance(device, str) or not device or len(device) > 64:
+            raise WakeError("device: a configured name or a MAC address is needed")
+        until_ns = _until(request, now_ns)
+        try:
+            self._waiting.put_nowait(Mute(device, until_ns))
+        except queue.Full:
+            raise WakeError("too many requests are waiting") from None
+        return {"device": device, "until": timestamp(until_ns)}
+
+    def uploads(
+        self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int
+    ) -> Sequence[Record]:
+        """Uploads out of the store, newest first; times in ISO-8601. Raises UsageError."""
+        start, end = (None if text is None else _time_ns(text) for text in (since, until))
+        return self._store.uploads(device, verdict, start, end, limit)
+
+    def upload(self, identifier: str) -> Record | None:
+        """One upload, by its id."""
+        return self._store.upload(identifier)
+
+    def devices(self) -> Sequence[Record]:
+        """Who is on the network, as of the last change."""
+        return self._devices
+
+    def stats(self) -> Record:
+        """Counters for people; Prometheus has its own."""
+        last = {"last_packet": timestamp(self._last_packet_ns) if self._last_packet_ns else None}
+        return {**self._stats_record(), **last}
+
+    def _stats_record(self) -> dict[str, Any]:
+        return records.stats_record(
+            self._pipeline.capture,
+            self._clock.now_ns(),
+            uptime_seconds=self._clock.monotonic() - self._began,
+            packets=self._totals["packets"],
+            dropped=self._totals["dropped"],
+            decode_errors=self._totals["decode_errors"],
+            flows=self._pipeline.stages.detector.flows,
+            devices=len(self._devices),
+            watched=len(self._watched or ()),
+            uploads=self._totals["uploads"],
+        )
+
+    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+        """Be called with each record; the returned function ends it."""
+        with self._listeners_lock:
+            self._listeners.add(listener)
+
+        def unsubscribe() -> None:
+            with self._listeners_lock:
+                self._listeners.discard(listener)
+
+        return unsubscribe
+
+
+def _until(request: Mapping[str, Any], now_ns: int) -> int:
+    seconds, until = request.get("seconds"), request.get("until")
+    if (seconds is None) == (until is None):
+        raise WakeError("give either until (ISO-8601) or seconds")
+    if seconds is not None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 366 * 86400:
+            raise WakeError("seconds: a number between 0 and a year")
+        return now_ns + round(seconds * SECOND)
+    return _time_ns(str(until))
+
+
+def _time_ns(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)
+    except (ValueError, OverflowError):
+        raise UsageError(f"not an ISO-8601 time: {text[:40]!r}") from None
