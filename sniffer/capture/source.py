@@ -86,10 +86,26 @@ class Gunzip:
         return count > 0
 
     def _inflate(self, most: int) -> bytes:
+        before = self._member.copy()
         try:
             data = self._member.decompress(self._pending, most)
         except zlib.error:
             self.problem, self._ended = "the gzip data is damaged", True
-            return b""
+            return _whole(before, self._pending, most)
         self._pending = self._member.unconsumed_tail
         return data
+
+
+def _whole(member: zlib._Decompress, pending: bytes, most: int) -> bytes:
+    """What comes out of damaged data before the damage: in steps, and the last of them byte by byte."""
+    out = b""
+    for step in (4096, 1):
+        trial = member.copy()
+        data = pending
+        try:
+            while len(out) < most and (piece := trial.decompress(data, step)):
+                out += piece
+                data, member, pending = trial.unconsumed_tail, trial.copy(), trial.unconsumed_tail
+        except zlib.error:
+            continue
+    return out[:most]

@@ -36,13 +36,12 @@ class Ours:
     """`sniffer.detect.Detector` with its shipped weights; `pieces` cuts each batch into so many."""
 
     def __init__(self, watched: Iterable[int], services: ServiceLookup, *, pieces: int = 1) -> None:
-        from sniffer.detect.weights import load_weights
-
         from sniffer.detect import Detector
         from sniffer.detect.settings import DetectSettings
+        from sniffer.detect.weights import load_weights
         from sniffer.resources import shipped
 
-        weights = load_weights(shipped("rules") / "detect.yml")
+        weights = load_weights(shipped("rules") / "detect")
         self._detector = Detector(DetectSettings(), weights, services, {})
         self._watched: Mapping[int, int] = dict.fromkeys(watched, 0)
         self._pieces = pieces
