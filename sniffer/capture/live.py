@@ -53,7 +53,8 @@ class _Link:
 class LiveCapture:
     """The packets of some interfaces, as blocks of frames.
 
-    `keys` are the devices to watch (see `bpf.compile_filter`); the identity protocols of all hosts come anyway.
+    `keys` are the devices to watch (see `bpf.compile_filter`); the identity protocols of all hosts come anyway. None
+    is everything, up to the snap length.
     Raises PrivilegeError or CaptureError where capturing cannot begin; afterwards nothing is raised.
     """
 
@@ -61,7 +62,7 @@ class LiveCapture:
         self,
         interfaces: Sequence[str],
         settings: CaptureSettings,
-        keys: Iterable[int] = (),
+        keys: Iterable[int] | None = (),
         *,
         clock: Clock | None = None,
     ) -> None:
@@ -105,7 +106,7 @@ class LiveCapture:
 
     # --- what is watched ---
 
-    def watch(self, keys: Iterable[int]) -> None:
+    def watch(self, keys: Iterable[int] | None) -> None:
         """Watch these devices from now on. No packet is lost by it."""
         program = self._compile(keys)
         if program != self._program:
@@ -113,7 +114,9 @@ class LiveCapture:
             for link in self._links:
                 self._attach(link)
 
-    def _compile(self, keys: Iterable[int]) -> Program:
+    def _compile(self, keys: Iterable[int] | None) -> Program:
+        if keys is None:
+            return pass_all(self._settings.snap_length)
         try:
             return compile_filter(keys, self._settings.snap_length, FULL_LENGTH)
         except ValueError as error:

@@ -1,0 +1,84 @@
+"""`sniffer doctor`: what works here, what does not, and the remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from sniffer.capture.privileges import may_capture
+from sniffer.commands import _checks as checks
+from sniffer.commands._checks import Check
+from sniffer.config import Config, load_config
+from sniffer.errors import ConfigError
+
+MARKS = {
+    "ok": ("ok", "green"),
+    "warning": ("warning", "yellow"),
+    "fail": ("fail", "red"),
+    "skipped": ("skipped", "cyan"),
+}
+CAPTURING = ("privilege", "interface", "traffic", "visibility")
+
+
+@click.command()
+@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration to check with.")
+@click.option("-i", "--interface", help="Look at this interface instead of the configured one.")
+@click.option("--seconds", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="How long to look.")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.pass_context
+def command(context: click.Context, path: Path | None, interface: str | None, seconds: float, form: str) -> None:
+    """What works here, what does not, and the remedy: one line a check.
+
+    Works without root, and says what it could not check then. Ends with 0 where nothing failed, 2 where the
+    configuration is wrong, 3 where packets cannot be captured.
+
+    \b
+    Example:  sudo sniffer doctor -i br-lan
+    """
+    failed = set()
+    for check in _all(path, interface, seconds):
+        if check.status == "fail":
+            failed.add(check.name)
+        click.echo(json.dumps(asdict(check)) if form == "jsonl" else _line(check))
+    if failed & {*CAPTURING}:
+        context.exit(3)
+    if failed:
+        context.exit(2)
+
+
+def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[Check]:
+    """Every check, as it is done: looking at packets takes a while."""
+    config = Config()
+    if path is not None:
+        try:
+            config = load_config(path)
+            yield Check("configuration", "ok", f"{path} is right")
+        except ConfigError as error:
+            yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
+    else:
+        yield Check("configuration", "ok", "none was given: the defaults are used", None)
+    yield from checks.privilege()
+    yield from checks.forwarding()
+    names, found = checks.choice(interface or config.capture.interface)
+    yield from found
+    if names:
+        yield from checks.hidden(names)
+    if not names or not may_capture():
+        yield Check("traffic", "skipped", "packets were not looked at: what others send, DNS, merging are unknown")
+    elif seconds > 0:
+        yield from checks.traffic(names, config.capture, seconds)
+    yield from checks.clock()
+    yield from checks.store(config)
+    yield from checks.port(config)
+    yield from checks.devices(config)
+    yield from checks.wake(config)
+
+
+def _line(check: Check) -> str:
+    mark, colour = MARKS[check.status]
+    line = f"{click.style(f'{mark:<8}', fg=colour)} {check.name:<14} {check.message}"
+    return line if check.remedy is None else f"{line} -> {check.remedy}"
