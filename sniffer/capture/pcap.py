@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.capture.columns import MAX_FRAME, MAX_WIRE, gather_u32
+from sniffer.capture import native
+from sniffer.capture.columns import MAX_FRAME, MAX_WIRE, Columns, gather_u32
 from sniffer.model import FrameBlock
 
 #: First four bytes as they stand in the file -> byte order, nanoseconds a tick, length of a record's header.
@@ -51,27 +52,49 @@ class PcapWalker:
             self._link_type = struct.unpack_from(f"{self._order}I", data, 20)[0] & 0xFFFF
             self.started = True
             position = HEADER_BYTES
-        positions, taken = self._records(data, position, end)
-        if not positions:
+        columns, taken = self._columns(data, position, end)
+        time_ns = columns.time_ns
+        if not len(time_ns):
             return [], taken
+        self.packets += len(time_ns)
+        self.latest_ns = max(self.latest_ns, int(time_ns.max()))
+        return [
+            FrameBlock(
+                interface=self._name,
+                link_type=self._link_type,
+                data=data,
+                offset=columns.offset,
+                captured=columns.captured,
+                wire=columns.wire,
+                time_ns=time_ns,
+            )
+        ], taken
+
+    def _columns(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
+        if native.NATIVE is None:
+            return self._columns_python(data, position, end)
+        room = (end - position) // self._header + 1
+        columns = Columns.empty(room)
+        rows, taken, claimed = native.NATIVE.pcap(
+            data, position, end, self._order == ">", self._header, self._tick_ns, MAX_FRAME, MAX_WIRE, columns.arrays()
+        )
+        if claimed >= 0:
+            self.problem = f"a record claims {claimed} bytes"
+        return columns.first(rows), taken
+
+    def _columns_python(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
+        positions, taken = self._records(data, position, end)
         start = np.array(positions, dtype=np.int64)
         seconds = gather_u32(data, start, self._order)
         fraction = gather_u32(data, start + 4, self._order)
         captured = gather_u32(data, start + 8, self._order)
         wire = gather_u32(data, start + 12, self._order)
-        time_ns = seconds * 1_000_000_000 + fraction * self._tick_ns
-        block = FrameBlock(
-            interface=self._name,
-            link_type=self._link_type,
-            data=data,
+        return Columns(
             offset=start + self._header,
             captured=captured.astype(np.int32),
             wire=np.clip(wire, captured, MAX_WIRE).astype(np.int32),
-            time_ns=time_ns,
-        )
-        self.packets += len(block)
-        self.latest_ns = max(self.latest_ns, int(time_ns.max()))
-        return [block], taken
+            time_ns=seconds * 1_000_000_000 + fraction * self._tick_ns,
+        ), taken
 
     def _records(self, data: memoryview, position: int, end: int) -> tuple[list[int], int]:
         """Where whole records begin, and where the first that is not whole does."""

@@ -5,14 +5,16 @@ Blocks of packets are read; blocks of names, statistics and comments are passed 
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from sniffer.capture.columns import MAX_WIRE
-from sniffer.model import I64, FrameBlock
+from sniffer.capture import native
+from sniffer.capture.columns import MAX_WIRE, gather_u32
+from sniffer.capture.pcapng_interfaces import INT64_MAX, Columns, Interface, Rows
+from sniffer.model import FrameBlock
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, STATISTICS, PACKET = 0x0A0D0D0A, 1, 2, 3, 5, 6
 MAGIC = b"\x0a\x0d\x0d\x0a"
@@ -22,49 +24,10 @@ ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 #: A block that we read is no longer: far more than a packet with its options takes, and less than the buffer.
 MAX_BLOCK = 1 << 20
 MAX_INTERFACES = 4096
+MAX_NAMES = 8
 
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
 ISB_IFDROP, ISB_OSDROP = 5, 7
-
-INT64_MAX = (1 << 63) - 1
-LAST_SECOND = INT64_MAX // 1_000_000_000 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Interface:
-    name: str
-    link_type: int
-    snap_length: int
-    resolution: int
-    offset: int
-
-    def nanoseconds(self, ticks: list[int]) -> I64:
-        """Units of this interface since its epoch as nanoseconds since 1970; what no int64 can hold is held back."""
-        exponent = self.resolution & 0x7F
-        column = np.array(ticks, dtype=np.uint64)
-        if self.resolution & 0x80:
-            shift = np.uint64(exponent)
-            seconds = column >> shift if exponent < 64 else column * np.uint64(0)
-            fraction = column - (seconds << shift) if exponent < 64 else column
-            coarse = max(exponent - 34, 0)  # so that the product fits 64 bits
-            part = (fraction >> np.uint64(min(coarse, 63))) * np.uint64(1_000_000_000)
-            part >>= np.uint64(exponent - coarse)
-        elif exponent <= 19:
-            unit = np.uint64(10**exponent)
-            seconds = column // unit
-            fraction = column - seconds * unit
-            part = (
-                fraction * np.uint64(10 ** (9 - exponent))
-                if exponent <= 9
-                else fraction // np.uint64(10 ** (exponent - 9))
-            )
-        else:
-            seconds = column * np.uint64(0)
-            part = column // np.uint64(10 ** (exponent - 9)) if exponent <= 28 else seconds
-        whole = np.minimum(seconds, np.uint64(LAST_SECOND)).astype(np.int64)
-        offset = max(min(self.offset, LAST_SECOND), -LAST_SECOND)
-        whole = np.clip(whole + offset, 0, LAST_SECOND)
-        return np.asarray(whole * 1_000_000_000 + part.astype(np.int64), dtype=np.int64)
 
 
 class PcapngWalker:
@@ -73,7 +36,7 @@ class PcapngWalker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._order = "<"
-        self._interfaces: list[_Interface] = []
+        self._interfaces: list[Interface] = []
         self._drops: list[int] = []
         self._last_ticks = 0
         self.packets = 0
@@ -90,10 +53,15 @@ class PcapngWalker:
 
     def walk(self, data: memoryview, end: int) -> tuple[list[FrameBlock], int]:
         blocks: list[FrameBlock] = []
-        rows: list[tuple[int, int, int, int, int]] = []  # interface, ticks, offset, captured, wire
+        rows = Rows()
         position = 0
         while position + 12 <= end and self.problem is None:
             kind, length = struct.unpack_from(f"{self._order}II", data, position)
+            if kind == PACKET:
+                behind = self._packets(data, position, end, rows)
+                if behind > position:
+                    position = behind
+                    continue
             if kind == SECTION:
                 # The section's own byte order decides how its length is to be read.
                 order = ORDERS.get(bytes(data[position + 8 : position + 12]))
@@ -118,7 +86,6 @@ class PcapngWalker:
                     self.problem = f"a section header claims {length} bytes"
                     break
                 blocks += self._blocks(data, rows)
-                rows.clear()
                 self._section(order or "<")
             if struct.unpack_from(f"{self._order}I", data, behind)[0] != length:
                 self.problem = "the two lengths of a block differ"
@@ -157,7 +124,7 @@ class PcapngWalker:
                 resolution = value[0]
             elif code == IF_TSOFFSET and len(value) == 8:
                 (offset,) = struct.unpack(f"{self._order}q", value)
-        self._interfaces.append(_Interface(name, link_type, snap_length, resolution, offset))
+        self._interfaces.append(Interface(name, link_type, snap_length, resolution, offset))
         self._drops.append(0)
 
     def _options(self, data: memoryview, position: int, behind: int) -> Iterator[tuple[int, memoryview]]:
@@ -169,14 +136,14 @@ class PcapngWalker:
             yield code, data[position : position + length]
             position += length + (-length & 3)
 
-    def _packet(self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]) -> None:
+    def _packet(self, data: memoryview, body: int, behind: int, rows: Rows) -> None:
         if behind - body < 20:
             self.problem = "a packet block without room for its header"
             return
         interface, high, low, captured, wire = struct.unpack_from(f"{self._order}IIIII", data, body)
         self._row(interface, high << 32 | low, body + 20, captured, wire, behind, rows)
 
-    def _old_packet(self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]) -> None:
+    def _old_packet(self, data: memoryview, body: int, behind: int, rows: Rows) -> None:
         if behind - body < 20:
             self.problem = "a packet block without room for its header"
             return
@@ -185,9 +152,7 @@ class PcapngWalker:
             self._drop(interface, self._drops[interface] + drops)
         self._row(interface, high << 32 | low, body + 20, captured, wire, behind, rows)
 
-    def _simple_packet(
-        self, data: memoryview, body: int, behind: int, rows: list[tuple[int, int, int, int, int]]
-    ) -> None:
+    def _simple_packet(self, data: memoryview, body: int, behind: int, rows: Rows) -> None:
         if behind - body < 4:
             self.problem = "a packet block without room for its header"
             return
@@ -206,7 +171,7 @@ class PcapngWalker:
         captured: int,
         wire: int,
         behind: int,
-        rows: list[tuple[int, int, int, int, int]],
+        rows: Rows,
     ) -> None:
         if captured > behind - offset:
             self.problem = f"a packet claims {captured} bytes in a block of {behind - offset}"
@@ -214,7 +179,7 @@ class PcapngWalker:
             self._note("{} packets belong to an interface that is not described and were left out")
         else:
             self._last_ticks = ticks
-            rows.append((interface, ticks, offset, captured, max(captured, min(wire, MAX_WIRE))))
+            rows.add((interface, ticks, offset, captured, max(captured, min(wire, MAX_WIRE))))
 
     def _statistics(self, data: memoryview, body: int, behind: int) -> None:
         if behind - body < 12:
@@ -241,32 +206,79 @@ class PcapngWalker:
     def _note(self, text: str) -> None:
         self.notes[text] = self.notes.get(text, 0) + 1
 
-    def _blocks(self, data: memoryview, rows: list[tuple[int, int, int, int, int]]) -> Iterator[FrameBlock]:
-        """Rows in their order, cut where the link type changes."""
-        start = 0
-        links = [self._interfaces[row[0]].link_type for row in rows]
-        for i in range(1, len(rows) + 1):
-            if i == len(rows) or links[i] != links[start]:
-                yield self._block(data, rows[start:i])
-                start = i
+    def _packets(self, data: memoryview, position: int, end: int, rows: Rows) -> int:
+        """Take the enhanced packet blocks that follow each other and are as they should be; where they end."""
+        columns: Columns
+        behind: int
+        if native.NATIVE is not None:
+            found = Columns.empty((end - position) // 32)
+            count, behind = native.NATIVE.pcapng(
+                data, position, end, self._order == ">", len(self._interfaces), MAX_BLOCK, MAX_WIRE, found
+            )
+            columns = found.cut(slice(count)).copy()
+        else:
+            columns, behind = self._packets_python(data, position, end)
+            count = len(columns.ticks)
+        if count:
+            self._last_ticks = int(columns.ticks[-1])
+            rows.extend(columns)
+        return behind
 
-    def _block(self, data: memoryview, rows: list[tuple[int, int, int, int, int]]) -> FrameBlock:
-        interface, ticks, offset, captured, wire = (list(column) for column in zip(*rows, strict=True))
-        which = np.array(interface, dtype=np.int64)
-        numbers = sorted(set(interface))
-        time_ns = np.zeros(len(rows), dtype=np.int64)
-        for number in numbers:
-            mine = np.flatnonzero(which == number)
-            time_ns[mine] = self._interfaces[number].nanoseconds([ticks[i] for i in mine])
-        self.packets += len(rows)
-        self.latest_ns = max(self.latest_ns, int(time_ns.max()))
-        names = dict.fromkeys(self._interfaces[number].name for number in numbers)
-        return FrameBlock(
-            interface="+".join(list(names)[:8]),
-            link_type=self._interfaces[interface[0]].link_type,
-            data=data,
-            offset=np.array(offset, dtype=np.int64),
-            captured=np.array(captured, dtype=np.int32),
-            wire=np.array(wire, dtype=np.int32),
-            time_ns=time_ns,
+    def _packets_python(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
+        head = struct.Struct(f"{self._order}II").unpack_from
+        positions: list[int] = []
+        lengths: list[int] = []
+        while position + 32 <= end:
+            kind, length = head(data, position)
+            if kind != PACKET or length < 32 or length & 3 or length > MAX_BLOCK or length > end - position:
+                break
+            positions.append(position)
+            lengths.append(length)
+            position += length
+        at, size = np.array(positions, dtype=np.int64), np.array(lengths, dtype=np.int64)
+        interface = gather_u32(data, at + 8, self._order)
+        captured = gather_u32(data, at + 20, self._order)
+        wrong = (interface >= len(self._interfaces)) | (captured > size - 32)
+        wrong |= gather_u32(data, at + size - 4, self._order) != size
+        if wrong.any():  # the first that is not as it should be, and all behind it, are looked at one by one
+            first = int(np.argmax(wrong))
+            position = positions[first]
+            at, interface, captured = at[:first], interface[:first], captured[:first]
+        high = gather_u32(data, at + 12, self._order).astype(np.uint64)
+        low = gather_u32(data, at + 16, self._order).astype(np.uint64)
+        wire = np.clip(gather_u32(data, at + 24, self._order), captured, MAX_WIRE)
+        columns = Columns(
+            interface.astype(np.int32),
+            high << np.uint64(32) | low,
+            at + 28,
+            captured.astype(np.int32),
+            wire.astype(np.int32),
         )
+        return columns, position
+
+    def _blocks(self, data: memoryview, rows: Rows) -> Iterator[FrameBlock]:
+        """Rows in their order, cut where the link type changes."""
+        columns = rows.take()
+        if columns is None:
+            return
+        links = np.array([interface.link_type for interface in self._interfaces], dtype=np.int64)[columns.interface]
+        cuts = [0, *(np.flatnonzero(np.diff(links)) + 1).tolist(), len(links)]
+        for start, stop in itertools.pairwise(cuts):
+            part = columns.cut(slice(start, stop))
+            numbers = np.unique(part.interface).tolist()
+            time_ns = np.zeros(stop - start, dtype=np.int64)
+            for number in numbers:
+                mine = part.interface == number
+                time_ns[mine] = self._interfaces[number].nanoseconds(part.ticks[mine])
+            self.packets += stop - start
+            self.latest_ns = max(self.latest_ns, int(time_ns.max()))
+            names = dict.fromkeys(self._interfaces[number].name for number in numbers)
+            yield FrameBlock(
+                interface="+".join(list(names)[:MAX_NAMES]),
+                link_type=int(links[start]),
+                data=data,
+                offset=part.offset,
+                captured=part.captured,
+                wire=part.wire,
+                time_ns=time_ns,
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sniffer.decode import native
 from sniffer.decode.columns import Bytes, Mask, address_keys
 from sniffer.decode.identity import identity_mask
 from sniffer.decode.link import LINKS
@@ -18,6 +19,40 @@ def decode(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, Decode
     A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
     cannot be read is kept, with zeros where nothing is known.
     """
+    return _decode_python(block, selection) if native.NATIVE is None else _decode_native(block, selection)
+
+
+#: The types of the columns of a batch, in order.
+COLUMN_TYPES: tuple[type[np.generic], ...] = (
+    np.int64, np.uint64, np.uint64, np.uint16, np.uint8, np.uint64, np.uint64, np.uint64, np.uint64, np.uint8,
+    np.uint16, np.uint16, np.int32, np.uint8, np.uint32, np.uint32, np.int32, np.int64, np.int32, np.int64, np.int32,
+)  # fmt: skip
+
+
+def _decode_native(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
+    assert native.NATIVE is not None
+    frames = len(block)
+    columns = tuple(np.empty(frames, dtype=kind) for kind in COLUMN_TYPES)
+    keys = selection.keys
+    rows, link, ipv4, ipv6, tcp, udp, fragments = native.NATIVE.decode(
+        block.data,
+        block.link_type,
+        np.ascontiguousarray(block.offset, dtype=np.int64),
+        np.ascontiguousarray(block.captured, dtype=np.int32),
+        np.ascontiguousarray(block.wire, dtype=np.int32),
+        np.ascontiguousarray(block.time_ns, dtype=np.int64),
+        None if keys is None else np.ascontiguousarray(keys, dtype=np.uint64),
+        selection.identity,
+        columns,
+    )
+    # A few rows do not keep the room for all of them.
+    columns = tuple(column[:rows].copy() if rows < frames // 2 else column[:rows] for column in columns)
+    count = {"link": link, "ipv4": ipv4, "ipv6": ipv6, "tcp": tcp, "udp": udp}
+    batch = PacketBatch(block.interface, block.link_type, block.data, *columns)
+    return batch, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
+
+
+def _decode_python(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
     rows = np.arange(len(block), dtype=np.int64)
     data = Bytes(block.data)
     read_link = LINKS.get(block.link_type)
