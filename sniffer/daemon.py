@@ -20,7 +20,7 @@ from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
 from sniffer.errors import SnifferError, UsageError, WakeError
 from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
-from sniffer.pipeline import Pipeline
+from sniffer.pipeline import EVERYTHING, Pipeline
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.store import Store
 from sniffer.wake.events import parse_event
@@ -156,12 +156,22 @@ class Daemon:
         """End after the current turn (safe from a signal handler)."""
         self._stopping.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
+    def wait(self) -> None:
+        """Until `stop` is called."""
+        while not self._stopping.wait(0.5):
+            self._reloading.clear()
+
     def reload(self) -> None:
         """Take the configuration anew after the current turn (safe from a signal handler)."""
         self._reloading.set()
 
     def _block(self, block: FrameBlock) -> None:
-        batch, errors = decode(block, self._pipeline.selection)
+        batch, errors = decode(block, EVERYTHING)
         for protocol, number in errors.by_protocol.items():
             self._metrics.decode_error(protocol, number)
             self._totals["decode_errors"] += number

@@ -17,14 +17,11 @@ from sniffer.capture.pipe import read_stream
 from sniffer.config import Config
 from sniffer.decode import decode
 from sniffer.judge.offline import file_sources
-from sniffer.model import Device, Loss, Record, Selection, WakeEvent
-from sniffer.pipeline import Pipeline
+from sniffer.model import Device, Loss, Record, WakeEvent
+from sniffer.pipeline import EVERYTHING, Pipeline
 
 #: Called with bytes read so far, of both looks together, and how many there are in all.
 Progress = Callable[[int, int], None]
-
-#: The first look needs the MAC addresses of every frame, and the identity packets.
-EVERYTHING = Selection(keys=None, identity=True)
 
 
 @dataclass

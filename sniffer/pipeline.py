@@ -31,6 +31,9 @@ from sniffer.model import (
     sorted_keys,
 )
 
+#: Every row: what a look at who is who needs; and live, where the kernel's filter has chosen already.
+EVERYTHING = Selection(keys=None, identity=True)
+
 
 @dataclass(slots=True)
 class Stages:
@@ -106,6 +109,12 @@ class Pipeline:
         """A maintenance window: no alerts for a device until then."""
         self.changes += 1
         self.stages.alerts.mute(device, until_ns)
+
+    def take_over(self, old: Pipeline) -> None:
+        """Go on where `old` is: its connections, its time. What the stages learned came with the state."""
+        old.stages.detector.ask(self.stages.identifier)
+        self.stages.detector, self.stages.dissector = old.stages.detector, old.stages.dissector
+        self.start_ns, self.time_ns, self.changes = old.start_ns, old.time_ns, old.changes + 1
 
     def devices(self) -> Iterator[Record]:
         """Everybody who is known, as records."""

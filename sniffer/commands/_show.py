@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from collections.abc import Iterator
 from datetime import datetime
+from typing import TextIO
 
 import click
 
@@ -33,3 +37,45 @@ def plain(text: str, width: int) -> str:
     """A stranger's text as printable characters, at most `width` of them."""
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+class RecordLines:
+    """A sink that writes records for whoever watches the daemon: uploads and alerts as lines, or all as JSON."""
+
+    name = "terminal"
+
+    def __init__(self, out: TextIO, output_format: str) -> None:
+        self._out, self._format = out, output_format
+        self._headed = False
+
+    def emit(self, record: Record) -> None:
+        """One record. A reader that has gone away is no error of the daemon's."""
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            if self._format == "jsonl":
+                self._line(json.dumps(record))
+            elif self._format == "text":
+                for line in self._text(record):
+                    self._line(line)
+
+    def close(self) -> None:
+        """The stream is not ours."""
+
+    def _text(self, record: Record) -> Iterator[str]:
+        match record["event_type"]:
+            case "upload" if record["verdict"] is not None:
+                if not self._headed:
+                    self._headed = True
+                    yield HEADER
+                yield row(record, colour=self._out.isatty())
+            case "listening" if record["listening"]:
+                moment = datetime.fromisoformat(record["start"]).astimezone()
+                name = plain(record["device"]["name"], 16)
+                yield f"{moment:%Y-%m-%d %H:%M:%S}  {name:<16} is sending what could be a voice"
+            case "device":
+                device = record["device"]
+                what = " ".join(part for part in (device["vendor"], device["model"]) if part) or device["kind"]
+                yield f"# {plain(device['name'], 40)}: {plain(what, 60)}, {record['host']} ({device['confidence']:.0%})"
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()

@@ -71,6 +71,10 @@ class Detector:
         """How many connections are remembered."""
         return len(self._flows)
 
+    def ask(self, services: ServiceLookup) -> None:
+        """From now on, names of services come from here."""
+        self._services = services
+
     def learned(self) -> dict[int, Learned]:
         """What is known of each device's habits; a value of its own."""
         return {key: replace(value) for key, value in self._learned.items()}

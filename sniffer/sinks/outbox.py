@@ -33,8 +33,12 @@ class Target(Protocol):
 
     name: str
     address: str
-    events: Sequence[str]
-    level: str
+
+    @property
+    def events(self) -> Sequence[str]: ...
+
+    @property
+    def level(self) -> str: ...
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver, or raise DeliveryError."""

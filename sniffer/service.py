@@ -1,0 +1,181 @@
+"""The daemon and everything at its edges, built from a configuration, and built anew when that changes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sniffer import __version__
+from sniffer.assembly import build_pipeline, load_rulebook
+from sniffer.clock import Clock
+from sniffer.config import Config, read_secret
+from sniffer.daemon import Daemon, Edges, PacketSource
+from sniffer.judge.explanation import explain
+from sniffer.model import Record, Sink
+from sniffer.pipeline import Pipeline
+from sniffer.sinks.eventlog import EventLog
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.outbox import Outbox
+from sniffer.sinks.store import Store
+from sniffer.sinks.targets import build_targets
+from sniffer.web.api import build_app
+from sniffer.web.auth import read_tokens
+from sniffer.web.server import HttpServer
+
+logger = logging.getLogger("sniffer")
+
+STAGES = ("identify", "detect", "judge", "history", "alerts")
+
+
+class Service:
+    """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
+
+    `read_config` gives the configuration as it is now (called at the start and at each reload). Everything that can be
+    wrong with a configuration is found before the old one is let go: raises SnifferError then.
+    """
+
+    def __init__(
+        self,
+        read_config: Callable[[], Config],
+        source: PacketSource,
+        capture: str,
+        store: Store,
+        event_log: EventLog | None,
+        clock: Clock,
+        *,
+        replayed: bool = False,
+        more_sinks: Sequence[Sink] = (),
+    ) -> None:
+        self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
+        self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
+        config = self._config = read_config()
+        self.metrics = Metrics(__version__, [device.name for device in config.devices])
+        self._remember()
+        state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
+        pipeline = self._build(config, state)
+        self._outbox = self._build_outbox(config)
+        self.daemon = Daemon(
+            source=source,
+            edges=Edges(pipeline, self._sinks()),
+            store=store,
+            metrics=self.metrics,
+            clock=clock,
+            poll_timeout=config.capture.drain_interval,
+            reload=self._reload,
+            replayed=replayed,
+        )
+        self._server = self._build_server(config)
+
+    @property
+    def address(self) -> str | None:
+        """Where HTTP is served, or None."""
+        if self._server is None:
+            return None
+        host = self._config.http.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+
+    def run(self) -> None:
+        """Until the daemon is stopped or the packets end; then everything is closed in order."""
+        self.start()
+        try:
+            self.daemon.run()
+        finally:
+            self.close()
+
+    def start(self) -> None:
+        """Start the threads. Privileges must have been given away before: threads keep what they are born with."""
+        if self._server is not None:
+            self._server.start()
+        self._outbox.start()
+
+    def close(self) -> None:
+        """Stop the threads and let go of the files; messages that wait stay in the store."""
+        if self._server is not None:
+            self._server.stop()
+        self._outbox.close()
+        if self._event_log is not None:
+            self._event_log.close()
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def _build(self, config: Config, state: dict[str, Any]) -> Pipeline:
+        rulebook = load_rulebook(config)
+        return build_pipeline(config, rulebook, config.wake.specs(), self._capture, offline=False, state=state)
+
+    def _build_outbox(self, config: Config) -> Outbox:
+        targets = build_targets(config.sinks, read_secret, headline)
+        return Outbox(self._store, self._clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
+
+    def _build_server(self, config: Config) -> HttpServer | None:
+        if not config.http.enabled:
+            return None
+        tokens = read_tokens(config.http.tokens, read_secret)
+        app = build_app(self.daemon, config.http, tokens, self._clock)
+        return HttpServer(app, config.http.host, config.http.port)
+
+    def _sinks(self) -> list[Sink]:
+        log: list[Sink] = [self._event_log] if self._event_log is not None else []
+        return [*log, self._outbox, *self._more_sinks]
+
+    def _remember(self) -> None:
+        """Uploads that were counted before: only a change of their verdict counts now."""
+        for upload in self._store.uploads(limit=1000):
+            self.metrics.remember(upload)
+
+    def _reload(self, old: Pipeline) -> Edges:
+        """The configuration anew. Raises SnifferError, and then nothing has changed."""
+        config = self._read_config()
+        pipeline = self._build(config, old.state())
+        outbox = self._build_outbox(config)
+        read_tokens(config.http.tokens, read_secret)
+        pipeline.take_over(old)
+        for part in ("capture", "store"):
+            if getattr(config, part) != getattr(self._config, part):
+                logger.warning("%s: the change takes effect at the next start", part)
+        before, self._config = self._config, config
+        self.metrics.announce(device.name for device in config.devices)
+        self._outbox.close()
+        self._outbox = outbox
+        self._outbox.start()
+        if config.http != before.http:
+            self._serve_anew(config, before)
+        return Edges(pipeline, self._sinks())
+
+    def _serve_anew(self, config: Config, before: Config) -> None:
+        if self._server is not None:
+            self._server.stop()
+        self._server = self._build_server(config)
+        if self._server is not None:
+            self._server.start()
+        logger.info("HTTP: %s instead of %s", self.address, before.http.host)
+
+
+def headline(record: Record) -> str:
+    """A record in one sentence, in this machine's time zone."""
+    zone = datetime.now().astimezone().tzinfo
+    assert zone is not None
+    return explain(record, zone).headline
+
+
+@contextlib.contextmanager
+def open_files(config: Config) -> Iterator[tuple[Store, EventLog | None]]:
+    """The store and the event log. Raises StoreError, SnifferError."""
+    store = Store(config.store)
+    try:
+        yield store, EventLog(config.sinks.event_log) if config.sinks.event_log is not None else None
+    finally:
+        store.close()
+
+
+def files_of(config: Config) -> list[Path]:
+    """What whoever we become must be able to write."""
+    found = [config.store.path.with_name(config.store.path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    if config.sinks.event_log is not None:
+        found.append(config.sinks.event_log.path)
+    if config.sinks.evidence is not None:
+        found.append(config.sinks.evidence.folder)
+    return found
