@@ -53,10 +53,7 @@ def speech_seconds(case: Case, upload_class: UploadClass) -> float:
     """How much speech this could hold."""
     shape = case.shape
     if upload_class is UploadClass.SPEECH:
-        preroll = 0.5 if shape.head_bytes >= 4_000 else 0.0
-        return shape.body + preroll
+        return shape.spoken
     if upload_class is UploadClass.MEDIA:
         return shape.duration
-    if upload_class is UploadClass.BULK:
-        return shape.bytes / STORED_RATE
-    return 0.0
+    return shape.bytes / STORED_RATE if upload_class is UploadClass.BULK else 0.0

@@ -81,7 +81,7 @@ def _amount_of_pace(case: Case) -> tuple[float, float] | None:
     """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
     shape = case.shape
     written = min(1.0, shape.writes / 8)
-    return math.tanh(shape.body / 1.5) * written, shape.body
+    return math.tanh(shape.body / 1.2) * written, shape.body
 
 
 def _steadiness(case: Case) -> tuple[float, float] | None:
@@ -116,13 +116,11 @@ def _burst_then_pace(case: Case) -> tuple[float, float] | None:
     shape = case.shape
     if shape.body < 0.4 or shape.head_bytes < 2_000:
         return None
-    return min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4) * _confidence(case), shape.head_ratio
+    return _had_room(case) * _confidence(case), shape.head_ratio
 
 
 def _full_packets(case: Case) -> tuple[float, float] | None:
-    shape = case.shape
-    faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
-    return shape.full_share * (1 - faster), shape.full_share
+    return case.shape.full_share * (1 - _had_room(case)), case.shape.full_share
 
 
 def _too_fast(case: Case) -> tuple[float, float] | None:
@@ -148,7 +146,7 @@ def _asked_for_each(case: Case) -> tuple[float, float] | None:
 
 def _mostly_download(case: Case) -> tuple[float, float] | None:
     shape = case.shape
-    if shape.body_bytes == 0 or not case.final:
+    if shape.body_bytes == 0:
         return None
     ratio = case.down_body / shape.body_bytes
     return max(0.0, min(4.0, math.log2(max(ratio, 1e-3) / 4))), ratio
@@ -203,9 +201,18 @@ def _known_rate(case: Case) -> tuple[float, float] | None:
 
 
 def _confidence(case: Case) -> float:
-    """How much a statistic over the body is worth: from nothing at 0.2 s to all at 1 s, and by the number of writes."""
+    """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
     shape = case.shape
-    return max(0.0, min(1.0, (shape.body - 0.2) / 0.8)) * min(1.0, shape.writes / 8)
+    return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * min(1.0, shape.writes / 10)
+
+
+def _had_room(case: Case) -> float:
+    """How sure it is that the line could have carried the body faster: it did so just before. A transport's first
+    window leaves fast on any line, so for full-size packets the burst must be larger than that."""
+    shape = case.shape
+    faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
+    window = min(1.0, shape.head_bytes / 70_000) ** 2
+    return faster * (1 - shape.full_share * (1 - window))
 
 
 # --- sentences -----------------------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ class Run:
     bins: dict[int, int] = field(default_factory=dict)
     down_bins: dict[int, int] = field(default_factory=dict)
     next_look_ns: int = 0
+    from_ns: int = 0  # what came before has been reported
     listening: bool = False
     _parts: list[Columns] = field(default_factory=list)
     _kept: int = 0
@@ -95,20 +96,26 @@ class Run:
             self.bytes_down += int(size[mine].sum())
             _add_bins(self.down_bins, time_ns[mine] - self.start_ns, size[mine])
 
-    def received(self, first: float, last: float) -> int:
-        """Bytes that came back between two moments, in seconds since the start (to a quarter of a second)."""
-        return sum(size for place, size in self.down_bins.items() if first <= place * BIN < last)
+    def received(self, first_ns: int, last_ns: int) -> int:
+        """Bytes that came back between two moments, to a quarter of a second."""
+        bin_ns = int(BIN * _SECOND)
+        low, high = (first_ns - self.start_ns) // bin_ns, (last_ns - self.start_ns) // bin_ns
+        return sum(size for place, size in self.down_bins.items() if low <= place < high)
 
-    def rows(self, first_ns: int | None = None, last_ns: int | None = None) -> Rows:
-        """Rows in `first_ns <= time < last_ns`, in seconds since the run's (or their) beginning."""
+    def window(self, first_ns: int, last_ns: int) -> tuple[int, Rows]:
+        """The rows in `first_ns <= time < last_ns`: the time of the first of them, and all in seconds since it."""
         if len(self._parts) > 1:
             self._parts = [_concatenate(self._parts)]
         columns = self._parts[0] if self._parts else Columns.empty()
-        low = 0 if first_ns is None else int(np.searchsorted(columns.time_ns, first_ns))
-        high = len(columns) if last_ns is None else int(np.searchsorted(columns.time_ns, last_ns))
+        low, high = np.searchsorted(columns.time_ns, (first_ns, last_ns)).tolist()
         part = columns.take(slice(low, high))
-        base = self.start_ns if first_ns is None else max(first_ns, self.start_ns)
-        return Rows((part.time_ns - base) / 1e9, part.bytes, part.answers, part.unit, part.units)
+        base = int(part.time_ns[0]) if len(part) else first_ns
+        return base, Rows((part.time_ns - base) / 1e9, part.bytes, part.answers, part.unit, part.units)
+
+    @property
+    def overflowed(self) -> bool:
+        """There were more rows than are kept."""
+        return self.packets > self._kept
 
     def bin_list(self) -> tuple[int, ...]:
         """Upstream payload bytes a bin from the start on."""

@@ -23,6 +23,8 @@ Flags = npt.NDArray[np.bool_]
 SLACK = 0.3
 #: Bytes a second that a microphone can mean, from 8 kbit/s speech codecs with overhead to stereo PCM.
 SLOWEST, FASTEST = 700.0, 110_000.0
+#: Bytes a second from which on speech is easily understood.
+PLAIN_RATE = 2_200.0
 #: Packets closer than this are one write of the application.
 WRITE_GAP = 0.004
 #: From this size on a packet says more about the link than about the application.
@@ -79,9 +81,33 @@ class Shape:
     outside_bytes: int = 0
 
     @property
+    def spoken(self) -> float:
+        """Seconds of speech in it: the body, and the half second before the wake word that devices send along."""
+        return self.body + (0.5 if self.head_bytes >= 4_000 else 0.0)
+
+    @property
     def body(self) -> float:
         """Seconds of the body."""
         return self.end - self.begin
+
+
+def after(rows: Rows, second: float) -> Rows:
+    """The rows later than `second`, in seconds since the first of them."""
+    low = int(np.searchsorted(rows.seconds, second, side="right"))
+    return _rebased(rows, slice(low, None))
+
+
+def until(rows: Rows, second: float) -> Rows:
+    """The rows up to and including `second`."""
+    high = int(np.searchsorted(rows.seconds, second, side="right"))
+    return _rebased(rows, slice(0, high))
+
+
+def _rebased(rows: Rows, part: slice) -> Rows:
+    seconds = rows.seconds[part]
+    if len(seconds):
+        seconds = seconds - seconds[0]
+    return Rows(seconds, rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
 
 
 def measure(rows: Rows) -> Shape:
@@ -161,7 +187,11 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
     lower = np.maximum(np.maximum.accumulate(np.where(later, least, 0), axis=1), SLOWEST)
     upper = np.minimum(np.minimum.accumulate(np.where(later, most, FASTEST), axis=1), FASTEST)
     reach = ((lower <= upper) & later).sum(axis=1)
-    first = int(np.argmax(reach))
+    seconds_in = reach * step
+    spans = np.arange(steps + 1)
+    rates = (total[np.minimum(spans + reach, steps)] - total[spans]) / np.maximum(seconds_in, step)
+    # A trickle may last longer than the speech in it: what is too slow to be understood counts for less.
+    first = int(np.argmax(seconds_in * np.minimum(1.0, rates / PLAIN_RATE) ** 2))
     last = first + int(reach[first])
     inside = np.flatnonzero((index >= first) & (index < last))
     if inside.size < 4:

@@ -1,0 +1,267 @@
+"""From runs to events: is somebody heard now, and when it is over, what was it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sniffer.detect.classify import SPEECH_SCORE, classify, speech_seconds
+from sniffer.detect.evidence import Case, Weights, probability, weigh
+from sniffer.detect.flow import Flow
+from sniffer.detect.learning import Learned
+from sniffer.detect.run import Run
+from sniffer.detect.shape import BIN, Rows, Shape, after, measure, until
+from sniffer.detect.slow import SlowUploads
+from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
+
+Event = Listening | Upload | Drift
+
+_SECOND = 1_000_000_000
+#: A look sees this much of the past.
+_LOOK_BACK_NS = 8 * _SECOND
+#: Runs below this are not worth a word, unless they are speech.
+_LEAST_BYTES = 2_000
+#: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
+_HEAD_BYTES = 6_000
+_BIN_NS = int(BIN * _SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a run, measured."""
+
+    first_ns: int
+    last_ns: int
+    rows: Rows
+    shape: Shape
+
+    @property
+    def body_ns(self) -> tuple[int, int]:
+        """First and last moment of the body."""
+        return self.first_ns + round(self.shape.begin * 1e9), self.first_ns + round(self.shape.end * 1e9)
+
+
+class Hearing:
+    """Judges runs, in the order of time. What it keeps beside the habits of devices is about runs that are open."""
+
+    def __init__(self, weights: Weights, services: ServiceLookup, silence_ns: int, learned: dict[int, Learned]) -> None:
+        self._weights, self._services, self._silence_ns = weights, services, silence_ns
+        self._learned = learned
+        self._slow = SlowUploads()
+        self._open: dict[int, list[tuple[Flow, Run]]] = {}
+        self._held: dict[int, Upload] = {}  # by the identity of the run that carries an upload on
+
+    def learned(self) -> dict[int, Learned]:
+        """The habits of each device, as values of their own."""
+        return {key: Learned.from_dict(value.to_dict()) for key, value in self._learned.items()}
+
+    def begun(self, flow: Flow, run: Run) -> None:
+        """A run has begun."""
+        run.from_ns = run.start_ns
+        self._open.setdefault(flow.key, []).append((flow, run))
+
+    def look(self, flow: Flow, run: Run, at_ns: int) -> list[Event]:
+        """Is this run live audio now? Says so when it begins to be, and takes it back later."""
+        part = self._stretch(run, max(run.from_ns, at_ns - _LOOK_BACK_NS), at_ns)
+        if part.shape.rate == 0 and not run.listening:
+            return []
+        service = self._services.service(flow.key, flow.flow, at_ns)
+        score, _ = weigh(self._case(flow, run, part, at_ns, final=False), self._weights)
+        silent_ns = at_ns - part.body_ns[1]
+        if not run.listening:
+            if score < SPEECH_SCORE or silent_ns > 600_000_000:
+                return []
+            run.listening = True
+            return [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score)]
+        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _caught_up(part, silent_ns)):
+            return []
+        run.listening = False
+        events: list[Event] = [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)]
+        if score >= SPEECH_SCORE and silent_ns >= self._silence_ns:  # over, though the connection goes on
+            cut_ns = part.body_ns[1] + 1
+            events += self._report(flow, run, run.from_ns, cut_ns, at_ns)
+            run.from_ns = cut_ns
+        return events
+
+    def end(self, flow: Flow, run: Run) -> list[Event]:
+        """A run is over: what was it?"""
+        events: list[Event] = []
+        if run.listening:
+            service = self._services.service(flow.key, flow.flow, run.final_ns)
+            events.append(Listening(flow.key, flow.flow, service, run.from_ns, run.final_ns, 0.0, ended=True))
+        first_ns = run.from_ns
+        for cut_ns in [*self._cuts(flow, run), run.last_ns + 1]:
+            if cut_ns > first_ns:
+                events += self._report(flow, run, first_ns, cut_ns, run.final_ns)
+            first_ns = cut_ns
+        runs = self._open.get(flow.key, [])
+        runs[:] = [pair for pair in runs if pair[1] is not run]
+        if not runs:
+            self._open.pop(flow.key, None)
+        held = self._held.pop(id(run), None)
+        if held is not None:
+            events = _joined(held, events, run.final_ns)
+        return events
+
+    # --- parts of a run -----------------------------------------------------------------------------------------------
+
+    def _stretch(self, run: Run, first_ns: int, last_ns: int) -> Stretch:
+        base, rows = run.window(first_ns, last_ns)
+        last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
+        return Stretch(base, last, rows, measure(rows))
+
+    def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Case:
+        body = part.body_ns
+        return Case(
+            shape=part.shape,
+            service=self._services.service(flow.key, flow.flow, at_ns),
+            datagrams=flow.flow.proto == PROTO_UDP,
+            opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
+            down_body=run.received(body[0] - _BIN_NS, min(body[1], at_ns)),
+            down_after=run.received(body[1] - _BIN_NS, at_ns + _BIN_NS) if final else 0,
+            learned=self._learned.get(flow.key),
+            final=final,
+        )
+
+    def _cuts(self, flow: Flow, run: Run) -> list[int]:
+        """Where one utterance ends and the next begins without a pause: behind a body, before another one's head."""
+        whole = self._stretch(run, run.from_ns, run.last_ns + 1)
+        return [whole.first_ns + round(second * 1e9) + 1 for second in _cut_seconds(whole.rows, whole.shape, 0.0)]
+
+    def _report(self, flow: Flow, run: Run, first_ns: int, cut_ns: int, final_ns: int) -> Iterator[Event]:
+        """The upload between two moments of a run."""
+        part = self._stretch(run, first_ns, cut_ns)
+        if not len(part.rows.bytes):
+            return
+        whole = first_ns <= run.start_ns and cut_ns > run.last_ns
+        case = self._case(flow, run, part, final_ns, final=True)
+        score, evidence = weigh(case, self._weights)
+        upload_class = classify(case, score, _two_way(run, part))
+        shape = part.shape
+        amount = run.bytes if whole else shape.bytes
+        bins = run.bin_list() if whole else _bins(part.rows)
+        if upload_class not in JUDGED_CLASSES:
+            slow = self._slow.add(flow.key, flow.flow, case.service, part.first_ns, bins, final_ns)
+            if slow is not None:
+                yield slow
+        if amount < _LEAST_BYTES and upload_class is not UploadClass.SPEECH:
+            return
+        paced = shape.body > 0 and shape.writes >= 5
+        upload = Upload(
+            key=flow.key,
+            flows=(flow.flow,),
+            service=case.service,
+            start_ns=part.first_ns,
+            end_ns=run.last_ns if whole else part.last_ns,
+            final_ns=final_ns,
+            upload_class=upload_class,
+            score=score,
+            probability=probability(score),
+            bytes=amount,
+            bytes_toclient=run.bytes_down if whole else run.received(part.first_ns, final_ns),
+            packets=run.packets if whole else shape.packets,
+            chunk_bytes=shape.chunk if paced and shape.chunk else None,
+            chunks_per_second=shape.writes_per_second if paced else None,
+            speech_seconds=speech_seconds(case, upload_class),
+            evidence=evidence,
+            answered=case.down_after >= 4_000,
+            bins=bins,
+            body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
+        )
+        if upload_class is UploadClass.SPEECH and cut_ns > run.last_ns:
+            carrier = self._carrier(flow, run, part, final_ns)
+            if carrier is not None:
+                self._held[id(carrier)] = upload
+                return
+        yield upload
+
+    def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:
+        """The run on another connection, if any, that carries this utterance on: it begins as this one ends, without
+        a head, at the same pace."""
+        for other, candidate in self._open.get(flow.key, []):
+            if other is flow or candidate.warm_ns > now_ns or id(candidate) in self._held:
+                continue
+            if not -400_000_000 <= candidate.start_ns - run.last_ns <= self._silence_ns:
+                continue
+            begun = self._stretch(candidate, candidate.start_ns, now_ns)
+            ratio = begun.shape.rate / max(part.shape.rate, 1.0)
+            if begun.shape.body >= 0.3 and begun.shape.head_bytes < _HEAD_BYTES and 0.6 < ratio < 1.6:
+                score, _ = weigh(self._case(other, candidate, begun, now_ns, final=False), self._weights)
+                if score > SPEECH_SCORE - 3:
+                    return candidate
+        return None
+
+
+def _caught_up(part: Stretch, silent_ns: int) -> bool:
+    """After a stall everything that was held back arrives at once: then the pace was never broken."""
+    shape = part.shape
+    owed = shape.rate * silent_ns / 1e9
+    later = after(part.rows, shape.end)
+    return bool(0.5 * owed < int(later.bytes.sum()) < 1.5 * owed)
+
+
+def _cut_seconds(rows: Rows, shape: Shape, offset: float, depth: int = 4) -> list[float]:
+    """The ends of bodies behind which another utterance follows with a head of its own."""
+    if depth == 0 or shape.body < 0.4:
+        return []
+    found: list[float] = []
+    early = until(rows, shape.begin - 1e-6)
+    first = measure(early)
+    if first.body >= 0.6 and first.writes >= 6 and _new_head(rows, first.end, shape.begin, first.rate):
+        found += _cut_seconds(early, first, offset, depth - 1)
+        found.append(offset + first.end)
+    late = after(rows, shape.end)
+    second = measure(late)
+    if second.body >= 0.6 and second.writes >= 6 and len(late.seconds):
+        begin = float(rows.seconds[len(rows.seconds) - len(late.seconds)])
+        if _new_head(rows, shape.end, begin + second.begin, shape.rate):
+            found.append(offset + shape.end)
+            found += _cut_seconds(late, second, offset + begin, depth - 1)
+    return found
+
+
+def _new_head(rows: Rows, end: float, begin: float, rate: float) -> bool:
+    """Between two bodies: more than a stall can have held back."""
+    between = rows.between(end + 1e-9, begin)
+    return int(between.bytes.sum()) - rate * (begin - end) >= _HEAD_BYTES
+
+
+def _two_way(run: Run, part: Stretch) -> float:
+    """The share of the body's bins in which a comparable amount came back."""
+    first, last = ((moment - run.start_ns) // _BIN_NS for moment in part.body_ns)
+    both = sum(run.down_bins.get(place, 0) * 4 >= run.bins.get(place, 0) > 0 for place in range(first, last + 1))
+    return both / (last + 1 - first)
+
+
+def _bins(rows: Rows) -> tuple[int, ...]:
+    return tuple(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes).astype(int).tolist())
+
+
+def _joined(held: Upload, events: list[Event], final_ns: int) -> list[Event]:
+    """An utterance whose connection changed in the middle is one upload, if its second half was speech too."""
+    for place, event in enumerate(events):
+        if isinstance(event, Upload) and event.upload_class is UploadClass.SPEECH:
+            gap = max(0, event.start_ns - held.start_ns) // _BIN_NS
+            bins = list(held.bins[:gap]) + [0] * (gap - len(held.bins)) + list(event.bins)
+            for index, amount in enumerate(held.bins[gap:]):
+                bins[gap + index] = bins[gap + index] + amount if gap + index < len(bins) else amount
+            end = event.body[1] + gap if event.body else len(bins)
+            events[place] = replace(
+                held,
+                flows=(*held.flows, *event.flows),
+                end_ns=max(held.end_ns, event.end_ns),
+                final_ns=final_ns,
+                score=max(held.score, event.score),
+                probability=max(held.probability, event.probability),
+                bytes=held.bytes + event.bytes,
+                bytes_toclient=held.bytes_toclient + event.bytes_toclient,
+                packets=held.packets + event.packets,
+                speech_seconds=held.speech_seconds + event.speech_seconds,
+                answered=held.answered or event.answered,
+                bins=tuple(bins),
+                body=(held.body[0], end) if held.body else None,
+            )
+            return events
+    return [replace(held, final_ns=final_ns), *events]
