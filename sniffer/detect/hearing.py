@@ -126,8 +126,12 @@ class Hearing:
         )
 
     def _cuts(self, flow: Flow, run: Run) -> list[int]:
-        """Where one utterance ends and the next begins without a pause: behind a body, before another one's head."""
+        """Where one utterance ends and the next begins without a pause: behind a body, before another one's head.
+        A stream is not cut: a camera's pictures are no heads."""
         whole = self._stretch(run, run.from_ns, run.last_ns + 1)
+        case = self._case(flow, run, whole, run.final_ns, final=True)
+        if classify(case, 0.0, _two_way(run, whole)) is UploadClass.MEDIA:
+            return []
         return [whole.first_ns + round(second * 1e9) + 1 for second in _cut_seconds(whole.rows, whole.shape, 0.0)]
 
     def _report(self, flow: Flow, run: Run, first_ns: int, cut_ns: int, final_ns: int) -> Iterator[Event]:
