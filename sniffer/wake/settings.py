@@ -138,13 +138,23 @@ class HomeAssistantSource(SourceSettings):
 
     def specs(self) -> tuple[WakeSource, ...]:
         """The house's own ears, and the vendor's history, which are not to be mixed."""
-        own = self.spec()
+        own = self.model_copy(update={"hears": self._own_ears()}).spec()
         if not self.last_called:
             return (own,)
         vendor = self.model_copy(
             update={"name": self.vendor_name, "trust": Trust.SELF_REPORT, "hold_off": 75.0, "hears": ("wake",)}
         )
         return (own, vendor.spec())
+
+    def _own_ears(self) -> tuple[Hears, ...]:
+        """Unless said: what its satellites and entities can tell. Without any, its silence means nothing."""
+        if "hears" in self.model_fields_set:
+            return self.hears
+        kinds = {entity.kind for entity in self.entities}
+        found: list[Hears] = ["wake"] if self.satellites else []
+        found += ["call"] if WakeKind.CALL_START in kinds else []
+        found += ["view"] if WakeKind.VIEW_START in kinds else []
+        return tuple(found)
 
     @property
     def vendor_name(self) -> str:

@@ -1,0 +1,160 @@
+"""Wake events from Home Assistant, over its WebSocket API.
+
+Whoever runs an Assist pipeline alone is told of its steps; what everybody can see is the satellite's state, which
+changes to `listening` when its wake word was heard. Alexa Media Player puts the vendor's own history on the event
+bus: late, with the cloud's time, and as the vendor's word only.
+
+https://developers.home-assistant.io/docs/api/websocket
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from sniffer.errors import WakeError
+from sniffer.model import Trust, WakeKind
+from sniffer.wake.events import parse_time
+from sniffer.wake.session import Session
+from sniffer.wake.settings import HomeAssistantSource
+
+LAST_CALLED = "alexa_media_last_called_event"
+#: Messages are small; a state with long attributes may be larger.
+MAX_MESSAGE = 1 << 20
+#: Seconds between signs of life, and how long to wait for an answer.
+PING, ANSWER = 30.0, 10.0
+
+
+class HomeAssistantFeed:
+    """One Home Assistant."""
+
+    def __init__(self, settings: HomeAssistantSource, token: str) -> None:
+        self.name = settings.name
+        self._settings, self._token = settings, token
+        self._wanted = set(settings.satellites) | {entity.entity for entity in settings.entities}
+
+    def run(self, session: Session) -> None:
+        """Connect, authenticate, subscribe, and hand on what comes until the connection is gone."""
+        try:
+            from websockets.exceptions import WebSocketException
+            from websockets.sync.client import connect
+        except ImportError:
+            raise WakeError("needs the extra: pip install 'speaker-sniffer[homeassistant]'") from None
+        url = websocket_url(self._settings.url)
+        context = ssl.create_default_context(cafile=_path(self._settings)) if url.startswith("wss:") else None
+        try:
+            with connect(url, ssl=context, max_size=MAX_MESSAGE, open_timeout=ANSWER, close_timeout=1) as socket:
+                self._greet(socket)
+                self._subscribe(socket, session)
+                session.up()
+                self._listen(socket, session)
+        except (WebSocketException, OSError, ssl.SSLError) as error:
+            raise WakeError(f"{self._settings.url}: {' '.join(str(error).split()) or type(error).__name__}") from None
+
+    def _greet(self, socket: Any) -> None:
+        if self._receive(socket).get("type") != "auth_required":
+            raise WakeError(f"{self._settings.url} does not speak Home Assistant's WebSocket API")
+        socket.send(json.dumps({"type": "auth", "access_token": self._token}))
+        answer = self._receive(socket)
+        if answer.get("type") != "auth_ok":
+            raise WakeError(f"{self._settings.url} refused the token: {str(answer.get('message', ''))[:100]}")
+
+    def _subscribe(self, socket: Any, session: Session) -> None:
+        events = ([LAST_CALLED] if self._settings.last_called else []) + (["state_changed"] if self._wanted else [])
+        for number, event_type in enumerate(events, start=1):
+            socket.send(json.dumps({"id": number, "type": "subscribe_events", "event_type": event_type}))
+        waiting = set(range(1, len(events) + 1))
+        while waiting:
+            message = self._receive(socket)
+            if message.get("type") == "result":
+                if not message.get("success"):
+                    raise WakeError(f"{self._settings.url} refused to tell of events: does the token's user see them?")
+                waiting.discard(message.get("id", 0))
+            else:
+                self._message(message, session)
+
+    def _listen(self, socket: Any, session: Session) -> None:
+        number, waited, asked = 100, 0.0, False
+        while not session.stopped:
+            try:
+                text = socket.recv(timeout=0.5)
+            except TimeoutError:
+                waited += 0.5
+                if waited >= PING and not asked:
+                    number += 1
+                    socket.send(json.dumps({"id": number, "type": "ping"}))
+                    asked = True
+                if waited >= PING + ANSWER:
+                    raise WakeError(f"{self._settings.url} does not answer") from None
+                continue
+            waited, asked = 0.0, False
+            self._message(_object(text), session)
+
+    def _receive(self, socket: Any) -> Mapping[str, Any]:
+        try:
+            return _object(socket.recv(timeout=ANSWER))
+        except TimeoutError:
+            raise WakeError(f"{self._settings.url} does not answer") from None
+
+    def _message(self, message: Mapping[str, Any], session: Session) -> None:
+        event = message.get("event")
+        if message.get("type") != "event" or not isinstance(event, Mapping):
+            return
+        data = event.get("data")
+        if not isinstance(data, Mapping):
+            return
+        try:
+            if event.get("event_type") == LAST_CALLED:
+                self._last_called(data, session)
+            elif event.get("event_type") == "state_changed":
+                self._state(data, event.get("time_fired"), session)
+        except WakeError as error:
+            session.refuse(str(error))
+
+    def _last_called(self, data: Mapping[str, Any], session: Session) -> None:
+        """Alexa Media Player: which speaker was spoken to, when, as the cloud says (in milliseconds)."""
+        said = data.get("timestamp")
+        if not isinstance(said, int | float) or isinstance(said, bool):
+            raise WakeError(f"{LAST_CALLED} without a timestamp")
+        time_ns = parse_time(said / 1000 if said >= 1e11 else said)
+        names = [data.get(key) for key in ("name", "serial", "serial_number", "last_called")]
+        given = [name for name in names if isinstance(name, str) and 0 < len(name) <= 64]
+        known = self._settings.devices_by_name
+        device = next((known[name] for name in given if name in known), given[0] if given else None)
+        session.event(time_ns, device=device, trust=Trust.SELF_REPORT, source=self._settings.vendor_name)
+
+    def _state(self, data: Mapping[str, Any], fired: object, session: Session) -> None:
+        entity, new, old = data.get("entity_id"), data.get("new_state"), data.get("old_state")
+        if entity not in self._wanted or not isinstance(new, Mapping):
+            return
+        state = new.get("state")
+        if isinstance(old, Mapping) and old.get("state") == state:
+            return  # only an attribute changed
+        time_ns = parse_time(fired, "time_fired") if isinstance(fired, str) else None
+        if entity in self._settings.satellites and state == "listening":
+            session.event(time_ns, device=self._settings.satellites[entity] or None)
+        for rule in self._settings.entities:
+            if rule.entity == entity and rule.to == state:
+                session.event(time_ns, kind=WakeKind(rule.kind), device=rule.device)
+
+
+def websocket_url(url: str) -> str:
+    """`http://host:8123` -> `ws://host:8123/api/websocket`."""
+    parts = urlsplit(url)
+    scheme = "wss" if parts.scheme == "https" else "ws"
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + "/api/websocket", "", ""))
+
+
+def _object(text: str | bytes) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise WakeError("Home Assistant sent something that is not JSON") from None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _path(settings: HomeAssistantSource) -> str | None:
+    return str(settings.ca_file) if settings.ca_file else None

@@ -1,0 +1,186 @@
+"""What a source talks to while it runs: it tells its health and its events, and is told when to stop.
+
+A source is a small class with a `name` and `run(session)`, which connects, calls `session.up()`, hands on what it
+hears, and raises WakeError (or OSError) when the connection is gone. Reconnecting, waiting longer each time, and
+telling the judge what was down when is done here, once for all of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from sniffer.clock import Clock
+from sniffer.errors import WakeError
+from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.wake.events import check_time, parse_event
+from sniffer.wake.limit import RateLimit
+
+log = logging.getLogger(__name__)
+
+#: Waits between attempts, in seconds, double up to the longest; after so long up they start again.
+FIRST_WAIT, LONGEST_WAIT, STABLE = 1.0, 60.0, 30.0
+#: No house asks faster than this: a sender that does is broken or hostile.
+EVENTS_PER_SECOND, BURST = 2.0, 30
+
+Deliver = Callable[[WakeEvent], None]
+
+
+class Source(Protocol):
+    """One place where wake events come from."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, session: Session) -> None:
+        """Hand on events until `session.stopped`; raise WakeError or OSError when the connection is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """How a source is, for people. `problem` is the last thing that went wrong, in one line."""
+
+    name: str
+    up: bool
+    problem: str | None
+    attempts: int
+    events: int
+    refused: int
+
+
+class Session:
+    """One source's line to the program. `wait` is how it sleeps: until stopped, or so many seconds."""
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Deliver,
+        clock: Clock,
+        *,
+        also: tuple[str, ...] = (),
+        trust: Trust = Trust.INDEPENDENT,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self.name, self.clock, self._deliver, self._trust = name, clock, deliver, trust
+        self._names = (name, *also)
+        self._stop = threading.Event()
+        self._wait = wait or self._stop.wait
+        self._limit = RateLimit(EVENTS_PER_SECOND, BURST)
+        self._up = False
+        self._problem: str | None = None
+        self._attempts = self._events = self._refused = 0
+
+    # --- for the source ---
+
+    @property
+    def stopped(self) -> bool:
+        """Is it time to end?"""
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; True where it is time to end."""
+        return self._wait(seconds) or self.stopped
+
+    def up(self) -> None:
+        """It is connected, and would hear."""
+        if not self._up:
+            self._up, self._problem = True, None
+            self._tell(WakeKind.SOURCE_UP)
+            log.info("wake source %s: up", self.name)
+
+    def down(self, problem: str | None = None) -> None:
+        """It would not hear."""
+        if problem is not None and problem != self._problem:
+            log.warning("wake source %s: %s", self.name, problem)
+        self._problem = problem or self._problem
+        if self._up:
+            self._up = False
+            self._tell(WakeKind.SOURCE_DOWN)
+
+    def event(
+        self,
+        time_ns: int | None = None,
+        *,
+        kind: WakeKind = WakeKind.WAKE,
+        device: str | None = None,
+        trust: Trust = Trust.INDEPENDENT,
+        source: str | None = None,
+    ) -> None:
+        """Something was heard, now or at a time."""
+        now = self.clock.now_ns()
+        try:
+            if time_ns is not None:
+                check_time(time_ns, now)
+        except WakeError as error:
+            self.refuse(str(error))
+            return
+        said = Trust.SELF_REPORT if Trust.SELF_REPORT in (trust, self._trust) else trust
+        self._hand_on(
+            WakeEvent(now if time_ns is None else time_ns, source or self.name, kind, device or None, said, now)
+        )
+
+    def mapping(self, value: object) -> None:
+        """An event in our own format, whose sender can only be this source."""
+        try:
+            self._hand_on(parse_event(value, self.clock.now_ns(), source=self.name, trust=self._trust))
+        except WakeError as error:
+            self.refuse(str(error))
+
+    def refuse(self, why: str) -> None:
+        """Something came that is no event; the source goes on."""
+        self._refused += 1
+        if self._refused in (1, 10, 100, 1000) or self._refused % 10_000 == 0:
+            log.warning("wake source %s: refused (%d so far): %s", self.name, self._refused, why)
+
+    def _hand_on(self, event: WakeEvent) -> None:
+        if not self._limit.allows(self.clock.monotonic()):
+            self.refuse(f"more than {EVENTS_PER_SECOND:g} events a second")
+            return
+        self._events += 1
+        self._deliver(event)
+
+    def _tell(self, kind: WakeKind) -> None:
+        now = self.clock.now_ns()
+        for name in self._names:
+            self._deliver(WakeEvent(now, name, kind, received_ns=now))
+
+    # --- for the program ---
+
+    def drive(self, source: Source) -> None:
+        """Run a source for ever: again and again, waiting longer each time it fails."""
+        self._tell(WakeKind.SOURCE_DOWN)
+        pause = FIRST_WAIT
+        while not self._stop.is_set():
+            self._attempts += 1
+            began = self.clock.monotonic()
+            try:
+                source.run(self)
+                problem = "the connection was closed"
+            except WakeError as error:
+                problem = str(error)
+            except OSError as error:
+                problem = error.strerror or str(error) or type(error).__name__
+            except Exception as error:  # a library's own: the thread must live, and people must see it
+                log.exception("wake source %s", self.name)
+                problem = f"{type(error).__name__}: {error}"
+            if self._stop.is_set():
+                break
+            if self._up and self.clock.monotonic() - began >= STABLE:
+                pause = FIRST_WAIT
+            self.down(" ".join(problem.split()))
+            if self.wait(pause):
+                break
+            pause = min(LONGEST_WAIT, 2 * pause)
+        self.down()
+
+    def stop(self) -> None:
+        """End `drive` soon."""
+        self._stop.set()
+
+    def status(self) -> SourceStatus:
+        """How it is."""
+        return SourceStatus(self.name, self._up, self._problem, self._attempts, self._events, self._refused)

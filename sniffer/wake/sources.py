@@ -1,0 +1,79 @@
+"""All configured sources, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import assert_never
+
+from sniffer.clock import Clock
+from sniffer.model import Secret
+from sniffer.wake.follow import FileFeed
+from sniffer.wake.home_assistant import HomeAssistantFeed
+from sniffer.wake.mqtt import MqttFeed
+from sniffer.wake.session import Deliver, Session, Source, SourceStatus
+from sniffer.wake.settings import (
+    AnySource,
+    FileSource,
+    HomeAssistantSource,
+    HttpSource,
+    MqttSource,
+    PresenceSource,
+    WakeSettings,
+    WyomingSource,
+)
+from sniffer.wake.wyoming import WyomingFeed
+
+ReadSecret = Callable[[Secret], str]
+
+
+class Sources:
+    """The running sources."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[Session, threading.Thread]] = []
+
+    def start(self, session: Session, source: Source) -> None:
+        """Run one more."""
+        thread = threading.Thread(target=session.drive, args=(source,), name=f"wake-{source.name}", daemon=True)
+        self._running.append((session, thread))
+        thread.start()
+
+    def status(self) -> list[SourceStatus]:
+        """How each of them is."""
+        return [session.status() for session, _ in self._running]
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """End all of them; each says that it is down."""
+        for session, _ in self._running:
+            session.stop()
+        for _, thread in self._running:
+            thread.join(timeout)
+        self._running.clear()
+
+
+def start_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret) -> Sources:
+    """Start what is configured. `deliver` is called from the sources' threads. Raises what `read_secret` raises,
+    before anything is started: a missing password is a mistake in the configuration, not a source that is down."""
+    feeds = [(source, _feed(source, read_secret)) for source in settings.sources]
+    running = Sources()
+    for source, feed in feeds:
+        if feed is not None:
+            also = (source.vendor_name,) if isinstance(source, HomeAssistantSource) and source.last_called else ()
+            running.start(Session(source.name, deliver, clock, also=also, trust=source.trust), feed)
+    return running
+
+
+def _feed(source: AnySource, read_secret: ReadSecret) -> Source | None:
+    """The code of a source; None where it has none of its own: HTTP comes in by the API, presence by packets."""
+    if isinstance(source, HttpSource | PresenceSource):
+        return None
+    if isinstance(source, FileSource):
+        return FileFeed(source)
+    if isinstance(source, MqttSource):
+        return MqttFeed(source, read_secret(source.password) if source.password else None)
+    if isinstance(source, HomeAssistantSource):
+        return HomeAssistantFeed(source, read_secret(source.token))
+    if isinstance(source, WyomingSource):
+        return WyomingFeed(source)
+    assert_never(source)

@@ -1,0 +1,173 @@
+"""The final verdicts depend on what happened, never on when or in which order we were told of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sniffer.judge import Judge
+from sniffer.judge.settings import JudgeSettings
+from sniffer.model import Judged, Loss, Trust, Upload, UploadClass, WakeEvent, WakeKind, WakeSource
+from tests.judge.story import DEVICES, S, at, ear, final, hand, hears, history, lost, says, told
+
+Item = Upload | WakeEvent | Loss
+
+SOURCES = (
+    WakeSource("ear", assumed_up=True),
+    WakeSource("satellite", devices=("kitchen",), before=4.0, after=2.0, hold_off=1.0),
+    WakeSource("beats", expires=120.0, vendor="Amazon"),
+    ear("button", hears=frozenset()),
+    history("vendor", hold_off=75.0),
+)
+
+#: Tenths of a second of an hour, denser at its start: things that touch are what may go wrong.
+moments = st.one_of(st.integers(0, 900), st.integers(0, 36_000)).map(lambda n: n / 10)
+speakers = st.sampled_from(["kitchen", "bedroom", "hall", "door", "nameless"])
+uploads = st.builds(
+    says,
+    moments,
+    speakers,
+    st.integers(2, 90).map(lambda n: n / 10),
+    st.sampled_from([UploadClass.SPEECH] * 4 + [UploadClass.BULK, UploadClass.MEDIA, UploadClass.TELEMETRY]),
+    st.booleans(),
+)
+wakes = st.builds(
+    lambda time, device, source, late: hears(time, device, source, time + late),
+    moments,
+    st.one_of(st.none(), speakers, st.just("misspelt")),
+    st.sampled_from([source.name for source in SOURCES] + ["stranger"]),
+    st.sampled_from([0.0, 0.1, 0.5, 40.0, 400.0]),
+)
+switches = st.builds(
+    told, st.sampled_from([kind for kind in WakeKind if kind is not WakeKind.WAKE]), moments,
+    st.one_of(st.none(), speakers), st.sampled_from([source.name for source in SOURCES]),
+)  # fmt: skip
+losses = st.builds(lambda start, length: lost(start, start + length), moments, st.integers(0, 20))
+stories = st.lists(st.one_of(uploads, uploads, wakes, wakes, wakes, switches, losses), max_size=24)
+quick = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def court(state: object = None) -> Judge:
+    saved = json.loads(json.dumps(state)) if state is not None else None
+    return Judge(JudgeSettings(), SOURCES, DEVICES.__getitem__, saved)
+
+
+def arrival(item: Item) -> int:
+    if isinstance(item, Upload):
+        return item.final_ns
+    return (item.received_ns or item.time_ns) if isinstance(item, WakeEvent) else item.end_ns
+
+
+def told_at_once(items: list[Item]) -> list[Judged]:
+    judge = court()
+    hand(judge, items)
+    return judge.finish()
+
+
+def words(found: list[Judged]) -> dict[tuple[float, str], object]:
+    """Final verdicts without what only tells how we came to them."""
+    return {key: dataclasses.replace(j.verdict, revision=0, time_ns=0) for key, j in final(found).items()}
+
+
+@quick
+@given(stories, st.randoms(use_true_random=False))
+def test_order_and_duplicates_make_no_difference(items: list[Item], chance: random.Random) -> None:
+    # Detection hands each upload over once; one that is not judged is not remembered either.
+    twice = [i for i in items if not (isinstance(i, Upload) and i.upload_class is UploadClass.TELEMETRY)]
+    shuffled = items + [item for item in twice if chance.random() < 0.3]
+    chance.shuffle(shuffled)
+    assert told_at_once(shuffled) == told_at_once(items)
+
+
+@quick
+@given(stories, st.lists(moments, max_size=12))
+def test_it_makes_no_difference_how_often_time_advances(items: list[Item], stops: list[float]) -> None:
+    judge = court()
+    found: list[Judged] = []
+    waiting = sorted(items, key=arrival)
+    for stop in sorted(stops):
+        while waiting and arrival(waiting[0]) <= at(stop):
+            hand(judge, [waiting.pop(0)])
+        found += judge.advance(at(stop))
+    hand(judge, waiting)
+    assert found + judge.finish() == told_at_once(items)
+
+
+@quick
+@given(stories, st.randoms(use_true_random=False))
+def test_what_comes_within_the_hold_off_comes_in_time(items: list[Item], chance: random.Random) -> None:
+    """Handed over late, by less than the shortest hold-off that matters, but after the clock has moved on."""
+    judge = court()
+    found: list[Judged] = []
+    for when, item in sorted(((arrival(i) + chance.randrange(S - 1), i) for i in items), key=lambda pair: pair[0]):
+        found += judge.advance(when)
+        hand(judge, [item])
+    assert words(found + judge.finish()) == words(told_at_once(items))
+
+
+@quick
+@given(stories, st.lists(moments, max_size=3))
+def test_restarts_make_no_difference(items: list[Item], stops: list[float]) -> None:
+    judge = court()
+    found: list[Judged] = []
+    waiting = sorted(items, key=arrival)
+    for stop in sorted(stops):
+        while waiting and arrival(waiting[0]) <= at(stop):
+            hand(judge, [waiting.pop(0)])
+        if waiting:
+            hand(judge, [waiting.pop(0)])  # still waiting when the daemon stops
+        found += judge.advance(at(stop))
+        judge = court(judge.state())
+    hand(judge, waiting)
+    assert found + judge.finish() == told_at_once(items)
+
+
+@quick
+@given(stories)
+def test_every_upload_gets_a_verdict_and_its_revisions_count_up(items: list[Item]) -> None:
+    seen: dict[object, int] = {}
+    for judged in told_at_once(items):
+        key = (judged.upload.key, judged.upload.start_ns, judged.upload.final_ns)
+        if judged.verdict.kind is not None:
+            assert judged.verdict.revision == seen.get(key, -1) + 1
+            seen[key] = judged.verdict.revision
+        assert 0.0 <= judged.verdict.confidence <= 1.0
+    assert {(u.key, u.start_ns, u.final_ns) for u in items if isinstance(u, Upload)} >= set(seen)
+
+
+@quick
+@given(stories)
+def test_who_was_asked_is_never_accused(items: list[Item]) -> None:
+    """An upload with an event of its own beside it, on a quiet device, is never unexpected."""
+    items = [i for i in items if not isinstance(i, WakeEvent) or i.kind is WakeKind.WAKE]
+    judge = court()
+    hand(judge, [*items, hears(5000.0, "hall"), says(5000.4, "hall")])
+    assert final(judge.finish())[5000.4, "hall"].verdict.reason == "wake_event"
+
+
+def test_the_clock_may_be_set_back() -> None:
+    judge = court()
+    judge.upload(says(4000))
+    judge.advance(at(4004.5))
+    hand(judge, [says(405), hears(404.8, received=405)])
+    assert judge.advance(at(409)) == []  # an hour back
+    words = final(judge.advance(at(420)))
+    assert words[405, "kitchen"].verdict.reason == "wake_event"
+    assert words[4000, "kitchen"].verdict.kind is not None
+
+
+def test_the_clock_may_be_set_forward() -> None:
+    judge = court()
+    hand(judge, [hears(0), says(0.2)])
+    words = final(judge.advance(at(86_000)))
+    assert words[0.2, "kitchen"].verdict.reason == "wake_event"
+
+
+def test_trust_is_never_raised() -> None:
+    judge = court()
+    hand(judge, [hears(0, source="vendor", trust=Trust.INDEPENDENT), says(0.2, "hall")])
+    assert final(judge.finish())[0.2, "hall"].verdict.reason != "wake_event"
