@@ -140,10 +140,10 @@ class Daemon:
         # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
         # an upload that waits for its verdict and the packets that are gone.
         with self._store.transaction():
+            self._drain()
             for block in blocks:
                 self._block(block)
             self._losses()
-            self._drain()
             due_ns = read_ns if self._replayed else read_ns - round(CAPTURE_LAG * SECOND)
             if due_ns > 0:
                 self._emit(self._pipeline.advance(due_ns))

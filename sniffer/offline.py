@@ -17,11 +17,15 @@ from sniffer.capture.pipe import read_stream
 from sniffer.config import Config
 from sniffer.decode import decode
 from sniffer.judge.offline import file_sources
-from sniffer.model import Device, Loss, Record, WakeEvent
+from sniffer.model import Device, Fact, Loss, Record, WakeEvent
 from sniffer.pipeline import EVERYTHING, Pipeline
 
 #: Called with bytes read so far, of both looks together, and how many there are in all.
 Progress = Callable[[int, int], None]
+
+
+#: Facts that captures share: a house has some hundred.
+MAX_FACTS = 20_000
 
 
 @dataclass
@@ -43,6 +47,19 @@ class OfflineJudge:
     config: Config
     rulebook: Rulebook
     events: Sequence[WakeEvent] = ()
+    facts: dict[tuple[int, str, str], Fact] = field(default_factory=dict)
+
+    def learn(self, path: Path) -> None:
+        """Remember what the hosts of this capture show of themselves: in other captures of the same house they may
+        show nothing. Raises CaptureError."""
+        pipeline = self._pipeline(str(path))
+        with open_capture(path) as reader:
+            for block in reader:
+                for _ in pipeline.look(decode(block, EVERYTHING)[0]):
+                    pass
+        for device in pipeline.stages.identifier.devices():
+            for fact in device.facts[: MAX_FACTS - len(self.facts)]:
+                self.facts.setdefault((fact.key, fact.kind, fact.value), fact)
 
     def file(self, path: Path, outcome: Outcome, progress: Progress) -> Iterator[Record]:
         """The records of one capture file, as they become due. `outcome` is filled meanwhile.
@@ -50,6 +67,7 @@ class OfflineJudge:
         Raises CaptureError where nothing can be read; what is wrong further on is in `outcome.problems`.
         """
         pipeline = self._pipeline(outcome.capture)
+        pipeline.stages.identifier.observe(self.facts.values())
         with open_capture(path) as reader:
             total = 2 * (reader.size or 0)
             for block in reader:

@@ -6,7 +6,7 @@ what it is handed decides what it gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,12 @@ class Pipeline:
         batch = stages.identifier.resolve(batch)
         if self.learn_identity:
             yield from self.look(batch)
-        yield from self._detected(stages.detector.feed(batch, stages.identifier.watched()))
+        yield from self._detected(stages.detector.feed(batch, self._watched()))
         yield from self.advance(int(batch.time_ns.max()), detected=True)
+
+    def _watched(self) -> Mapping[int, int]:
+        watched = self.stages.identifier.watched()
+        return watched if self.learn_identity else dict.fromkeys(watched, 0)
 
     def wake(self, event: WakeEvent) -> Iterator[Record]:
         """A wake source said something."""

@@ -15,7 +15,8 @@ from sniffer.clock import Clock
 from sniffer.config import Config, read_secret
 from sniffer.daemon import Daemon, Edges, PacketSource
 from sniffer.judge.explanation import explain
-from sniffer.model import Record, Sink
+from sniffer.judge.offline import file_sources
+from sniffer.model import Record, Sink, WakeEvent
 from sniffer.pipeline import Pipeline
 from sniffer.sinks.eventlog import EventLog
 from sniffer.sinks.metrics import Metrics
@@ -34,6 +35,8 @@ STAGES = ("identify", "detect", "judge", "history", "alerts")
 class Service:
     """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
 
+    `events` are those of a replayed capture.
+
     `read_config` gives the configuration as it is now (called at the start and at each reload). Everything that can be
     wrong with a configuration is found before the old one is let go: raises SnifferError then.
     """
@@ -49,9 +52,11 @@ class Service:
         *,
         replayed: bool = False,
         more_sinks: Sequence[Sink] = (),
+        events: Sequence[WakeEvent] = (),
     ) -> None:
         self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
+        self._events = tuple(events)
         config = self._config = read_config()
         self.metrics = Metrics(__version__, [device.name for device in config.devices])
         self._remember()
@@ -91,6 +96,8 @@ class Service:
         if self._server is not None:
             self._server.start()
         self._outbox.start()
+        for event in self._events:
+            self.daemon.deliver(event)
 
     def close(self) -> None:
         """Stop the threads and let go of the files; messages that wait stay in the store."""
@@ -104,7 +111,8 @@ class Service:
 
     def _build(self, config: Config, state: dict[str, Any]) -> Pipeline:
         rulebook = load_rulebook(config)
-        return build_pipeline(config, rulebook, config.wake.specs(), self._capture, offline=False, state=state)
+        sources = [*config.wake.specs(), *file_sources(self._events)]
+        return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
     def _build_outbox(self, config: Config) -> Outbox:
         targets = build_targets(config.sinks, read_secret, headline)

@@ -25,7 +25,7 @@ def row(record: Record, *, colour: bool) -> str:
     again = f" [judged again, {record['revision']}]" if record["revision"] else ""
     host = plain(record["service"]["host"] or record["dest_ip"], 60)
     speech = f"{upload['speech_seconds']:.1f} s" if upload["speech_seconds"] else "-"
-    why = explain(record).headline.partition("; ")[2]
+    why = explain(record).headline.partition("; ")[2].partition(", so ")[0]
     line = (
         f"{moment:%Y-%m-%d %H:%M:%S}  {plain(record['device']['name'], 16):<16} {upload['class']:<9} {speech:>8}  "
         f"{said:<18} {why}, to {host}{again}"

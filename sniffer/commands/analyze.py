@@ -6,7 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,7 +104,9 @@ class _Report:
     def files(self, judge: OfflineJudge, captures: Sequence[Path], given: Sequence[Path]) -> None:
         if not captures:
             raise CaptureError(f"{', '.join(map(str, given))}: no capture in here (pcap, pcapng, also gzipped)")
-        task = self._progress.add_task("reading", total=len(captures))
+        if len(captures) > 1:
+            self._learn(judge, captures)
+        task = self._progress.add_task("judging", total=len(captures))
         for path in captures:
             outcome = Outcome(str(path))
             self._progress.update(task, description=plain(path.name, 40))
@@ -121,6 +123,12 @@ class _Report:
             self._progress.update(task, completed=self.read + self.bad)
         self._progress.stop()
         self._sum_up()
+
+    def _learn(self, judge: OfflineJudge, captures: Sequence[Path]) -> None:
+        """Who is who, in all captures together. What cannot be read is told when it is its turn to be judged."""
+        for path in self._progress.track(captures, description="who is who"):
+            with suppress(CaptureError):
+                judge.learn(path)
 
     def stream(self, judge: OfflineJudge) -> None:
         self._progress.stop()

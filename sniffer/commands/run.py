@@ -25,6 +25,7 @@ from sniffer.config import Config
 from sniffer.daemon import PacketSource
 from sniffer.errors import UsageError
 from sniffer.service import Service, files_of, open_files
+from sniffer.wake.file import read_events
 
 logger = logging.getLogger("sniffer")
 
@@ -39,6 +40,9 @@ logger = logging.getLogger("sniffer")
 @click.option(
     "--speed", type=click.FloatRange(min=0, min_open=True), help="Replay that many times as fast as it was captured."
 )
+@click.option(
+    "--wake", type=click.Path(path_type=Path, dir_okay=False), help="With --capture: wake events (JSON Lines)."
+)
 @click.option("--exit", "exit_at_end", is_flag=True, help="With --capture: exit at its end rather than go on serving.")
 @click.option("--store", "store_path", type=click.Path(path_type=Path), help="The embedded store (SQLite).")
 @click.option(
@@ -50,6 +54,7 @@ def command(
     devices: Sequence[str],
     capture: Path | None,
     speed: float | None,
+    wake: Path | None,
     exit_at_end: bool,
     store_path: Path | None,
     output_format: str,
@@ -63,8 +68,8 @@ def command(
     """
     logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if capture is None and (speed or exit_at_end):
-        raise UsageError("--speed and --exit go with --capture")
+    if capture is None and (speed or exit_at_end or wake):
+        raise UsageError("--speed, --wake and --exit go with --capture")
     with ExitStack() as stack:
         scratch = None
         if capture is not None and config_path is None and store_path is None:
@@ -89,8 +94,17 @@ def command(
             logger.info("capturing on %s%s", name, f" ({why})" if why else "")
         store, event_log = stack.enter_context(open_files(config))
         lines = RecordLines(sys.stdout, output_format)
+        events = read_events(wake) if wake is not None else []
         service = Service(
-            read_config, source, name, store, event_log, clock, replayed=capture is not None, more_sinks=[lines]
+            read_config,
+            source,
+            name,
+            store,
+            event_log,
+            clock,
+            replayed=capture is not None,
+            more_sinks=[lines],
+            events=events,
         )
         if capture is None:
             _give_up_privileges(config)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
-#: The capture, and the wake events that belong to it.
+#: The capture, the wake events that belong to it, and what the people of the house call their speakers.
 CAPTURE = Path(__file__).parent / "demo.pcap"
 WAKE_EVENTS = Path(__file__).parent / "demo.wake.jsonl"
+DEVICES = Path(__file__).parent / "devices.yaml"
