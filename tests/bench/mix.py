@@ -235,12 +235,16 @@ def _identity_frames(house: House) -> list[list[bytes]]:
         mac = ((SPEAKER_MACS if speaker else HOST_MACS) + host).to_bytes(6, "big")
         router, address = ROUTER.to_bytes(6, "big"), (0xC0A8010A + host).to_bytes(4, "big")
         gateway = bytes([192, 168, 1, 1])
-        ask = b"\xff" * 6 + mac + struct.pack(">HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + gateway
+        ask = (
+            b"\xff" * 6 + mac + struct.pack(">HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + gateway
+        )
         mine = [ask + bytes(18)]
         for i, name in enumerate(SPEAKER_NAMES if speaker else NAMES):
             labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split(".")) + b"\0\0\1\0\1"
             query = struct.pack(">HHHHHH", i, 0x0100, 1, 0, 0, 0) + labels
-            server = (0x22000000 + ((house.flows - 1) % 7 if i == 0 else i) * 65_536 + host % 200 + 1).to_bytes(4, "big")
+            server = (0x22000000 + ((house.flows - 1) % 7 if i == 0 else i) * 65_536 + host % 200 + 1).to_bytes(
+                4, "big"
+            )
             answer = struct.pack(">HHHHHH", i, 0x8180, 1, 1, 0, 0) + labels
             answer += b"\xc0\x0c\0\1\0\1" + struct.pack(">IH", 300, 4) + server
             mine.append(_udp(router, mac, address, gateway, 30_000 + i, 53, query))

@@ -7,9 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from sniffer.capture import native
 from sniffer.capture.file import open_capture
 from sniffer.errors import CaptureError
 from tests.capture.formats import interface, old_packet, packet, pcap, section, simple_packet, statistics
+
+
+@pytest.fixture(params=["compiled", "python"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here runs both ways."""
+    if request.param == "python":
+        monkeypatch.setattr(native, "NATIVE", None)
+    elif native.NATIVE is None:
+        pytest.skip("the compiled piece is not built (python hatch_build.py)")
+
 
 NOW = 1_600_000_000_123_456_789
 RECORDS = [(NOW + i * 1_000_000, bytes([i % 251]) * (60 + i % 1400)) for i in range(300)]

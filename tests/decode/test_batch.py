@@ -5,28 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
-from scapy.layers.inet6 import (
-    ICMPv6ND_NS,
-    IPv6,
-    IPv6ExtHdrDestOpt,
-    IPv6ExtHdrFragment,
-    IPv6ExtHdrHopByHop,
-    IPv6ExtHdrRouting,
-)
-from scapy.layers.ipsec import AH
-from scapy.layers.l2 import ARP, CookedLinux, Dot1AD, Dot1Q, Ether, Loopback
+from scapy.layers.inet6 import ICMPv6ND_NS, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
+from scapy.layers.l2 import ARP, CookedLinux, Ether, Loopback
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Packet, Raw
 
-from sniffer.decode import decode, identity_rows
+from sniffer.decode import decode, identity_rows, native
 from sniffer.model import FrameBlock, PacketBatch, Selection, address_key, address_pair, mac_key, sorted_keys
+from tests.decode.packets import BODY, ETHER, IDENTITY, OTHER, SEGMENT, V4, V6, WRAPPED, A, B, C
 
-A, B, C = "68:db:f5:90:19:64", "02:00:00:00:00:01", "02:00:00:00:00:02"
-ETHER = Ether(src=A, dst=B)
-V4 = IP(src="192.168.1.23", dst="52.94.233.109")
-V6 = IPv6(src="fd00::23", dst="2001:db8::1")
-SEGMENT = TCP(sport=40412, dport=443, seq=4_000_000_000, ack=7, flags="PA", options=[("Timestamp", (1, 2))])
-BODY = Raw(b"\x17\x03\x03\x01\x00" + bytes(295))
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here runs both ways."""
+    if request.param == "numpy":
+        monkeypatch.setattr(native, "NATIVE", None)
+    elif native.NATIVE is None:
+        pytest.skip("the compiled piece is not built (python hatch_build.py)")
 
 
 def frames_block(frames: list[bytes], *, link_type: int = 1, cut: int | None = None) -> FrameBlock:
@@ -63,24 +58,7 @@ def check_tcp(batch: PacketBatch, network: Packet, *, src: int, dst: int, payloa
     assert batch.payload_len[0] == payload
 
 
-ETHERNET = [
-    ETHER / V4 / SEGMENT / BODY,
-    ETHER / Dot1Q(vlan=7) / V4 / SEGMENT / BODY,
-    ETHER / Dot1AD(vlan=7) / Dot1Q(vlan=8) / V4 / SEGMENT / BODY,
-    ETHER / Dot1Q() / Dot1Q() / Dot1Q() / V4 / SEGMENT / BODY,
-    ETHER / PPPoE(sessionid=9) / PPP(proto=0x21) / V4 / SEGMENT / BODY,
-    ETHER / Dot1Q(vlan=7) / PPPoE(sessionid=9) / PPP(proto=0x21) / V4 / SEGMENT / BODY,
-    ETHER / PPPoE(sessionid=9) / PPP(proto=0x57) / V6 / SEGMENT / BODY,
-    ETHER / IP(src=V4.src, dst=V4.dst, options=b"\x94\x04\0\0" * 3) / SEGMENT / BODY,
-    ETHER / V6 / SEGMENT / BODY,
-    ETHER / V6 / IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / SEGMENT / BODY,
-    ETHER / V6 / IPv6ExtHdrRouting(addresses=["::1"]) / SEGMENT / BODY,
-    ETHER / V6 / AH(nh=6, payloadlen=4, icv=bytes(12)) / SEGMENT / BODY,
-    ETHER / V6 / IPv6ExtHdrFragment(offset=0, m=0) / SEGMENT / BODY,
-]
-
-
-@pytest.mark.parametrize("packet", ETHERNET, ids=lambda packet: packet.summary())
+@pytest.mark.parametrize("packet", WRAPPED, ids=lambda packet: packet.summary())
 @pytest.mark.parametrize("cut", [None, 160])
 def test_ethernet(packet: Packet, cut: int | None) -> None:
     network = packet[IPv6] if IPv6 in packet else packet[IP]
@@ -206,32 +184,6 @@ def test_an_unknown_link_type_is_counted() -> None:
 
 
 # --- selection -----------------------------------------------------------------------------------------------------
-
-OTHERS = Ether(src=B, dst=C)
-HELLO = Raw(b"\x16\x03\x01\x02\x00\x01" + bytes(100))
-IDENTITY = [
-    OTHERS / V4 / UDP(sport=5000, dport=53) / Raw(b"x"),
-    OTHERS / V6 / UDP(sport=53, dport=5000) / Raw(b"x"),
-    OTHERS / Dot1Q() / V4 / UDP(sport=68, dport=67) / Raw(b"x"),
-    OTHERS / V6 / UDP(sport=546, dport=547) / Raw(b"x"),
-    OTHERS / V4 / UDP(sport=5353, dport=5353) / Raw(b"x"),
-    OTHERS / V4 / UDP(sport=5000, dport=1900) / Raw(b"x"),
-    OTHERS / ARP(),
-    OTHERS / V6 / ICMPv6ND_NS(),
-    OTHERS / V4 / TCP(sport=5000, dport=443, options=[("Timestamp", (1, 2))]) / HELLO,
-    OTHERS / V6 / IPv6ExtHdrDestOpt() / TCP(sport=5000, dport=8443) / HELLO,
-    OTHERS / V4 / TCP(sport=5000, dport=53) / Raw(b"x"),
-    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xc3\0\0\0\x01" + bytes(1200)),
-    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xd3\x6b\x33\x43\xcf" + bytes(1200)),
-]
-OTHER = [
-    OTHERS / V4 / TCP(sport=5000, dport=443) / BODY,
-    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\x43\0\0\0\x01" + bytes(1200)),
-    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xe3\0\0\0\x01" + bytes(1200)),
-    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xc3\0\0\0\0" + bytes(1200)),
-    OTHERS / V4 / ICMP(),
-    OTHERS / Raw(bytes(50)),
-]
 
 
 def test_identity_packets_of_all_hosts() -> None:
