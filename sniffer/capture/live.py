@@ -1,33 +1,34 @@
 """Packets from living interfaces: drained at intervals, filtered in the kernel, through whatever happens to the link.
 
-Nothing wakes us when a packet comes. Every `drain_interval` all that is there is taken at once; when the kernel's
-buffer fills faster than that, the interval shrinks. An interface may go down, be renamed, removed and created anew:
+Nothing wakes us when a packet comes. Every `drain_interval` all that is there is taken at once. The interval shrinks
+when the ring fills faster than that, and grows when nothing comes; time stamps are the kernel's own.
+
+An interface may go down, be renamed, removed and created anew:
 it is said (`events`), the gap is a `Loss`, and capturing goes on by itself.
 """
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sniffer.capture.arena import FULL_LENGTH, LINK_ETHERNET, SLOTS, Arena
 from sniffer.capture.bpf import Program, compile_filter, pass_all
 from sniffer.capture.packet_socket import PacketSocket, hardware_type, index_of, is_up, name_of
 from sniffer.capture.privileges import raised
+from sniffer.capture.ring import FULL_LENGTH, LINK_ETHERNET
 from sniffer.capture.settings import CaptureSettings
 from sniffer.clock import Clock, SystemClock
 from sniffer.errors import CaptureError
 from sniffer.model import FrameBlock, Loss
 
-#: What one `poll` takes at most is this many times `SLOTS` frames; the rest waits in the kernel for the next one.
-MAX_ARENAS = 8
 #: How often interfaces are looked at, in seconds.
 LOOK_INTERVAL = 0.5
-#: The kernel's buffer may be this full when we come to drain it; above, we come sooner.
+#: The ring may be this full when we come to drain it; above, we come sooner.
 COMFORTABLE_FILL = 0.25
 SHORTEST_INTERVAL = 0.005
+#: How many times `drain_interval` we wait where nothing came.
+IDLE_STRETCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,18 @@ class Statistics:
 class _Link:
     """One interface and its socket."""
 
-    def __init__(self, name: str, program: Program, *, promiscuous: bool, now_ns: int) -> None:
+    def __init__(self, name: str, settings: CaptureSettings, now_ns: int) -> None:
         self.name = name
         self.called = name
-        self.socket = PacketSocket(name, program, promiscuous=promiscuous)
+        self.socket = _open(name, settings)
         self.received = self.dropped = 0
         self.drained_ns = now_ns
         self.gone_ns: int | None = None if is_up(name) else now_ns
+
+
+def _open(name: str, settings: CaptureSettings) -> PacketSocket:
+    """A socket that lets nothing through yet."""
+    return PacketSocket(name, pass_all(0), promiscuous=settings.promiscuous, buffer_bytes=settings.buffer_bytes)
 
 
 class LiveCapture:
@@ -72,9 +78,6 @@ class LiveCapture:
         self._clock = clock or SystemClock()
         self._events: list[str] = []
         self._losses: list[Loss] = []
-        self._arenas: list[Arena] = [Arena()]
-        self._more = False
-        self._interval = settings.drain_interval
         self._next_drain = self._clock.monotonic()
         self._next_look = self._next_drain + LOOK_INTERVAL
         self._program = self._compile(keys)
@@ -84,19 +87,14 @@ class LiveCapture:
         try:
             with raised():
                 for name in interfaces:
-                    self._open(name)
+                    self._add(name)
         except BaseException:
             self.close()
             raise
 
-    def _open(self, name: str) -> None:
+    def _add(self, name: str) -> None:
         try:
-            link = _Link(
-                name,
-                pass_all(0),
-                promiscuous=self._settings.promiscuous,
-                now_ns=self._clock.now_ns(),
-            )
+            link = _Link(name, self._settings, self._clock.now_ns())
         except OSError as error:
             raise CaptureError(f"{name}: {error.strerror}") from None
         self._links.append(link)
@@ -140,7 +138,7 @@ class LiveCapture:
 
         The blocks are valid until the next call.
         """
-        if timeout > 0 and not self._more:
+        if timeout > 0:
             wait = self._next_drain - self._clock.monotonic()
             if wait > timeout:
                 time.sleep(timeout)
@@ -152,52 +150,37 @@ class LiveCapture:
             self._next_look = now + LOOK_INTERVAL
             for link in self._links:
                 self._look(link)
-        fill = max(link.socket.fill() for link in self._links)
-        blocks = self._drain()
-        pace = COMFORTABLE_FILL / max(fill, COMFORTABLE_FILL)
-        self._interval = max(min(self._settings.drain_interval * pace, self._interval * 2), SHORTEST_INTERVAL)
-        self._next_drain = now + self._interval
-        return blocks
-
-    def _drain(self) -> list[FrameBlock]:
         blocks: list[FrameBlock] = []
-        self._more = False
-        for link in list(self._links):
-            while True:
-                if len(blocks) == MAX_ARENAS:
-                    self._more = True
-                    self._links.remove(link)  # next time the others come first
-                    self._links.append(link)
-                    return blocks
-                if len(blocks) == len(self._arenas):
-                    self._arenas.append(Arena())
-                arena = self._arenas[len(blocks)]
-                count = self._receive(link, arena)
-                if count:
-                    link.received += count
-                    blocks.append(arena.block(link.name, link.socket.link_type))
-                if count < SLOTS:
-                    break
-            self._count_drops(link)
+        fill = 0.0
+        for link in self._links:
+            block = self._drain(link)
+            if block is not None:
+                blocks.append(block)
+                fill = max(fill, len(block) / link.socket.ring.slots)
+        longest = self._settings.drain_interval * (1 if blocks else IDLE_STRETCH)
+        pace = COMFORTABLE_FILL / max(fill, COMFORTABLE_FILL)
+        self._next_drain = now + max(longest * pace, SHORTEST_INTERVAL)
         return blocks
 
-    def _receive(self, link: _Link, arena: Arena) -> int:
-        try:
-            return arena.receive(link.socket.fileno())
-        except OSError as error:
-            if error.errno in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
-                self._lost(link, "went down")
-            else:
-                self._lost(link, f"cannot be read ({error.strerror})")
-            return 0
-
-    def _count_drops(self, link: _Link) -> None:
+    def _drain(self, link: _Link) -> FrameBlock | None:
+        ring = link.socket.ring
+        ring.release()
         now_ns = self._clock.now_ns()
+        block = None
+        if ring.waiting():
+            # Asking for the counters takes a lock that the kernel holds while it fills a slot: what comes after it
+            # sees slots that are complete, on machines that reorder reads too.
+            self._count_drops(link, now_ns)
+            block = ring.take(link.name, link.socket.link_type)
+            link.received += len(block)
+        link.drained_ns = now_ns
+        return block
+
+    def _count_drops(self, link: _Link, now_ns: int) -> None:
         dropped = link.socket.counters().dropped
         if dropped:
             link.dropped += dropped
             self._losses.append(Loss(link.name, link.drained_ns, now_ns, dropped))
-        link.drained_ns = now_ns
 
     # --- the link itself ---
 
@@ -221,6 +204,9 @@ class LiveCapture:
                 link.called = called
         else:
             link.called = link.name
+        trouble = link.socket.trouble()
+        if trouble:
+            self._lost(link, trouble)
         if is_up(link.called):
             self._back(link)
         else:
@@ -231,8 +217,7 @@ class LiveCapture:
         try:
             if hardware_type(link.name) != link.socket.hardware:
                 with raised():
-                    fresh = PacketSocket(link.name, pass_all(0), promiscuous=self._settings.promiscuous)
-                self._count_drops(link)
+                    fresh = _open(link.name, self._settings)
                 link.socket.close()
                 link.socket = fresh
                 self._attach(link)

@@ -1,8 +1,8 @@
 """One packet socket of Linux: how it is opened so that nothing is lost or seen unfiltered, and what it can be asked.
 
-It is opened with protocol 0, which receives nothing, gets its filter, and only then is bound. The filter is replaced
-on the living socket: the kernel exchanges one pointer, and no packet falls between. Bound again to another interface
-it needs no privilege, so an interface that was created anew is followed without any.
+It is opened with protocol 0, which receives nothing, gets its filter and its ring, and only then is bound. The filter
+is replaced on the living socket: the kernel exchanges one pointer, and no packet falls between. Bound again to another
+interface it needs no privilege, so an interface that was created anew is followed without any.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import os
 import socket
 import struct
 from typing import NamedTuple
 
-from sniffer.capture.arena import LINK_ETHERNET, LINK_RAW_IP
 from sniffer.capture.bpf import Program, pack
+from sniffer.capture.ring import LINK_ETHERNET, LINK_RAW_IP, Ring
 from sniffer.errors import CaptureError
 
 ETH_P_ALL = 3
 _SOL_PACKET = 263
-_PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_AUXDATA, _PACKET_IGNORE_OUTGOING = 1, 6, 8, 23
+_PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 1, 6, 23
 _PACKET_MR_PROMISC = 1
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE, _SO_TIMESTAMPNS, _SO_MEMINFO, _SO_TIMESTAMPNS_NEW = 26, 33, 35, 55, 64
+_SO_ATTACH_FILTER = 26
 _SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_LOOPBACK = 772
@@ -41,9 +42,6 @@ LINK_TYPES = {
     0xFFFE: LINK_RAW_IP,  # none: tun, WireGuard
 }
 
-#: What the kernel may hold for us between two drains. The kernel counts the memory of whole packets, whatever is kept.
-BUFFER_BYTES = 8 << 20
-
 
 class Counters(NamedTuple):
     """What the kernel says of a socket since it was last asked; `passed` are those that the filter let through."""
@@ -55,7 +53,7 @@ class Counters(NamedTuple):
 class PacketSocket:
     """A packet socket on one interface."""
 
-    def __init__(self, interface: str, program: Program, *, promiscuous: bool) -> None:
+    def __init__(self, interface: str, program: Program, *, promiscuous: bool, buffer_bytes: int) -> None:
         """Needs CAP_NET_RAW effective. Raises CaptureError, or OSError where the kernel refuses."""
         self.hardware = hardware_type(interface)
         self.link_type = LINK_TYPES[self.hardware]
@@ -64,22 +62,11 @@ class PacketSocket:
         self._socket = socket.socket(socket.AF_PACKET, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
         try:
             self.attach(program)
-            self._socket.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS_NEW, 1)
-            except OSError:  # before Linux 5.1; the same layout where a long has 64 bits
-                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-            self._grow_buffer()
+            self.ring = Ring(self._socket, buffer_bytes)
             self.bind(interface)
         except BaseException:
             self._socket.close()
             raise
-
-    def _grow_buffer(self) -> None:
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, BUFFER_BYTES)
-        except PermissionError:  # only with CAP_NET_ADMIN; else as much as net.core.rmem_max allows
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
 
     def bind(self, interface: str) -> None:
         """Receive from this interface from now on. Raises OSError where it is not there."""
@@ -107,24 +94,20 @@ class PacketSocket:
                 "`sysctl -w net.core.optmem_max=131072`"
             ) from None
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
-
     def counters(self) -> Counters:
         """Since the last call: the kernel sets them to zero when they are read."""
         passed, dropped = struct.unpack("=II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
         return Counters(passed, dropped)
 
-    def fill(self) -> float:
-        """How full the receive buffer is, from 0 to 1."""
-        used, size = struct.unpack("=II", self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 8))
-        return float(used) / float(size or 1)
-
-    def buffer_bytes(self) -> int:
-        """What the kernel granted."""
-        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    def trouble(self) -> str | None:
+        """What the kernel has to say of the interface since it was last asked: it went down, for one."""
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number in (errno.ENETDOWN, errno.ENODEV, errno.ENXIO):
+            return "went down"
+        return f"cannot be read ({os.strerror(number)})" if number else None
 
     def close(self) -> None:
+        self.ring.close()
         self._socket.close()
 
 

@@ -23,5 +23,8 @@ class CaptureSettings(Section):
     drain_interval: Annotated[float, Field(ge=0.01, le=1, description="seconds between two readings of the socket")] = (
         0.08
     )
+    buffer_bytes: Annotated[
+        int, Field(ge=1 << 18, le=1 << 30, description="memory that the kernel writes packets to")
+    ] = 8 << 20
     promiscuous: bool = True
     user: str | None = None

@@ -1,0 +1,309 @@
+"""The live benchmark: packets lost, CPU and wake-ups while a link carries 100,000 packets a second; needs root.
+
+    sudo .venv/bin/python -m tests.bench.live [--rate 100000] [--seconds 10]
+
+Everything happens in a network namespace of its own, over a veth pair. A process of its own sends (this file, called
+with `--send`): 50 hosts, of which 8 are speakers with a fiftieth of the packets, mean length 787 bytes. It says how
+many packets of speakers it sent; every one of them has to arrive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import random
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sniffer.capture.live import LiveCapture
+from sniffer.capture.settings import CaptureSettings
+from sniffer.decode import decode
+from sniffer.model import Selection, sorted_keys
+from tests.capture.net import namespace, raw_socket
+
+HOSTS, SPEAKERS = 50, 8
+ROUTER = 0x0200_0000_0001
+SPEAKER_KEYS = [0x68DB_F590_1900 + n for n in range(SPEAKERS)]
+OTHER_KEYS = [0x0200_C0FF_EE00 + n for n in range(HOSTS - SPEAKERS)]
+BATCH = 100
+MIX = 20_000
+#: How long to go on draining after the sender has ended.
+TAIL = 0.5
+
+
+# --- the sender ------------------------------------------------------------------------------------------------------
+
+
+class _Vector(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("length", ctypes.c_size_t))
+
+
+class _Header(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_void_p),
+        ("name_length", ctypes.c_uint32),
+        ("vectors", ctypes.c_void_p),
+        ("vector_count", ctypes.c_size_t),
+        ("control", ctypes.c_void_p),
+        ("control_length", ctypes.c_size_t),
+        ("flags", ctypes.c_int),
+    )
+
+
+class _Message(ctypes.Structure):
+    _fields_ = (("header", _Header), ("length", ctypes.c_uint32))
+
+
+def mixed_frames(share: float) -> tuple[list[bytes], list[bool]]:
+    """A home's mix: which frames, and which of them a speaker sends or is sent."""
+    dice = random.Random(787)
+    frames, of_speaker = [], []
+    for _ in range(MIX):
+        speaker = dice.random() < share
+        host = dice.choice(SPEAKER_KEYS if speaker else OTHER_KEYS)
+        size = dice.choice([66, 66, 120, 437 + 66, 1514, 1514, 1514, 900])
+        src, dst = (host, ROUTER) if dice.random() < 0.5 else (ROUTER, host)
+        ip = b"\x45\0" + (size - 14).to_bytes(2, "big") + bytes(5) + b"\x06\0\0" + bytes([192, 168, 7, host & 0xFF])
+        ip = ip[:8] + b"\x40\x06\0\0" + bytes([192, 168, 7, host & 0xFF, 52, 94, 233, 109])
+        tcp = (40000).to_bytes(2, "big") + (443).to_bytes(2, "big") + bytes(8) + b"\x50\x10\x01\0" + bytes(4)
+        frame = dst.to_bytes(6, "big") + src.to_bytes(6, "big") + b"\x08\0" + ip + tcp
+        frames.append(frame + bytes(max(size - len(frame), 0)))
+        of_speaker.append(speaker)
+    return frames, of_speaker
+
+
+def send(interface: str, rate: int, seconds: float, share: float) -> None:
+    """Send at an even pace, in batches of one system call; print what was sent."""
+    frames, of_speaker = mixed_frames(share)
+    buffers = [ctypes.create_string_buffer(frame, len(frame)) for frame in frames]
+    vectors = (_Vector * MIX)(*(_Vector(ctypes.addressof(b), len(b)) for b in buffers))
+    size = ctypes.sizeof(_Vector)
+    messages = (_Message * MIX)(
+        *(_Message(_Header(None, 0, ctypes.addressof(vectors) + n * size, 1, None, 0, 0), 0) for n in range(MIX))
+    )
+    marked = np.concatenate([[0], np.cumsum(of_speaker)])
+    sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
+    with raw_socket(interface) as raw:
+        raw.setsockopt(socket.SOL_SOCKET, 32, 8 << 20)  # SO_SNDBUFFORCE
+        raw.setsockopt(263, 20, 1)  # PACKET_QDISC_BYPASS
+        print("ready", flush=True)
+        sys.stdin.readline()
+        started = time.monotonic()
+        sent = speaker = late = 0
+        while sent < rate * seconds:
+            due = started + sent / rate
+            now = time.monotonic()
+            if due > now:
+                time.sleep(due - now)
+            elif now - due > 0.1:
+                late += 1
+            at = sent % MIX
+            address = ctypes.addressof(messages) + at * ctypes.sizeof(_Message)
+            count = sendmmsg(raw.fileno(), ctypes.c_void_p(address), min(BATCH, MIX - at), 0)
+            if count <= 0:
+                continue  # the device's queue is full: again
+            sent += count
+            speaker += int(marked[at + count] - marked[at])
+        took = time.monotonic() - started
+    print(json.dumps({"sent": sent, "speaker": speaker, "seconds": took, "late": late}), flush=True)
+
+
+@contextmanager
+def sending(rate: int, seconds: float, share: float) -> Any:
+    """A sender that is ready; the value begins it and gives what it printed when it has ended."""
+    program = [sys.executable, "-m", "tests.bench.live", "--send", "far0", "--rate", str(rate)]
+    program += ["--seconds", str(seconds), "--share", str(share)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.wait()
+
+
+# --- what is measured ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `lost` None where nobody counted."""
+
+    what: str
+    rate: float
+    wanted: int
+    lost: int | None
+    dropped: int
+    cpu: float
+    wakeups: float
+    note: str = ""
+
+
+def measured(
+    what: str,
+    rate: int,
+    seconds: float,
+    share: float,
+    handle: Callable[[Any], None] | None = None,
+    between: Callable[[LiveCapture, float], None] | None = None,
+    settings: CaptureSettings | None = None,
+) -> Row:
+    """Capture while the sender sends (rate 0: nobody does), and count."""
+    with LiveCapture(["lan0"], settings or CaptureSettings(), SPEAKER_KEYS) as capture:
+        if rate == 0:
+            return _drain(capture, what, seconds, None, handle, between)
+        with sending(rate, seconds, share) as process:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+            return _drain(capture, what, seconds, process, handle, between)
+
+
+def _drain(capture: LiveCapture, what: str, seconds: float, process: Any, handle: Any, between: Any) -> Row:
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    started = time.monotonic()
+    end = started + seconds
+    received = 0
+    result: dict[str, float] = {}
+    reader = threading.Thread(target=lambda: result.update(json.loads(process.stdout.readline())))
+    if process is not None:
+        reader.start()
+    while time.monotonic() < end or (process is not None and reader.is_alive()):
+        for block in capture.poll(0.5):
+            received += len(block)
+            if handle is not None:
+                handle(block)
+        if between is not None:
+            between(capture, time.monotonic() - started)
+    took = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    end = time.monotonic() + TAIL
+    while time.monotonic() < end:
+        received += sum(map(len, capture.poll(0.1)))
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    wanted = int(result.get("speaker", 0))
+    return Row(
+        what=what,
+        rate=result.get("sent", 0) / result.get("seconds", 1),
+        wanted=wanted,
+        lost=wanted - received,
+        dropped=capture.statistics()["lan0"].dropped,
+        cpu=100 * cpu / took,
+        wakeups=(after.ru_nvcsw - before.ru_nvcsw) / took,
+    )
+
+
+def decoding() -> Callable[[Any], None]:
+    """What the daemon does first with every block."""
+    selection = Selection(sorted_keys(SPEAKER_KEYS))
+
+    def handle(block: Any) -> None:
+        decode(block, selection)
+
+    return handle
+
+
+def changing(seconds: float, changes: int) -> tuple[Callable[[LiveCapture, float], None], list[int]]:
+    """Exchange the filter evenly over the time: the speakers stay, other devices come and go, up to 512."""
+    done: list[int] = []
+    dice = random.Random(4)
+    strangers = [dice.getrandbits(46) for _ in range(512 - SPEAKERS)]
+
+    def between(capture: LiveCapture, elapsed: float) -> None:
+        while len(done) < min(changes, int(changes * elapsed / seconds)):
+            capture.watch([*SPEAKER_KEYS, *strangers[: (len(done) * 37) % len(strangers)]])
+            done.append(len(done))
+
+    return between, done
+
+
+def tcpdump(rate: int, seconds: float, share: float) -> Row | None:
+    """The same question to tcpdump, for comparison."""
+    program = shutil.which("tcpdump")
+    if program is None:
+        return None
+    question = " or ".join(f"ether host {key.to_bytes(6, 'big').hex(':')}" for key in SPEAKER_KEYS)
+    command = [program, "-i", "lan0", "-s", "192", "-w", "/dev/null", "-Z", "root", question]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        time.sleep(0.3)
+        with sending(rate, seconds, share) as sender:
+            sender.stdin.write("go\n")
+            sender.stdin.flush()
+            result = json.loads(sender.stdout.readline())
+            usage = _usage_of(process.pid)
+        time.sleep(TAIL)
+        process.terminate()
+        text = process.stderr.read()
+    counts = {line.split(" ", 1)[1]: int(line.split()[0]) for line in text.splitlines() if line[:1].isdigit()}
+    captured = next((count for name, count in counts.items() if "captured" in name), 0)
+    dropped = next((count for name, count in counts.items() if "dropped by kernel" in name), 0)
+    return Row(
+        "tcpdump -w /dev/null, 8 MACs",
+        result["sent"] / result["seconds"],
+        result["speaker"],
+        result["speaker"] - captured,
+        dropped,
+        100 * usage / result["seconds"],
+        float("nan"),
+    )
+
+
+def _usage_of(pid: int) -> float:
+    """CPU seconds of a living process."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def table(rows: list[Row]) -> str:
+    """Markdown, for docs/performance.md."""
+    lines = [
+        "| what | packets/s | wanted | lost | dropped by the kernel | CPU of one core | wake-ups/s | |",
+        "|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    lines += [
+        f"| {row.what} | {row.rate:,.0f} | {row.wanted:,} | {row.lost} | {row.dropped} | {row.cpu:.2f} % |"
+        f" {row.wakeups:.1f} | {row.note} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--share", type=float, default=0.02, help="share of packets that are speakers'")
+    parser.add_argument("--send", metavar="INTERFACE", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.send:
+        send(options.send, options.rate, options.seconds, options.share)
+        return
+    rate, seconds, share = options.rate, options.seconds, options.share
+    with namespace():
+        rows = [
+            measured("idle", 0, seconds, share),
+            measured("capture", rate, seconds, share),
+            measured("capture and decode", rate, seconds, share, decoding()),
+        ]
+        between, done = changing(seconds, 200)
+        rows.append(measured("200 filter changes, 8 to 512 devices", rate, seconds, share, decoding(), between))
+        assert len(done) == 200
+        theirs = tcpdump(rate, seconds, share)
+        rows += [theirs] if theirs else []
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
