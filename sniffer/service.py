@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from sniffer.assembly import build_pipeline, load_rulebook
 from sniffer.clock import Clock
 from sniffer.config import Config, read_secret
 from sniffer.daemon import Daemon, Edges, PacketSource
-from sniffer.judge.explanation import explain
+from sniffer.judge.headline import headline
 from sniffer.judge.offline import file_sources
-from sniffer.model import Record, Sink, WakeEvent
+from sniffer.model import Sink, WakeEvent
 from sniffer.pipeline import Pipeline
 from sniffer.sinks.eventlog import EventLog
 from sniffer.sinks.metrics import Metrics
@@ -115,7 +114,7 @@ class Service:
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
     def _build_outbox(self, config: Config) -> Outbox:
-        targets = build_targets(config.sinks, read_secret, headline)
+        targets = build_targets(config.sinks, read_secret, headline, self._store, self._clock, __version__)
         return Outbox(self._store, self._clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(self, config: Config) -> HttpServer | None:
@@ -160,13 +159,6 @@ class Service:
         if self._server is not None:
             self._server.start()
         logger.info("HTTP: %s instead of %s", self.address, before.http.host)
-
-
-def headline(record: Record) -> str:
-    """A record in one sentence, in this machine's time zone."""
-    zone = datetime.now().astimezone().tzinfo
-    assert zone is not None
-    return explain(record, zone).headline
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ later is resolved. The same records at the same times give the same alerts, with
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sniffer.clock import SECOND, parse_timestamp, timestamp
 from sniffer.judge.digest import Digest, device_key
-from sniffer.judge.headline import upload_headline
+from sniffer.judge.headline import explained
 from sniffer.judge.rules import RuleSet
 from sniffer.judge.settings import AlertSettings
 from sniffer.model import LEVELS, Record
@@ -29,7 +29,7 @@ _HOUR = 3600 * SECOND
 class AlertPolicy:
     """`process` takes each upload record with its rules filled in; `advance` lets time pass.
 
-    `explain` says an upload in a few sentences; `rules` knows titles, levels and what to do.
+    `rules` knows titles, levels and what to do.
     """
 
     def __init__(
@@ -38,11 +38,9 @@ class AlertPolicy:
         state: Mapping[str, Any] | None = None,
         *,
         rules: RuleSet | None = None,
-        explain: Callable[[Record], str] = upload_headline,
     ) -> None:
         self._settings = settings or AlertSettings()
         self._rules = {rule.id: rule for rule in (rules or RuleSet()).rules}
-        self._explain = explain
         state = state or {}
         self._digest = Digest(self._settings, state.get("digest"))
         self._uploads: dict[str, dict[str, Any]] = _copy(state.get("uploads"))
@@ -255,7 +253,8 @@ class AlertPolicy:
 
     def _words(self, group: Mapping[str, Any], record: Record | None) -> tuple[str, str]:
         if record is not None:
-            return upload_headline(record), self._explain(record)
+            words = explained(record, self._settings.time_zone)
+            return words.headline, " ".join(words.sentences)
         name = group["device"]["name"] if group["device"] else "several devices"
         minutes = (parse_timestamp(group["last"]) - parse_timestamp(group["first"])) / (60 * SECOND)
         times = "once more" if group["count"] == 1 else f"{group['count']} more times"
@@ -294,7 +293,7 @@ class AlertPolicy:
                 "verdict": record["verdict"],
                 "reason": record["reason"],
                 "wake": dict(record["wake"]),
-                "summary": upload_headline(record),
+                "summary": explained(record, self._settings.time_zone).headline,
             }
         ]
 

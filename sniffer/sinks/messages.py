@@ -63,14 +63,18 @@ class Messages:
         return self._one("target = ? AND status = 'pending' AND next_ns <= ?", [target, now_ns], overtaken_after)
 
     def _one(self, test: str, values: list[Any], overtaken_after: int = 1 << 30) -> Message | None:
+        return next(iter(self._many(test, values, f"refusals >= {int(overtaken_after)}, seq LIMIT 1")), None)
+
+    def _many(self, test: str, values: list[Any], order: str = "seq") -> list[Message]:
         rows = self._store.read(
             "SELECT seq, target, id, record, created_ns, next_ns, attempts, refusals FROM messages "  # noqa: S608
-            f"WHERE {test} ORDER BY refusals >= ?, seq LIMIT 1",
-            [*values, overtaken_after],
+            f"WHERE {test} ORDER BY {order}",
+            values,
         )
-        for seq, name, message, record, created_ns, next_ns, attempts, refusals in rows:
-            return Message(seq, name, message, decode(record), created_ns, next_ns, attempts, refusals)
-        return None
+        return [
+            Message(seq, name, message, decode(record), created_ns, next_ns, attempts, refusals)
+            for seq, name, message, record, created_ns, next_ns, attempts, refusals in rows
+        ]
 
     def hurry(self, target: str) -> None:
         """The next try of what the target never saw is now: somebody may have restarted us because it is back."""
@@ -78,6 +82,10 @@ class Messages:
             db.execute(
                 "UPDATE messages SET next_ns = 0 WHERE target = ? AND status = 'pending' AND refusals = 0", [target]
             )
+
+    def recent(self, target: str, since_ns: int) -> list[Message]:
+        """What this target took since then, in order."""
+        return self._many("target = ? AND status = 'done' AND created_ns >= ?", [target, since_ns])
 
     def count(self, target: str) -> tuple[int, int]:
         """How many messages wait for this target, and their bytes."""
@@ -132,7 +140,5 @@ class Messages:
     def _finish(self, seq: int, status: str, error: str | None) -> None:
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE messages SET status = ?, error = ?, attempts = attempts + 1, record = '{}', size = 0 "
-                "WHERE seq = ?",
-                [status, error, seq],
+                "UPDATE messages SET status = ?, error = ?, attempts = attempts + 1 WHERE seq = ?", [status, error, seq]
             )

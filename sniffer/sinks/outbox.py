@@ -26,29 +26,43 @@ log = logging.getLogger(__name__)
 OVERTAKEN_AFTER = 3
 #: No wait we ever ask for is longer: what waits longer was written before the clock was set back.
 LONGEST_WAIT = 86_400.0
+#: For so long a message that comes again is known to have been delivered (and the last 1000 in any case).
+REMEMBERED_NS = 7 * 86_400 * SECOND
 
 
-class Target(Protocol):
-    """A receiver. `address` tells one receiver from another (never shown); `level` and `events` are what it is told."""
+class Target:
+    """A receiver. `address` tells one receiver from another (never shown); `level` and `events` are what it is told.
+    What most of them do not need is here already: derive from this."""
 
     name: str
     address: str
 
     @property
-    def events(self) -> Sequence[str]: ...
+    def events(self) -> Sequence[str]:
+        """The types of records it is told."""
+        return ()
 
     @property
-    def level(self) -> str: ...
+    def level(self) -> str:
+        """The least level it is told."""
+        return "informational"
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver, or raise DeliveryError."""
-        ...
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """From now on messages may come; what holds a connection opens it."""
+
+    def show(self, record: Record) -> None:
+        """Every record, told or not, for a receiver that shows states rather than messages."""
 
     def idle(self, now_ns: int) -> float | None:
         """Called when nothing waits; seconds until it wants to be called again."""
-        ...
+        return None
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of what is held."""
 
 
 class DeliveryMetrics(Protocol):
@@ -87,6 +101,7 @@ class Outbox:
         self._metrics = metrics
         self._chance = chance
         self._messages = Messages(store)
+        self._queued = 255
         self._lines = {target.name: _Line() for target in self._targets}
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -100,6 +115,7 @@ class Outbox:
     def emit(self, record: Record) -> None:
         """Queue a record for each target that is told of such. Returns as soon as it is in the store."""
         for target in self._targets:
+            target.show(record)
             if wanted(target, record):
                 self._put(target, record)
 
@@ -109,6 +125,7 @@ class Outbox:
             self._count(target.name, "gone")
             return
         with self._store.transaction():
+            self._tidy()
             if not self._messages.put(target.name, record, self._clock.now_ns()):
                 return
             dropped = self._bound(target.name)
@@ -116,6 +133,12 @@ class Outbox:
             self._count(target.name, "dropped", dropped)
         self._gauge(target.name)
         line.wake.set()
+
+    def _tidy(self) -> None:
+        """Now and then, forget what was delivered long ago."""
+        self._queued += 1
+        if self._queued % 256 == 0:
+            self._messages.forget(self._clock.now_ns() - REMEMBERED_NS)
 
     def _bound(self, target: str) -> int:
         """Keep the line of a target within its size; how many were dropped."""
@@ -134,6 +157,7 @@ class Outbox:
     def start(self) -> None:
         """Deliver from now on, in threads of its own."""
         for target in self._targets:
+            target.start()
             thread = threading.Thread(target=self._run, args=(target,), name=f"outbox-{target.name}", daemon=True)
             self._threads.append(thread)
             thread.start()

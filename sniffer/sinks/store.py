@@ -97,6 +97,12 @@ class Store:
                 self._owner.close()
                 self._owner = None
 
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     # --- transactions ---
 
     @contextlib.contextmanager
@@ -113,7 +119,8 @@ class Store:
                 finally:
                     self._depth -= 1
                 return
-            self._db.execute("BEGIN IMMEDIATE")
+            changes = self._db.total_changes
+            self._db.execute("BEGIN")
             self._depth, self._broken = 1, False
             try:
                 yield self._db
@@ -126,7 +133,7 @@ class Store:
                 raise
             finally:
                 self._depth = 0
-            if self.used_bytes() > self._max_bytes * _FULL:
+            if self._db.total_changes != changes and self.used_bytes() > self._max_bytes * _FULL:
                 self._trim()
 
     # --- what was kept ---

@@ -1,16 +1,54 @@
-"""From settings to the targets of the outbox: one line a kind."""
+"""All targets of the outbox, as configured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from sniffer.model import Record
+from sniffer.clock import Clock
+from sniffer.model import Record, Secret
+from sniffer.sinks.messages import Messages
 from sniffer.sinks.outbox import Target
 from sniffer.sinks.settings import SinkSettings
-from sniffer.sinks.webhook import ReadSecret, Webhook
+from sniffer.sinks.store import Store
 
 
-def build_targets(settings: SinkSettings, read_secret: ReadSecret, headline: Callable[[Record], str]) -> list[Target]:
-    """All configured receivers. Raises ConfigError where a secret cannot be read or an extra is not installed."""
-    targets: list[Target] = [Webhook(webhook, read_secret, headline) for webhook in settings.webhooks]
-    return targets
+def build_targets(
+    settings: SinkSettings,
+    read_secret: Callable[[Secret], str],
+    headline: Callable[[Record], str],
+    store: Store,
+    clock: Clock,
+    version: str = "",
+) -> list[Target]:
+    """Nothing is sent yet, and nobody needs to be reachable. Raises ConfigError where a secret cannot be read, or an
+    extra is not installed.
+
+    What nobody configured is not imported: HTTP, MQTT and notification libraries cost memory.
+    """
+    return list(_targets(settings, read_secret, headline, store, clock, version))
+
+
+def _targets(
+    settings: SinkSettings,
+    read_secret: Callable[[Secret], str],
+    headline: Callable[[Record], str],
+    store: Store,
+    clock: Clock,
+    version: str,
+) -> Iterable[Target]:
+    for webhook in settings.webhooks:
+        from sniffer.sinks.webhook import Webhook
+
+        yield Webhook(webhook, read_secret, headline)
+    for alertmanager in settings.alertmanager:
+        from sniffer.sinks.alertmanager import Alertmanager
+
+        yield Alertmanager(alertmanager, read_secret, headline, Messages(store).recent)
+    for notify in settings.notify:
+        from sniffer.sinks.notify import Notify
+
+        yield Notify(notify, read_secret, headline)
+    if settings.mqtt is not None:
+        from sniffer.sinks.mqtt import Mqtt
+
+        yield Mqtt(settings.mqtt, read_secret, clock, version)

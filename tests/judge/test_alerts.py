@@ -63,8 +63,7 @@ def test_an_upload_that_nobody_asked_for_is_told_with_why_how_sure_and_what_to_d
     assert (alert["level"], alert["confidence"], alert["upload"]) == ("high", 0.97, upload()["id"])
     assert alert["title"] == "Speech or a stream left the house and nobody had asked for it"
     assert alert["summary"] == (
-        "kitchen sent 3.4 s of what could be speech, and nobody had asked: "
-        "an independent source was listening, and nobody asked (97 % sure)"
+        "3.4 s of speech could have left the kitchen Echo Dot at 11:06; nobody said the wake word"
     )
     assert len(alert["triage"]) > 1
     assert alert["record"]["upload"]["bins"] == []

@@ -11,16 +11,17 @@ from sniffer.clock import SECOND
 from sniffer.errors import DeliveryError
 from sniffer.sinks.messages import Message, message_id
 from sniffer.sinks.metrics import Metrics
-from sniffer.sinks.outbox import GoneError, Outbox, UnansweredError
+from sniffer.sinks.outbox import GoneError, Outbox, Target, UnansweredError
 from sniffer.sinks.settings import OutboxSettings, StoreSettings
 from sniffer.sinks.store import Store
 from sniffer.testing import ManualClock
 
 
-class FakeTarget:
+class FakeTarget(Target):
     """Fails as it is told, by message or always."""
 
     level = "low"
+    events = ()
     address = "here"
 
     def __init__(self, name: str = "home", events: tuple[str, ...] = ("alert",)) -> None:
@@ -38,9 +39,6 @@ class FakeTarget:
         if error is not None:
             raise error
         self.taken.append(number)
-
-    def idle(self, now_ns: int) -> float | None:
-        return None
 
     def close(self) -> None:
         self.closed = True

@@ -1,0 +1,219 @@
+"""MQTT: retained states for Home Assistant as they change, and alerts through the outbox.
+
+The extra `mqtt` installs what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sniffer.clock import SECOND, Clock
+from sniffer.errors import ConfigError, DeliveryError
+from sniffer.model import Record, Secret
+from sniffer.sinks.homeassistant import DeviceState, discovery, slug
+from sniffer.sinks.messages import Message
+from sniffer.sinks.outbox import Target, UnansweredError
+from sniffer.sinks.settings import MqttSettings
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+
+log = logging.getLogger(__name__)
+
+
+class Mqtt(Target):
+    """A target of the outbox (alerts), which shows the states of devices too. The broker may come and go: states are
+    published again when it is back, and with them the discovery messages."""
+
+    def __init__(
+        self, settings: MqttSettings, read_secret: Callable[[Secret], str], clock: Clock, version: str = ""
+    ) -> None:
+        self.name, self._settings = settings.name, settings
+        self._clock, self._version = clock, version
+        self.address = f"{settings.host}:{settings.port}/{settings.topic}"
+        self._status = f"{settings.topic}/status"
+        self._lock = threading.Lock()
+        self._devices: dict[str, DeviceState] = {}
+        self._shown: dict[str, str] = {}
+        self._refused = ""
+        self._client = self._make(read_secret)
+        self._started = False
+
+    @property
+    def events(self) -> Sequence[str]:
+        """As configured."""
+        return self._settings.events
+
+    @property
+    def level(self) -> str:
+        """As configured."""
+        return self._settings.level
+
+    def __repr__(self) -> str:
+        return f"Mqtt({self.name!r})"
+
+    def start(self) -> None:
+        """Connect, and go on trying."""
+        settings = self._settings
+        self._client.connect_async(settings.host, settings.port or (8883 if settings.tls or settings.ca else 1883))
+        self._client.loop_start()
+        self._started = True
+
+    # --- states ---
+
+    def show(self, record: Record) -> None:
+        """Publish what a record changes."""
+        device = record.get("device")
+        kind = record["event_type"]
+        if not isinstance(device, dict) or kind not in ("device", "listening", "upload", "alert", "resolved"):
+            return
+        if kind == "device" and not (record["microphone"] or record["configured"]):
+            return
+        with self._lock:
+            state = self._state(device)
+            if state is None:
+                return
+            now_ns = self._clock.now_ns()
+            if kind == "listening":
+                state.listens(record)
+            elif kind == "upload":
+                state.uploads(record, now_ns)
+            elif kind == "alert":
+                state.alert(record["id"], now_ns + round(self._settings.problem_minutes * 60 * SECOND))
+            elif kind == "resolved":
+                state.alert(record["id"], None)
+            self._publish(state)
+
+    def seed(self, uploads: Iterable[Record]) -> None:
+        """Uploads of today from before this process began, the oldest first: the sums of the day go on."""
+        for record in uploads:
+            self.show(record)
+
+    def _state(self, device: dict[str, Any]) -> DeviceState | None:
+        key = slug(device)
+        state = self._devices.get(key)
+        if state is None:
+            if len(self._devices) >= self._settings.max_devices:
+                return None
+            state = self._devices[key] = DeviceState(device)
+            state.tick(self._clock.now_ns())
+        else:
+            state.device = dict(device)
+        return state
+
+    def _publish(self, state: DeviceState) -> None:
+        """Publish what has changed. Without a broker nothing is queued: it is all shown when the broker is back."""
+        if not self._client.is_connected():
+            return
+        settings = self._settings
+        topics = {f"{settings.topic}/{state.slug}/state": state.state()}
+        if settings.discovery:
+            topics[f"{settings.discovery}/device/sniffer_{state.slug}/config"] = discovery(
+                state, settings.topic, self._version
+            )
+        for topic, value in sorted(topics.items()):  # the entities first, if the prefix is Home Assistant's own
+            text = json.dumps(value)
+            if self._shown.get(topic) != text:
+                self._client.publish(topic, text, qos=1, retain=True)
+                self._shown[topic] = text
+
+    def _show_all(self, *, anew: bool = False) -> None:
+        with self._lock:
+            if anew:
+                self._shown.clear()
+            now_ns = self._clock.now_ns()
+            for state in self._devices.values():
+                state.tick(now_ns)
+                self._publish(state)
+
+    # --- alerts ---
+
+    def send(self, message: Message, now_ns: int) -> None:
+        """Publish one message and wait until the broker has it. Raises DeliveryError."""
+        if not self._client.is_connected():
+            raise UnansweredError(self._refused or "not connected to the broker")
+        topic = f"{self._settings.topic}/events/{message.record['event_type']}"
+        body = json.dumps({"id": message.id, "data": message.record})
+        if len(body) > 200_000:
+            raise DeliveryError("longer than a broker takes", permanent=True)
+        sent = self._client.publish(topic, body, qos=1)
+        try:
+            sent.wait_for_publish(self._settings.timeout)
+            published = sent.is_published()
+        except (RuntimeError, ValueError):
+            published = False
+        if not published:
+            raise UnansweredError("the broker did not confirm it")
+
+    def idle(self, now_ns: int) -> float | None:
+        """Let the day change, and problems end."""
+        self._show_all()
+        return 30.0
+
+    def close(self) -> None:
+        """Say good-bye: without it the broker would publish our last will."""
+        if not self._started:
+            return
+        self._started = False
+        if self._client.is_connected():
+            gone = self._client.publish(self._status, "offline", qos=1, retain=True)
+            try:
+                gone.wait_for_publish(2)
+            except (RuntimeError, ValueError):
+                log.debug("%s: the broker was gone first", self.name)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    # --- the connection ---
+
+    def _make(self, read_secret: Callable[[Secret], str]) -> Client:
+        try:
+            from paho.mqtt.client import Client
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError:
+            raise ConfigError("sinks.mqtt: install it with: pip install 'speaker-sniffer[mqtt]'") from None
+        settings = self._settings
+        client_id = settings.client_id or f"sniffer-{socket.gethostname()}"
+        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+        if settings.username is not None:
+            client.username_pw_set(settings.username, read_secret(settings.password) if settings.password else None)
+        if settings.tls or settings.ca:
+            try:
+                context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+            except OSError as error:
+                raise ConfigError(f"cannot be read: {error.strerror or 'not PEM'}", file=settings.ca) from None
+            client.tls_set_context(context)
+        client.will_set(self._status, "offline", qos=1, retain=True)
+        client.reconnect_delay_set(1, 60)
+        client.max_queued_messages_set(1000)
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._heard
+        return client
+
+    def _connected(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure:
+            if self._refused != str(reason):
+                log.error("%s: the broker refuses us: %s", self.name, reason)
+            self._refused = str(reason)
+            return
+        self._refused = ""
+        client.publish(self._status, "online", qos=1, retain=True)
+        if self._settings.discovery:
+            client.subscribe(f"{self._settings.discovery}/status", qos=1)
+        self._show_all(anew=True)
+
+    def _disconnected(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if reason.is_failure and not self._refused:
+            log.warning("%s: the connection to the broker is lost", self.name)
+
+    def _heard(self, client: Client, data: Any, message: Any) -> None:
+        """Home Assistant has started: it wants everything again."""
+        if message.payload == b"online":
+            self._show_all(anew=True)

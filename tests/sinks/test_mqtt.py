@@ -1,0 +1,206 @@
+"""Against mosquitto itself: what Home Assistant would find, and what happens when either side dies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sniffer.clock import SystemClock
+from sniffer.errors import ConfigError
+from sniffer.model import Device, Listening, Secret, Service
+from sniffer.records import device_record, listening_record
+from sniffer.sinks.messages import Message
+from sniffer.sinks.mqtt import Mqtt
+from sniffer.sinks.outbox import Outbox, UnansweredError
+from sniffer.sinks.settings import MqttSettings, StoreSettings
+from sniffer.sinks.store import Store
+from sniffer.testing import ManualClock
+from tests.sinks.builders import FLOW, KITCHEN, START, upload
+from tests.sinks.programs import free_port, running, until
+
+paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
+SLUG = "68dbf5901964"
+CONFIG = "homeassistant/device/sniffer_68dbf5901964/config"
+STATE = f"sniffer/{SLUG}/state"
+
+
+class Watcher:
+    """What a subscriber sees: the last retained message of each topic, and all others."""
+
+    def __init__(self, port: int, user: str | None = None, password: str | None = None) -> None:
+        self.topics: dict[str, str] = {}
+        self.messages: list[tuple[str, str]] = []
+        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        if user:
+            self.client.username_pw_set(user, password)
+        self.client.on_message = self._message
+        self.client.on_connect = lambda client, *rest: client.subscribe("#", qos=1)
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+
+    def _message(self, client: Any, data: Any, message: Any) -> None:
+        self.topics[message.topic] = message.payload.decode()
+        self.messages.append((message.topic, message.payload.decode()))
+
+    def state(self) -> dict[str, Any]:
+        return json.loads(self.topics.get(STATE, "{}"))
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+def mosquitto(tool, folder: Path, port: int, more: str = "allow_anonymous true\n"):
+    (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\n{more}")
+    return running([tool("mosquitto"), "-c", "mosquitto.conf"], port, folder)
+
+
+def mqtt(port: int, clock: Any = None, **options: Any) -> Mqtt:
+    made = Mqtt(
+        MqttSettings(host="127.0.0.1", port=port, timeout=5, **options),
+        lambda secret: "pass",
+        clock or ManualClock(START),
+        "1.0",
+    )
+    made.start()
+    return made
+
+
+def alert() -> dict[str, Any]:
+    return {"event_type": "alert", "id": "alert-1", "level": "high", "device": upload()["device"]}
+
+
+@pytest.mark.timeout(120)
+def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) -> None:
+    port, clock = free_port(), ManualClock(START)
+    with mosquitto(tool, tmp_path, port):
+        link, watcher = mqtt(port, clock), Watcher(port)
+        link.show(device_record(KITCHEN, "br-lan", START))
+        until(lambda: CONFIG in watcher.topics and watcher.topics.get("sniffer/status") == "online")
+        found = json.loads(watcher.topics[CONFIG])
+        assert found["device"]["connections"] == [["mac", "68:db:f5:90:19:64"]]
+        assert found["device"]["name"] == "kitchen"
+        assert found["availability_topic"] == "sniffer/status"
+        assert found["state_topic"] == STATE
+        assert {name: part["platform"] for name, part in found["components"].items()} == {
+            "listening": "binary_sensor",
+            "problem": "binary_sensor",
+            "last_upload": "sensor",
+            "speech_today": "sensor",
+            "unexpected_today": "sensor",
+        }
+        ids = [part["unique_id"] for part in found["components"].values()]
+        assert len(set(ids)) == len(ids)
+
+        listening = Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0)
+        link.show(listening_record(listening, KITCHEN, "br-lan"))
+        until(lambda: watcher.state().get("listening") == "ON")
+        link.show(upload())
+        link.show(alert())
+        until(lambda: watcher.state().get("problem") == "ON")
+        state = watcher.state()
+        assert (state["listening"], state["speech_today"], state["unexpected_today"]) == ("OFF", 3.4, 1)
+        assert (state["last_upload"], state["last_verdict"]) == (upload()["timestamp"], "unexpected")
+
+        link.show(upload("expected", revision=1))
+        link.show(alert() | {"event_type": "resolved"})
+        until(lambda: watcher.state().get("problem") == "OFF")
+        assert (watcher.state()["unexpected_today"], watcher.state()["speech_today"]) == (0, 3.4)
+
+        link.show(alert() | {"id": "alert-2"})
+        clock.advance(3601)
+        link.idle(clock.now_ns())
+        until(lambda: watcher.state().get("problem") == "OFF")
+        clock.advance(86_400)
+        link.idle(clock.now_ns())
+        until(lambda: watcher.state().get("speech_today") == 0)
+
+        late = Watcher(port)  # Home Assistant restarts: everything it needs is retained
+        until(lambda: CONFIG in late.topics and STATE in late.topics)
+        link.close()
+        until(lambda: late.topics["sniffer/status"] == "offline")
+        late.close()
+        watcher.close()
+
+
+@pytest.mark.timeout(120)
+def test_the_broker_dies_and_comes_back(tool, tmp_path: Path) -> None:
+    port = free_port()
+    with Store(StoreSettings(path=tmp_path / "sniffer.db")) as store:
+        with mosquitto(tool, tmp_path, port):
+            link = mqtt(port, SystemClock())
+            box = Outbox(store, SystemClock(), [link])
+            until(link._client.is_connected)
+            box.emit(alert())
+            assert box.step(link) == 0
+        until(lambda: not link._client.is_connected())
+        link.show(upload())
+        box.emit(alert() | {"id": "alert-2"})
+        with pytest.raises(UnansweredError, match="not connected"):
+            link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
+        with mosquitto(tool, tmp_path, port):  # without persistence: it has forgotten everything
+            watcher = Watcher(port)
+            until(link._client.is_connected)
+            until(lambda: CONFIG in watcher.topics and watcher.state().get("last_verdict") == "unexpected")
+            while box.step(link) == 0:
+                pass
+            until(lambda: any(topic == "sniffer/events/alert" for topic, _ in watcher.messages))
+            told = [json.loads(body) for topic, body in watcher.messages if topic == "sniffer/events/alert"]
+            assert [each["data"]["id"] for each in told] == ["alert-2"]
+            watcher.close()
+            box.close()
+
+
+@pytest.mark.timeout(120)
+def test_the_last_will_tells_that_we_were_killed(tool, tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(tool, tmp_path, port):
+        link, watcher = mqtt(port), Watcher(port)
+        until(lambda: watcher.topics.get("sniffer/status") == "online")
+        link._client.socket().shutdown(2)  # as a kill would: without a word
+        until(lambda: ("sniffer/status", "offline") in watcher.messages)
+        until(lambda: watcher.topics.get("sniffer/status") == "online")
+        link.close()
+        watcher.close()
+
+
+@pytest.mark.timeout(120)
+def test_user_and_password(tool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import subprocess
+
+    port = free_port()
+    subprocess.run(
+        [tool("mosquitto_passwd"), "-b", "-c", str(tmp_path / "users"), "sniffer", "pass"], check=True, timeout=30,
+        capture_output=True,
+    )  # fmt: skip
+    (tmp_path / "users").chmod(0o644)
+    with mosquitto(tool, tmp_path, port, f"allow_anonymous false\npassword_file {tmp_path}/users\nuser root\n"):
+        link = mqtt(port, username="sniffer", password=Secret(env="X"))
+        until(link._client.is_connected)
+        link.close()
+        refused = mqtt(port, client_id="other")
+        until(lambda: any("refuses us" in record.message for record in caplog.records))
+        with pytest.raises(UnansweredError, match="Not authorized"):
+            refused.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
+        refused.close()
+
+
+def test_invented_devices_are_bounded_and_phones_are_not_shown() -> None:
+    link = Mqtt(MqttSettings(host="127.0.0.1", max_devices=10), lambda secret: "", ManualClock(START))
+    for number in range(100):
+        device = Device(key=number + 1, name=f"echo-{number}", microphone=number % 2 == 0)
+        link.show(device_record(device, "br-lan", START))
+    assert len(link._devices) == 10
+    assert all(state.device["name"] != "echo-1" for state in link._devices.values())
+    link.close()
+
+
+def test_a_password_without_a_user_is_a_mistake() -> None:
+    with pytest.raises(ValueError, match="without `username`"):
+        MqttSettings(host="x", password=Secret(env="X"))
+
+
+def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Mqtt(MqttSettings(host="x", ca=tmp_path / "missing.pem"), lambda secret: "", ManualClock())
