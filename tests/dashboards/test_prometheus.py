@@ -80,7 +80,7 @@ def test_an_alert_has_a_case_that_fires_and_one_that_does_not(alert: dict[str, A
         check
         for file in TEST_FILES
         for case in yaml.safe_load(file.read_text())["tests"]
-        for check in case["alert_rule_test"]
+        for check in case.get("alert_rule_test", [])
         if check["alertname"] == alert["alert"]
     ]
     assert {bool(check["exp_alerts"]) for check in checks} == {True, False}
