@@ -74,7 +74,8 @@ def correlate(
     independent = _direct(spoken, hits, Trust.INDEPENDENT)
     _arbitrate(spoken, independent, settings)
     _follow(by_device, independent, settings)
-    _calls(spoken, independent, said, settings)
+    witnesses = [event for name in said for event in said[name] if sources[name].trust is Trust.INDEPENDENT]
+    _calls(spoken, independent, witnesses, settings)
     self_reported = _direct(spoken, hits, Trust.SELF_REPORT) | independent
     _follow(by_device, self_reported, settings)
     return Episode(hits, independent, self_reported, said, unused)
@@ -178,13 +179,13 @@ def _follow(
 def _calls(
     cases: Sequence[Case],
     explained: dict[Case, Explanation],
-    events: Mapping[str, Sequence[WakeEvent]],
+    events: Sequence[WakeEvent],
     settings: JudgeSettings,
 ) -> None:
     """Media sessions that somebody asked for just before, at this speaker or at another one of its vendor."""
     setup = round(settings.call_setup * SECOND)
     asked = [(case, explained[case].hit) for case in cases if case in explained and not case.call]
-    words = [event for name in sorted(events) for event in events[name] if event.trust is Trust.INDEPENDENT]
+    words = [event for event in events if event.trust is Trust.INDEPENDENT]
     last: dict[int, Case] = {}
     for case in cases:
         if not case.call:

@@ -141,12 +141,18 @@ class Session:
             self.refuse(f"more than {EVENTS_PER_SECOND:g} events a second")
             return
         self._events += 1
-        self._deliver(event)
+        self._give(event)
 
     def _tell(self, kind: WakeKind) -> None:
         now = self.clock.now_ns()
         for name in self._names:
-            self._deliver(WakeEvent(now, name, kind, received_ns=now))
+            self._give(WakeEvent(now, name, kind, received_ns=now))
+
+    def _give(self, event: WakeEvent) -> None:
+        try:
+            self._deliver(event)
+        except WakeError as error:  # too many wait: the program is busy, which is not the connection's fault
+            self.refuse(str(error))
 
     # --- for the program ---
 
