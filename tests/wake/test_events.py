@@ -1,0 +1,155 @@
+"""Events from anybody: what is right is read, what is wrong is refused with its reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sniffer.errors import WakeError
+from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.records import wake_record
+from sniffer.wake.events import parse_event, parse_json
+from sniffer.wake.file import read_events
+
+S = 1_000_000_000
+NOW = 1_795_370_645 * S
+
+
+def test_the_least_event() -> None:
+    event = parse_event({"timestamp": "2026-11-22T18:04:05.120000Z", "source": "button"})
+    assert event == WakeEvent(NOW + 120_000_000, "button", received_ns=NOW + 120_000_000)
+    assert (event.kind, event.trust, event.device) == (WakeKind.WAKE, Trust.INDEPENDENT, None)
+
+
+@pytest.mark.parametrize(
+    "when", ["2026-11-22T18:04:05Z", "2026-11-22T19:04:05+01:00", "2026-11-22 18:04:05", 1_795_370_645, 1_795_370_645.0]
+)
+def test_ways_to_write_one_time(when: object) -> None:
+    assert parse_event({"timestamp": when, "source": "a"}).time_ns == NOW
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"timestamp": None}, "'timestamp' is missing"),
+        ({"timestamp": "yesterday"}, "neither ISO-8601 nor"),
+        ({"timestamp": 1_795_370_645_000}, "milliseconds"),
+        ({"timestamp": True}, "must be ISO-8601"),
+        ({"timestamp": [1]}, "must be ISO-8601"),
+        ({"timestamp": "9999-12-31T23:59:59Z"}, "not a time from"),
+        ({"timestamp": "0001-01-01T00:00:00+14:00"}, "not a time from"),
+        ({"timestamp": -1}, "not a time from"),
+        ({"source": None}, "'source' is missing"),
+        ({"source": ""}, "1 to 64"),
+        ({"source": "x" * 65}, "1 to 64"),
+        ({"device": "kit\nchen"}, "printable"),
+        ({"device": 5}, "1 to 64"),
+        ({"kind": "woke"}, "kind must be one of"),
+        ({"kind": ["wake"]}, "kind must be one of"),
+        ({"trust": "absolute"}, "trust must be one of"),
+        ({"miss_rate": 2}, "from 0 to 1"),
+        ({"miss_rate": True}, "from 0 to 1"),
+        ({"devcie": "kitchen"}, "unknown key 'devcie'"),
+        ({"event_type": "upload"}, "event_type"),
+    ],
+)
+def test_what_is_wrong_is_named(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(WakeError, match=reason.replace("(", r"\(")):
+        parse_event({"timestamp": 1_795_370_645, "source": "a", **change})
+
+
+def test_somebody_who_is_known_speaks_for_himself_only() -> None:
+    assert parse_event({"kind": "wake"}, NOW, source="phone").source == "phone"
+    with pytest.raises(WakeError, match="speaks for the source 'phone', not for 'ear'"):
+        parse_event({"source": "ear"}, NOW, source="phone")
+
+
+def test_trust_cannot_be_raised() -> None:
+    event = parse_event({"trust": "independent"}, NOW, source="vendor", trust=Trust.SELF_REPORT)
+    assert event.trust is Trust.SELF_REPORT
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(3600, "in the future"), (-100_000, "h old")])
+def test_far_from_now_is_refused_with_the_reason(seconds: int, reason: str) -> None:
+    with pytest.raises(WakeError, match=reason):
+        parse_event({"timestamp": NOW / S + seconds}, NOW, source="a")
+    assert parse_event({"timestamp": NOW / S + seconds}, source="a"), "a file may be as old as it likes"
+
+
+def test_live_events_were_received_now_whatever_they_say() -> None:
+    assert parse_event({"timestamp": NOW / S - 5, "received": 1}, NOW, source="a").received_ns == NOW
+
+
+@given(st.builds(
+    WakeEvent,
+    time_ns=st.integers(0, 4_000_000_000_000_000).map(lambda us: us * 1000),
+    source=st.from_regex(r"[a-z]{1,8}", fullmatch=True),
+    kind=st.sampled_from(WakeKind),
+    device=st.none() | st.just("kitchen"),
+    trust=st.sampled_from(Trust),
+    received_ns=st.integers(1, 4_000_000_000_000_000).map(lambda us: us * 1000),
+    vendor=st.none() | st.just("Amazon"),
+    miss_rate=st.none() | st.floats(0, 1),
+))  # fmt: skip
+def test_what_the_daemon_writes_can_be_read_back(event: WakeEvent) -> None:
+    assert parse_event(json.loads(json.dumps(wake_record(event)))) == event
+
+
+@settings(max_examples=300)
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from(["timestamp", "source", "kind", "device", "trust", "x"]), inner, max_size=5),
+    max_leaves=8,
+))  # fmt: skip
+def test_anything_else_is_refused_in_one_line(value: object) -> None:
+    try:
+        assert isinstance(parse_event(value, NOW, source="a"), WakeEvent)
+    except WakeError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.binary(max_size=200))
+def test_bytes_are_json_or_refused(data: bytes) -> None:
+    try:
+        parse_json(data)
+    except WakeError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "wake.jsonl"
+    path.write_text(
+        '\ufeff{"timestamp": 20, "source": "a"}\n\n# a note\n'
+        '{"event_type": "upload", "id": "x"}\n{"timestamp": 10, "source": "a", "kind": "mute"}',
+        encoding="utf-8",
+    )
+    assert [(event.time_ns // S, str(event.kind)) for event in read_events(path)] == [(10, "mute"), (20, "wake")]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", r"wake.jsonl:1: not JSON"),
+        (b'{"timestamp": 1, "source": "a"}\n{"timestamp": 1}', r"wake.jsonl:2: the key 'source'"),
+        (b"\xff\xfe\x00", r"wake.jsonl:1: not JSON"),
+        (b"[" * 10_000, r"wake.jsonl:1: not JSON"),
+        (b"x" * 100_000, r"wake.jsonl:1: over"),
+        (b"[]", r"wake.jsonl:1: a wake event is a JSON object"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "wake.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(WakeError, match=reason):
+        read_events(path)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(WakeError, match="cannot be read: No such file"):
+        read_events(tmp_path / "nothing")
