@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sniffer.decode import arp, dhcp, dns, mdns, quic, ssdp, tls
+from sniffer.decode import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
 from sniffer.model import (
     I64,
     PROTO_ICMPV6,
     PROTO_TCP,
     PROTO_UDP,
+    U32,
     AddressSeen,
     Fact,
     NameSeen,
@@ -29,6 +30,7 @@ from sniffer.model import (
 
 MAX_VALUE = 255
 _SECOND = 1_000_000_000
+_Q0 = 0x5130
 
 Mask = npt.NDArray[np.bool_]
 
@@ -90,7 +92,9 @@ class Dissector:
         choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
         choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
         choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
-        choose(self._quic_mask(batch, udp), self._quic)
+        modern, google = self._quic_masks(batch, udp)
+        choose(modern, self._quic)
+        choose(google, self._gquic)
         choose(self._hello_mask(batch, tcp), self._hello)
         if not chosen:
             return
@@ -100,19 +104,20 @@ class Dissector:
             yield int(rows[index]), chosen[readers[index]][1]
 
     @staticmethod
-    def _quic_mask(batch: PacketBatch, udp: Mask) -> Mask:
-        """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port."""
-        mask = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
-        rows = np.flatnonzero(mask)
+    def _quic_masks(batch: PacketBatch, udp: Mask) -> tuple[Mask, Mask]:
+        """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port; and so did
+        the hello of Google's own QUIC, whose version is written `Q0..` behind the flags or behind a connection id."""
+        modern = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
+        google = np.zeros(len(batch), bool)
+        rows = np.flatnonzero(modern)
         if len(rows):
             data = np.frombuffer(batch.data, np.uint8)
             start = batch.payload_offset[rows]
-            long_header = data[start] & 0xC0 == 0xC0
-            one = (data[start + 1] | data[start + 2] | data[start + 3] == 0) & (data[start + 4] == 1)
-            two = (data[start + 1] == 0x6B) & (data[start + 2] == 0x33) & (data[start + 3] == 0x43)
-            mask[rows] = long_header & (one | two & (data[start + 4] == 0xCF))
-        initial: Mask = mask
-        return initial
+            version = _word(data, start + 1)
+            modern[rows] = (data[start] & 0xC0 == 0xC0) & np.isin(version, quic.VERSIONS)
+            named = (version >> 16 == _Q0) | (_word(data, start + 9) >> 16 == _Q0)
+            google[rows] = named & ~modern[rows]
+        return modern, google
 
     def _hello_mask(self, batch: PacketBatch, tcp: Mask) -> Mask:
         """Segments that start a ClientHello, and the following ones of those that need more than one."""
@@ -278,10 +283,18 @@ class Dissector:
                 self.errors["quic"] += 1
         if connection is None or not fresh or connection.done:
             return
-        hello = tls.parse(connection.crypto.stream())
+        stream = connection.crypto.stream()
+        hello = tls.parse(stream)
+        if hello is None:
+            hello = _google_hello(stream)
         if hello is not None:
             connection.done = hello.whole
             yield from self._client(batch, row, hello, connection.told, "quic")
+
+    def _gquic(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        hello = _google_hello(batch.payload(row))
+        if hello is not None:
+            yield from self._client(batch, row, hello, set(), "quic")
 
     def _client(
         self, batch: PacketBatch, row: int, hello: tls.ClientHello, told: set[str], source: str
@@ -312,6 +325,14 @@ class Dissector:
                     port=port,
                     client_port=int(batch.src_port[row]),
                 )
+
+
+def _word(data: npt.NDArray[np.uint8], at: I64) -> U32:
+    """Four bytes at each place, as numbers."""
+    value = np.zeros(len(at), np.uint32)
+    for index in range(4):
+        value = value << np.uint32(8) | data[at + index].astype(np.uint32)
+    return value
 
 
 _Reader = Callable[[PacketBatch, int], Iterator[Observation]]
@@ -398,6 +419,12 @@ class _Limiter:
         if len(self._buckets) > self._settings.senders:
             self._buckets.popitem(last=False)
         return allowed
+
+
+def _google_hello(data: dns.Buffer) -> tls.ClientHello | None:
+    """A hello of Google's own QUIC, as far as it says the same."""
+    name = gquic.server_name(data)
+    return None if name is None else tls.ClientHello(version=0, server_name=name, whole=False)
 
 
 def _begins(data: dns.Buffer) -> bool:

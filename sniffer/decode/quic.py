@@ -16,13 +16,28 @@ from typing import Any
 
 from sniffer.decode.dns import Buffer
 
-V1, V2 = 0x0000_0001, 0x6B33_43CF
+V1, V2, Q050 = 0x0000_0001, 0x6B33_43CF, 0x5130_3530
+_DRAFT = 0xFF00_0000
+_SALT_V1 = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
+_SALT_V2 = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")
+_SALT_29 = bytes.fromhex("afbfec289993d24c9e9786f19c6111e04390a899")
+_SALT_23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")
+_SALT_Q050 = bytes.fromhex("504574efd066fe2f9d945cfcdbd3a7f0d3b56b45")
+_SALT_T050 = bytes.fromhex("7ff579e5acd072915580304c43a2367c60488310")
+_SALT_T051 = bytes.fromhex("7a4edef4e7ccee5fa4506c19124fc8ccda6e033d")
+#: The salts by version. Devices that get no more updates still speak the drafts, or Google's versions on the way there.
 _SALTS = {
-    V1: bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a"),
-    V2: bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9"),
+    V1: _SALT_V1,
+    V2: _SALT_V2,
+    Q050: _SALT_Q050,
+    0x5430_3530: _SALT_T050,
+    0x5430_3531: _SALT_T051,
+    **{_DRAFT | draft: _SALT_V1 for draft in (33, 34)},
+    **{_DRAFT | draft: _SALT_29 for draft in range(29, 33)},
+    **{version: _SALT_23 for version in (*range(_DRAFT | 23, _DRAFT | 29), 0xFACE_B002, 0xFACE_B00E)},
 }
-_LABELS = {V1: (b"quic key", b"quic iv", b"quic hp"), V2: (b"quicv2 key", b"quicv2 iv", b"quicv2 hp")}
-_INITIAL_TYPE = {V1: 0, V2: 1}
+VERSIONS = tuple(_SALTS)
+_LABELS_V1, _LABELS_V2 = (b"quic key", b"quic iv", b"quic hp"), (b"quicv2 key", b"quicv2 iv", b"quicv2 hp")
 TAG = 16
 #: A ClientHello with post-quantum shares is some 2 kB; nobody needs more than this.
 MAX_CRYPTO = 16 * 1024
@@ -101,8 +116,8 @@ def _long_header(data: bytes, start: int, wire_length: int) -> tuple[Initial | N
     if size > 20 or size_source > 20:
         return None, 0
     kind = first >> 4 & 3
-    initial = kind == _INITIAL_TYPE[version]
-    if kind == (_INITIAL_TYPE[version] + 3) % 4:
+    initial = kind == _initial_type(version)
+    if kind == (_initial_type(version) + 3) % 4:
         return None, 0  # Retry: nothing follows
     if initial:
         token, at = _variable(data, at)
@@ -117,6 +132,10 @@ def _long_header(data: bytes, start: int, wire_length: int) -> tuple[Initial | N
     return Initial(version, destination, data[start:at], at - start, packet, len(packet) < end - start), end
 
 
+def _initial_type(version: int) -> int:
+    return 1 if version == V2 else 0
+
+
 def _variable(data: bytes, at: int) -> tuple[int, int]:
     """A variable-length integer (RFC 9000, 16)."""
     size = 1 << (data[at] >> 6)
@@ -128,7 +147,7 @@ def _variable(data: bytes, at: int) -> tuple[int, int]:
 def client_keys(version: int, destination: bytes) -> Keys:
     """RFC 9001, 5.2, from the first destination connection id of the client."""
     secret = _expand(_extract(_SALTS[version], destination), b"client in", 32)
-    key, iv, protection = _LABELS[version]
+    key, iv, protection = _LABELS_V2 if version == V2 else _LABELS_V1
     return Keys(_expand(secret, key, 16), _expand(secret, iv, 12), _header_mask(_expand(secret, protection, 16)))
 
 
@@ -166,7 +185,7 @@ def _frames(plain: bytes, *, cut: bool) -> list[tuple[int, bytes]] | None:
                 continue
             elif kind in (2, 3):
                 at = _skip_ack(plain, at, kind)
-            elif kind == 6:
+            elif kind in (6, 8):  # 8: CRYPTO in Google's versions; the others may not use it here
                 offset, at = _variable(plain, at)
                 length, at = _variable(plain, at)
                 data = plain[at : at + length]
