@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.identify.names import Connection
-from sniffer.model import KEY_FROM_ADDRESS, PROTO_TCP, PacketBatch, address_key
+from sniffer.model import KEY_FROM_ADDRESS, PROTO_TCP, PROTO_UDP, PacketBatch, address_key
 
 Address = tuple[int, int]
 _GROUP = np.uint64(1 << 40)
@@ -85,6 +85,21 @@ def handshakes(batch: PacketBatch) -> Iterator[tuple[Connection, int]]:
         address = int(batch.dst_high[row]), int(batch.dst_low[row])
         connection = int(batch.eth_src[row]), PROTO_TCP, int(batch.src_port[row]), address, int(batch.dst_port[row])
         yield connection, int(batch.time_ns[row])
+
+
+def open_ports(batch: PacketBatch, tcp: Collection[int], udp: Collection[int]) -> Iterator[tuple[int, str, int, int]]:
+    """Local ports of a host that rules ask about: accepted connections, and datagrams sent from them. (sender, fact
+    kind, port, time), once for each."""
+    accepted = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN | _ACK)
+    for kind, ports, mask in (("port.tcp", tcp, accepted), ("port.udp", udp, batch.proto == PROTO_UDP)):
+        if not ports:
+            continue
+        rows = np.flatnonzero(mask & np.isin(batch.src_port, np.fromiter(ports, np.uint16)))
+        rows = rows[_is_host(batch)[rows] & local(batch.src_high, batch.src_low)[rows]] if len(rows) else rows
+        both = batch.eth_src[rows] << np.uint64(16) | batch.src_port[rows]
+        for index in np.sort(np.unique(both, return_index=True)[1]):
+            row = rows[index]
+            yield int(batch.eth_src[row]), kind, int(batch.src_port[row]), int(batch.time_ns[row])
 
 
 def _pairs(batch: PacketBatch, rows: Any, *, last: bool = True) -> Iterator[tuple[int, Address, int]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sniffer.identify.columns import Bindings, first_rows, gateway_rows, handshakes, local_pairs, resolved
+from sniffer.identify.columns import Bindings, first_rows, gateway_rows, handshakes, local_pairs, open_ports, resolved
 from sniffer.identify.hosts import FORWARDING, Host, Hosts
 from sniffer.identify.names import Names
 from sniffer.identify.oui import OuiTable
@@ -53,6 +53,7 @@ class Identifier:
         self._settings = settings
         self._configured = {device.key: device for device in devices}
         self._scales = Scales(device_rules)
+        self._ports = {kind: self._scales.numbers(kind) for kind in ("port.tcp", "port.udp")}
         self._roles = Roles(service_rules)
         self._oui = oui
         self._hosts = Hosts(settings.max_hosts)
@@ -76,6 +77,8 @@ class Identifier:
         for key, public, time_ns in gateway_rows(batch, gateways):
             if self._forwards_public(key, public):
                 changed |= self._fact(Fact(time_ns, key, "network.gateway", "public addresses"))
+        for key, kind, port, time_ns in open_ports(batch, self._ports["port.tcp"], self._ports["port.udp"]):
+            changed |= self._fact(Fact(time_ns, key, kind, str(port)))
         for connection, time_ns in handshakes(batch):
             self._names.started(connection, time_ns)
         return [self.device(key) for key in changed]

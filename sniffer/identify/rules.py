@@ -27,7 +27,7 @@ FACT_KINDS = frozenset(
     "oui dhcp.hostname dhcp.vendor_class dhcp.parameters dhcp.parameters6 dhcp.client_id mdns.service mdns.txt"
     " mdns.host mdns.instance mdns.query ssdp.server ssdp.type ssdp.search ssdp.header user_agent dns.query tls.sni"
     " tls.ja3 tls.ja4 tls.alpn quic.sni dns.encrypted dns.server dhcp.server network.router network.gateway"
-    " port.tcp".split()
+    " port.tcp port.udp".split()
 )
 NAME_KINDS = ("dns.query", "tls.sni", "quic.sni")
 
@@ -56,12 +56,19 @@ class Matches(Section):
 
 class EvidenceItem(Matches):
     """One reason: `weight` (log-odds) counts once where at least `at_least` different patterns are seen, and `absent`
-    where they are not. A negative weight contradicts."""
+    where they are not. `more` adds to it where still more are seen: `{3: 1.5}`. A negative weight contradicts."""
 
     weight: Annotated[float, Field(ge=-20, le=20)]
     absent: Annotated[float, Field(ge=-20, le=20)] = 0
     at_least: Annotated[int, Field(ge=1, le=32)] = 1
+    more: dict[Annotated[int, Field(ge=2, le=32)], Annotated[float, Field(ge=-20, le=20)]] = {}
     text: Text
+
+    def worth(self, seen: int) -> float:
+        """What this many different patterns add to the log-odds."""
+        if seen < self.at_least:
+            return self.absent
+        return self.weight + sum(extra for count, extra in self.more.items() if seen >= count)
 
 
 class ModelItem(Matches):

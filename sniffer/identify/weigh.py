@@ -62,6 +62,10 @@ class Scales:
             place = (rule, item, texts.setdefault(pattern, len(texts)))
             self._patterns.setdefault(kind, []).append((glob(pattern), place))
 
+    def numbers(self, kind: str) -> frozenset[int]:
+        """The numbers that rules ask for in facts of one kind."""
+        return frozenset(int(p.pattern) for p, _ in self._patterns.get(kind, ()) if p.pattern.isdigit())
+
     def note(self, hits: Hits, fact: Fact) -> bool:
         """Add what a fact fits to a host's hits; whether that was anything new."""
         new = False
@@ -102,10 +106,7 @@ class Scales:
         for place in found:
             if place[0] == number and place[1] >= 0:
                 seen[place[1]] += 1
-        return rule.prior + sum(
-            item.weight if count >= item.at_least else item.absent
-            for item, count in zip(rule.evidence, seen, strict=True)
-        )
+        return rule.prior + sum(item.worth(count) for item, count in zip(rule.evidence, seen, strict=True))
 
     def _opinion(self, number: int, score: float, found: dict[Place, tuple[Fact, str]]) -> Opinion:
         rule = self._rules[number]
