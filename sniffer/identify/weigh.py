@@ -136,7 +136,7 @@ def glob(pattern: str) -> re.Pattern[str]:
     first, *rest = (re.escape(part) for part in pattern.split("*"))
     if rest:
         first += "(.*)" + ".*".join(rest)
-    return re.compile(first, re.IGNORECASE)
+    return re.compile(first, re.IGNORECASE | re.DOTALL)
 
 
 def plain(text: str | None) -> str | None:
