@@ -11,9 +11,9 @@ from sniffer.decode.dns import AAAA, PTR, SRV, TXT, A, Message
 
 #: Keys of TXT records that tell what a thing is; all others could carry anything.
 TEXT_KEYS = frozenset(
-    "am bt ca ci devtype ee features ff fn fv hmodel hname id info location md mdl mf mn model modelname mv n nf osvers"
-    " manufacturer path pid pk platform product project_name protovers ptype rpmd rpfl rs serial sf srcvers st ty type usb_mdl usb_mfg vendor vers version"
-    " vs".split()
+    "am bt ca ci devtype ee features ff fn fv hmodel hname id info location manufacturer md mdl mf mn model modelname"
+    " mv n nf osvers path pid pk platform product project_name protovers ptype rpmd rpfl rs serial sf srcvers st ty"
+    " type usb_mdl usb_mfg vendor vers version vs".split()
 )
 #: Of these only that they are there is told: they are ids or addresses of a home.
 _SILENT = frozenset({"id", "pk", "serial", "location", "info", "path"})

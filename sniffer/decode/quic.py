@@ -34,7 +34,7 @@ _SALTS = {
     0x5430_3531: _SALT_T051,
     **{_DRAFT | draft: _SALT_V1 for draft in (33, 34)},
     **{_DRAFT | draft: _SALT_29 for draft in range(29, 33)},
-    **{version: _SALT_23 for version in (*range(_DRAFT | 23, _DRAFT | 29), 0xFACE_B002, 0xFACE_B00E)},
+    **dict.fromkeys((*range(_DRAFT | 23, _DRAFT | 29), 0xFACE_B002, 0xFACE_B00E), _SALT_23),
 }
 VERSIONS = tuple(_SALTS)
 _LABELS_V1, _LABELS_V2 = (b"quic key", b"quic iv", b"quic hp"), (b"quicv2 key", b"quicv2 iv", b"quicv2 hp")

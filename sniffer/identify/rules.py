@@ -20,6 +20,7 @@ from sniffer.model import Section
 Role = Literal["voice", "telemetry", "control", "update", "media", "time", "unknown"]
 Identity = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=300)]
+Weight = Annotated[float, Field(ge=-20, le=20)]
 Pattern = Annotated[str, Field(min_length=1, max_length=255)]
 
 #: What a fact may be called in a rule; `name` stands for every way a host name is learned.
@@ -58,10 +59,10 @@ class EvidenceItem(Matches):
     """One reason: `weight` (log-odds) counts once where at least `at_least` different patterns are seen, and `absent`
     where they are not. `more` adds to it where still more are seen: `{3: 1.5}`. A negative weight contradicts."""
 
-    weight: Annotated[float, Field(ge=-20, le=20)]
-    absent: Annotated[float, Field(ge=-20, le=20)] = 0
+    weight: Weight
+    absent: Weight = 0
     at_least: Annotated[int, Field(ge=1, le=32)] = 1
-    more: dict[Annotated[int, Field(ge=2, le=32)], Annotated[float, Field(ge=-20, le=20)]] = {}
+    more: dict[Annotated[int, Field(ge=2, le=32)], Weight] = Field(default_factory=dict)
     text: Text
 
     def worth(self, seen: int) -> float:
