@@ -50,6 +50,7 @@ STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "dig
 KEEP_SHARES: Mapping[int, float] = {0: 0.2, 1: 0.3, 2: 0.5}
 
 _FULL, _TRIMMED = 0.9, 0.8
+_PAGE = 500
 
 #: The columns of `_row`, in its order.
 _COLUMNS = ("type", "id", "revision", "time_ns", "device", "mac", "class", "verdict", "level", "keep", "size", "record")
@@ -147,7 +148,8 @@ class Store:
         limit: int | None = 100,
         upload_class: str | None = None,
     ) -> list[dict[str, Any]]:
-        """Uploads, the newest first. `device` is a name or a MAC; `since` (included) and `until` are in nanoseconds."""
+        """Uploads, the newest first. `device` is a name or a MAC; `since` (included) and `until` are in nanoseconds;
+        `verdict` may also be `none` (not judged) or `judged` (any)."""
         return self.records(
             ("upload",), device, since, until, limit, verdict=verdict, upload_class=upload_class, newest_first=True
         )
@@ -165,21 +167,34 @@ class Store:
         newest_first: bool = False,
     ) -> list[dict[str, Any]]:
         """Records of the given types in the order of time."""
-        tests = [f"type IN ({','.join('?' * len(types))})"]
-        values: list[Any] = list(types)
-        for test, value in (("time_ns >= ?", since), ("time_ns < ?", until), ("class = ?", upload_class)):
-            if value is not None:
-                tests.append(test)
-                values.append(value)
-        if device is not None:
-            tests.append("(device = ? COLLATE NOCASE OR mac = ? COLLATE NOCASE)")
-            values += [device, device]
-        if verdict is not None:
-            tests.append("verdict IS ?")
-            values.append(None if verdict == "none" else verdict)
+        test, values = _where(types, device, since, until, verdict, upload_class)
         order = "DESC" if newest_first else "ASC"
-        query = f"SELECT record FROM records WHERE {' AND '.join(tests)} ORDER BY time_ns {order}, seq {order} LIMIT ?"  # noqa: S608
+        query = f"SELECT record FROM records WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?"  # noqa: S608
         return [decode(text) for (text,) in self.read(query, [*values, -1 if limit is None else limit])]
+
+    def walk(
+        self,
+        types: Sequence[str],
+        device: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        *,
+        verdict: str | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """The same, oldest first, however many there are: a page at a time, and nobody is kept waiting between."""
+        test, values = _where(types, device, since, until, verdict, None)
+        at = (-1 << 62, -1)
+        query = (
+            f"SELECT time_ns, seq, record FROM records WHERE {test} "  # noqa: S608
+            f"AND (time_ns, seq) > (?, ?) ORDER BY time_ns, seq LIMIT {_PAGE}"
+        )
+        while True:
+            rows = self.read(query, [*values, *at])
+            for time_ns, seq, text in rows:
+                at = (time_ns, seq)
+                yield decode(text)
+            if len(rows) < _PAGE:
+                return
 
     def upload(self, upload_id: str) -> dict[str, Any] | None:
         """One upload by its id or the beginning of it. Raises UsageError where several begin so."""
@@ -346,6 +361,31 @@ def _reason(error: sqlite3.Error | OSError) -> str:
     if "full" in text:
         return "the disk is full; make room, or lower store.max_bytes"
     return text
+
+
+def _where(
+    types: Sequence[str],
+    device: str | None,
+    since: int | None,
+    until: int | None,
+    verdict: str | None,
+    upload_class: str | None,
+) -> tuple[str, list[Any]]:
+    tests = [f"type IN ({','.join('?' * len(types))})"]
+    values: list[Any] = list(types)
+    for test, value in (("time_ns >= ?", since), ("time_ns < ?", until), ("class = ?", upload_class)):
+        if value is not None:
+            tests.append(test)
+            values.append(value)
+    if device is not None:
+        tests.append("(device = ? COLLATE NOCASE OR mac = ? COLLATE NOCASE)")
+        values += [device, device]
+    if verdict == "judged":
+        tests.append("verdict IS NOT NULL")
+    elif verdict is not None:
+        tests.append("verdict IS ?")
+        values.append(None if verdict == "none" else verdict)
+    return " AND ".join(tests), values
 
 
 def _row(record: Record) -> tuple[Any, ...]:
