@@ -22,6 +22,8 @@ from sniffer.judge.rules import RuleSet, load_upload_rules
 from sniffer.model import WakeSource
 from sniffer.pipeline import Pipeline, Stages
 from sniffer.resources import shipped
+from sniffer.wake.presence import Presence
+from sniffer.wake.settings import PresenceSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,4 +83,5 @@ def build_pipeline(
         ),
         capture=capture,
         offline=offline,
+        presences=tuple(Presence(source) for source in config.wake.sources if isinstance(source, PresenceSource)),
     )

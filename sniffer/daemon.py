@@ -6,6 +6,7 @@ own; they reach the pipeline through one queue, and read snapshots.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import queue
 import threading
@@ -109,6 +110,7 @@ class Daemon:
         self._listeners: set[Callable[[Record], None]] = set()
         self._listeners_lock = threading.Lock()
         self._devices: tuple[Record, ...] = ()
+        self._sources: tuple[Record, ...] = ()
         self._watched: frozenset[int] | None = None
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
@@ -205,7 +207,7 @@ class Daemon:
                 self._emit(self._pipeline.wake(waiting))
 
     def _watch(self) -> None:
-        watched = frozenset(self._pipeline.stages.identifier.watched())
+        watched = self._pipeline.wanted
         if watched != self._watched:
             self._source.watch(watched)
             self._watched = watched
@@ -228,6 +230,7 @@ class Daemon:
         self._saved_changes = self._pipeline.changes
         if not stages:
             self._devices = tuple(self._pipeline.devices())
+            self._sources = tuple(dataclasses.asdict(source) for source in self._pipeline.stages.judge.sources())
         if not self._replayed:
             for name, state in self._pipeline.state(*stages).items():
                 self._store.state_set(f"stage.{name}", state)
@@ -321,8 +324,8 @@ class Daemon:
 
     def stats(self) -> Record:
         """Counters for people; Prometheus has its own."""
-        last = {"last_packet": timestamp(self._last_packet_ns) if self._last_packet_ns else None}
-        return {**self._stats_record(), **last}
+        last_packet = timestamp(self._last_packet_ns) if self._last_packet_ns else None
+        return {**self._stats_record(), "last_packet": last_packet, "sources": self._sources}
 
     def _stats_record(self) -> dict[str, Any]:
         return records.stats_record(

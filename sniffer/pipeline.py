@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sniffer import records
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
@@ -30,6 +32,7 @@ from sniffer.model import (
     WakeEvent,
     sorted_keys,
 )
+from sniffer.wake.presence import Presence
 
 #: Every row: what a look at who is who needs; and live, where the kernel's filter has chosen already.
 EVERYTHING = Selection(keys=None, identity=True)
@@ -61,14 +64,21 @@ class Pipeline:
     capture: str
     offline: bool
     learn_identity: bool = True
+    presences: tuple[Presence, ...] = ()
     start_ns: int = 0
     time_ns: int = 0
     changes: int = 0
 
     @property
     def selection(self) -> Selection:
-        """Which rows are needed: those of watched devices, and the identity protocols where they still teach us."""
-        return Selection(keys=sorted_keys(self.stages.identifier.watched()), identity=self.learn_identity)
+        """Which rows are needed: those of `wanted`, and the identity protocols where they still teach us."""
+        return Selection(keys=sorted_keys(self.wanted), identity=self.learn_identity)
+
+    @property
+    def wanted(self) -> frozenset[int]:
+        """Whose packets are needed: watched devices, and the phones whose silence means that nobody is home."""
+        watched = frozenset(self.stages.identifier.watched())
+        return watched.union(*(presence.keys for presence in self.presences))
 
     def look(self, batch: PacketBatch) -> Iterator[Record]:
         """Who is who in these packets, and nothing more."""
@@ -90,6 +100,7 @@ class Pipeline:
         batch = stages.identifier.resolve(batch)
         if self.learn_identity:
             yield from self.look(batch)
+        yield from self._presence(batch)
         yield from self._detected(stages.detector.feed(batch, self._watched()))
         yield from self.advance(int(batch.time_ns.max()), detected=True)
 
@@ -119,6 +130,8 @@ class Pipeline:
         old.stages.detector.ask(self.stages.identifier)
         self.stages.detector, self.stages.dissector = old.stages.detector, old.stages.dissector
         self.start_ns, self.time_ns, self.changes = old.start_ns, old.time_ns, old.changes + 1
+        if [presence.keys for presence in self.presences] == [presence.keys for presence in old.presences]:
+            self.presences = old.presences
 
     def devices(self) -> Iterator[Record]:
         """Everybody who is known, as records."""
@@ -140,6 +153,9 @@ class Pipeline:
     def advance(self, time_ns: int, *, detected: bool = False) -> Iterator[Record]:
         """It is `time_ns` now: what was waiting for time to pass becomes due. Time never steps back."""
         self.time_ns = max(self.time_ns, time_ns)
+        for presence in self.presences:
+            for event in presence.advance(self.time_ns):
+                yield from self.wake(event)
         if not detected:
             yield from self._detected(self.stages.detector.advance(self.time_ns))
         for judged in self.stages.judge.advance(self.time_ns):
@@ -167,6 +183,18 @@ class Pipeline:
                     yield records.listening_record(event, device(event.key), self.capture)
                 case Drift():
                     yield records.drift_record(event, device(event.key), self.capture)
+
+    def _presence(self, batch: PacketBatch) -> Iterator[Record]:
+        """Who is at home, from phones that send. Only silences between their packets matter, so of the rows only
+        those on both sides of one are looked at: the rest would change nothing."""
+        for presence in self.presences:
+            rows = np.isin(batch.eth_src, sorted_keys(presence.keys))
+            times = np.sort(batch.time_ns[rows])
+            if len(times):
+                silences = np.flatnonzero(np.diff(times) >= presence.after_ns)
+                for time_ns in np.unique(np.concatenate((times[[0, -1]], times[silences], times[silences + 1]))):
+                    for event in presence.seen(presence.keys, int(time_ns)):
+                        yield from self.wake(event)
 
     def _judged(self, judged: Judged) -> Iterator[Record]:
         self.changes += 1

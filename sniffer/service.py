@@ -22,6 +22,7 @@ from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.outbox import Outbox
 from sniffer.sinks.store import Store
 from sniffer.sinks.targets import build_targets
+from sniffer.wake import Sources, start_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import read_tokens
 from sniffer.web.server import HttpServer
@@ -73,6 +74,7 @@ class Service:
             replayed=replayed,
         )
         self._server = self._build_server(config)
+        self._sources = Sources()
 
     @property
     def address(self) -> str | None:
@@ -82,14 +84,6 @@ class Service:
         host = self._config.http.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
 
-    def run(self) -> None:
-        """Until the daemon is stopped or the packets end; then everything is closed in order."""
-        self.start()
-        try:
-            self.daemon.run()
-        finally:
-            self.close()
-
     def start(self) -> None:
         """Start the threads. Privileges must have been given away before: threads keep what they are born with."""
         if self._server is not None:
@@ -97,9 +91,11 @@ class Service:
         self._outbox.start()
         for event in self._events:
             self.daemon.deliver(event)
+        self._sources = self._start_sources(self._config)
 
     def close(self) -> None:
         """Stop the threads and let go of the files; messages that wait stay in the store."""
+        self._sources.stop()
         if self._server is not None:
             self._server.stop()
         self._outbox.close()
@@ -123,6 +119,9 @@ class Service:
         tokens = read_tokens(config.http.tokens, read_secret)
         app = build_app(self.daemon, config.http, tokens, self._clock)
         return HttpServer(app, config.http.host, config.http.port)
+
+    def _start_sources(self, config: Config) -> Sources:
+        return start_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
 
     def _sinks(self) -> list[Sink]:
         log: list[Sink] = [self._event_log] if self._event_log is not None else []
@@ -148,6 +147,8 @@ class Service:
         self._outbox.close()
         self._outbox = outbox
         self._outbox.start()
+        self._sources.stop()
+        self._sources = self._start_sources(config)
         if config.http != before.http:
             self._serve_anew(config, before)
         return Edges(pipeline, self._sinks())

@@ -21,7 +21,7 @@ class Presence:
 
     def __init__(self, settings: PresenceSource) -> None:
         self._name = settings.name
-        self._after_ns = round(settings.away_after * SECOND)
+        self.after_ns = round(settings.away_after * SECOND)
         self.keys = frozenset(host_key(mac) for mac in settings.macs)
         self._last_ns: int | None = None
         self._away = False
@@ -39,10 +39,10 @@ class Presence:
 
     def advance(self, time_ns: int) -> list[WakeEvent]:
         """Time went on, whether or not anybody sent something."""
-        if self._away or self._last_ns is None or time_ns - self._last_ns < self._after_ns:
+        if self._away or self._last_ns is None or time_ns - self._last_ns < self.after_ns:
             return []
         self._away = True
-        return [self._event(WakeKind.AWAY, self._last_ns + self._after_ns, time_ns)]
+        return [self._event(WakeKind.AWAY, self._last_ns + self.after_ns, time_ns)]
 
     def _event(self, kind: WakeKind, time_ns: int, received_ns: int) -> WakeEvent:
         return WakeEvent(time_ns, self._name, kind, received_ns=received_ns)
