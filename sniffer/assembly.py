@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sniffer.config import Config
@@ -12,6 +13,7 @@ from sniffer.detect import Detector
 from sniffer.detect.evidence import Weights
 from sniffer.detect.learning import Learned
 from sniffer.detect.weights import load_weights
+from sniffer.errors import RuleError
 from sniffer.identify import Identifier
 from sniffer.identify.oui import OuiTable
 from sniffer.identify.rules import DeviceRule, ServiceRule, load_device_rules, load_oui, load_service_rules
@@ -25,6 +27,9 @@ from sniffer.resources import shipped
 from sniffer.wake.presence import Presence
 from sniffer.wake.settings import PresenceSource
 
+#: What a folder of rules holds, each in a folder of its own.
+RULE_KINDS = ("devices", "services", "uploads")
+
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
@@ -37,12 +42,20 @@ class Rulebook:
     uploads: RuleSet
 
 
+def own_folder(folder: Path) -> Path:
+    """A folder of the user's own rules. Raises RuleError where it is none: rules that nobody reads help nobody."""
+    if not any((folder / kind).is_dir() for kind in RULE_KINDS) and not (folder / "oui.tsv").is_file():
+        found = "holds none of the folders" if folder.is_dir() else "no such folder; it would hold"
+        raise RuleError(f"{found} {', '.join(f'{kind}/' for kind in RULE_KINDS)}", file=folder)
+    return folder
+
+
 def load_rulebook(config: Config) -> Rulebook:
     """The shipped rules, and those of the user's own folders (`devices/`, `services/`, `uploads/` in each).
 
     Raises RuleError with file, line and column; ConfigError where a setting names a rule that does not exist.
     """
-    own = [shipped("rules"), *config.judge.rules.folders]
+    own = [shipped("rules"), *(own_folder(folder) for folder in config.judge.rules.folders)]
 
     def folders(kind: str) -> list[Any]:
         return [folder / kind for folder in own if (folder / kind).is_dir()]

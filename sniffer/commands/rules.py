@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Column, Table
 
+from sniffer.assembly import load_rulebook, own_folder
 from sniffer.clock import SystemClock
-from sniffer.config import Config, load_config
+from sniffer.commands._common import config_option, effective_config
 from sniffer.errors import RuleError
+from sniffer.identify.rules import check as check_identity
 from sniffer.judge.exceptions import expired
-from sniffer.judge.rules import Rule, failed_tests, load_upload_rules, parse_rule, rule_files, tests_of
+from sniffer.judge.rules import failed_tests, parse_rule, rule_files
 from sniffer.judge.settings import ExceptionSettings
 from sniffer.resources import shipped
 
 FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One rule file: how many tests it carries, and what is wrong with it (`broken`: it cannot even be read)."""
+
+    file: Path
+    tests: int
+    problems: tuple[str, ...] = ()
+    broken: bool = False
+
+
 @click.group()
 def command() -> None:
-    """List, check and test the rules.
+    """List, check and test the rules: who is a speaker, what a host is for, and which uploads are told.
 
     \b
     Example:  sniffer rules list --effective -c sniffer.yaml
@@ -31,81 +44,91 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option(
-    "-c", "--config", "path", type=click.Path(path_type=Path), help="A configuration: its folders and levels."
-)
+@config_option
 @click.option("--effective", is_flag=True, help="With the exceptions in force, and until when.")
-def list_rules(path: Path | None, *, effective: bool) -> None:
-    """The rules over uploads, with their levels.
+def list_rules(config_path: Path | None, *, effective: bool) -> None:
+    """The rules that a configuration puts in force, with their levels.
 
     \b
     Example:  sniffer rules list --effective -c sniffer.yaml
     """
-    config = load_config(path) if path else Config()
-    rules = load_upload_rules(upload_folders(config), config.judge.rules)
-    columns = [Column(name, no_wrap=True) for name in ("rule", "level", "status")]
+    config = effective_config(config_path, ())
+    rules = load_rulebook(config)
+    columns = [Column(name, no_wrap=True) for name in ("kind", "rule", "level", "status")]
     table = Table(*columns, "title", box=None, pad_edge=False)
-    for rule in sorted(rules.rules, key=lambda rule: rule.id):
-        shown = rule.level if rule.level == rule.document.level else f"{rule.level} (was {rule.document.level})"
-        table.add_row(rule.id, shown, rule.document.status, rule.document.title)
+    for upload in sorted(rules.uploads.rules, key=lambda rule: rule.id):
+        level = (
+            upload.level if upload.level == upload.document.level else f"{upload.level} (was {upload.document.level})"
+        )
+        table.add_row("upload", upload.id, level, upload.document.status, upload.document.title)
+    for device in sorted(rules.devices, key=lambda rule: rule.id):
+        table.add_row("device", device.id, "", "", device.title)
+    for service in sorted(rules.services, key=lambda rule: rule.id):
+        table.add_row("service", service.id, "", "", service.title)
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=200)).print(table)
     if effective:
         now_ns = SystemClock().now_ns()
-        click.echo("\nExceptions:" if rules.exceptions else "\nNo exceptions.")
-        for exception in rules.exceptions:
+        click.echo("\nExceptions:" if rules.uploads.exceptions else "\nNo exceptions.")
+        for exception in rules.uploads.exceptions:
             click.echo(f"  {exception.rule}: {_sentence(exception, over=expired(exception, now_ns))}")
 
 
 @command.command("check")
 @FOLDERS
 def check(folders: tuple[Path, ...]) -> None:
-    """Are these rule files (or folders; none: the shipped ones) well formed? Every bad one is reported.
+    """Are the rules in these folders (none: those that ship) well formed? Every bad file is reported.
+
+    A folder has devices/, services/ or uploads/ in it. Your rules are looked at beside those that ship.
 
     \b
     Example:  sniffer rules check my-rules/
     """
-    rules = _read(folders)
-    click.echo(f"{len(rules)} rules, all well formed")
+    reports = _reports(folders)
+    _complain([problem for report in reports if report.broken for problem in report.problems])
+    click.echo(f"{len(reports)} rule files, all well formed")
 
 
 @command.command("test")
 @FOLDERS
 def test(folders: tuple[Path, ...]) -> None:
-    """Do these rules (none: the shipped ones) match what their own tests say they match?
+    """Do the rules in these folders (none: those that ship) do what their own tests say?
 
     \b
     Example:  sniffer rules test my-rules/
     """
-    rules = _read(folders)
-    failures = [failure for rule in rules for failure in failed_tests(rule)]
-    for failure in failures:
-        click.echo(failure, err=True)
-    if failures:
-        raise RuleError(f"{len(failures)} of {tests_of(rules)} tests failed")
-    click.echo(f"{len(rules)} rules, {tests_of(rules)} tests, all passed")
+    reports = _reports(folders)
+    _complain([problem for report in reports for problem in report.problems])
+    click.echo(f"{len(reports)} rule files, {sum(report.tests for report in reports)} tests, all passed")
 
 
-def upload_folders(config: Config) -> list[Path]:
-    """Where the rules over uploads come from: those that ship, then one's own."""
-    return [shipped("rules") / "uploads", *config.judge.rules.folders]
-
-
-def _read(folders: Sequence[Path]) -> list[Rule]:
-    """All rules under the folders. Every bad file is reported before the command ends."""
-    rules: list[Rule] = []
-    problems: list[RuleError] = []
-    for folder in folders or [shipped("rules") / "uploads"]:
-        for file in rule_files(folder):
-            try:
-                rules.append(parse_rule(file))
-            except RuleError as problem:
-                problems.append(problem)
-    for earlier in problems[:-1]:
-        click.echo(f"sniffer: {earlier}", err=True)
+def _complain(problems: Sequence[str]) -> None:
+    """All problems but one are told here; the last ends the command."""
+    for problem in problems[:-1]:
+        click.echo(f"sniffer: {problem}", err=True)
     if problems:
-        raise problems[-1]
-    return rules
+        raise RuleError(problems[-1])
+
+
+def _reports(given: Sequence[Path]) -> list[Report]:
+    folders = [shipped("rules"), *(own_folder(path) for path in given)]
+    identity = [
+        Report(report.file, report.tests, report.problems, report.id is None) for report in check_identity(folders)
+    ]
+    return [*_uploads(folders), *identity]
+
+
+def _uploads(folders: Sequence[Path]) -> Iterator[Report]:
+    for folder in folders:
+        if not (folder / "uploads").is_dir():
+            continue
+        for file in rule_files(folder / "uploads"):
+            try:
+                rule = parse_rule(file)
+            except RuleError as problem:
+                yield Report(file, 0, (str(problem),), broken=True)
+            else:
+                yield Report(file, len(rule.document.tests), tuple(f"{file}: {text}" for text in failed_tests(rule)))
 
 
 def _sentence(exception: ExceptionSettings, *, over: bool) -> str:

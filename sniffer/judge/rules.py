@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -185,8 +185,3 @@ def failed_tests(rule: Rule) -> list[str]:
         for case in rule.document.tests
         if rule.test(case.record) is not case.match
     ]
-
-
-def tests_of(rules: Sequence[Rule]) -> int:
-    """How many tests these rules carry."""
-    return sum(len(rule.document.tests) for rule in rules)
