@@ -75,7 +75,7 @@ class Hearing:
                 return []
             run.listening = True
             return [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score)]
-        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _caught_up(part, silent_ns)):
+        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _goes_on(part, silent_ns)):
             return []
         run.listening = False
         events: list[Event] = [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)]
@@ -198,12 +198,10 @@ class Hearing:
         return None
 
 
-def _caught_up(part: Stretch, silent_ns: int) -> bool:
-    """After a stall everything that was held back arrives at once: then the pace was never broken."""
-    shape = part.shape
-    owed = shape.rate * silent_ns / 1e9
-    later = after(part.rows, shape.end)
-    return bool(0.5 * owed < int(later.bytes.sum()) < 1.5 * owed)
+def _goes_on(part: Stretch, silent_ns: int) -> bool:
+    """More than a trickle still leaves: what a stall had held back, another utterance, a camera's next picture."""
+    later = after(part.rows, part.shape.end)
+    return int(later.bytes.sum()) > 0.4 * part.shape.rate * silent_ns / 1e9
 
 
 def _cut_seconds(rows: Rows, shape: Shape, offset: float, depth: int = 4) -> list[float]:

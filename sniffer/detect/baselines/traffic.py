@@ -1,0 +1,71 @@
+"""What the comparison detectors see: who sent how much, when, to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sniffer.detect.columns import LocalNetworks, slices
+from sniffer.model import I64, PacketBatch, ServiceLookup
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """When a detector said that somebody was heard."""
+
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Upstream packets of one device to the Internet, in the order of time; one row a packet with payload.
+
+    `frames` are lengths on the link, `secure` tells TCP to port 443, `voice` hosts known for voice."""
+
+    time_ns: I64
+    payload: I64
+    frames: I64
+    secure: npt.NDArray[np.bool_]
+    voice: npt.NDArray[np.bool_]
+
+
+def traffic_of(batches: Sequence[PacketBatch], key: int, local: LocalNetworks, services: ServiceLookup) -> Traffic:
+    """What one device sent."""
+    parts: list[tuple[I64, I64, I64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = []
+    for batch in batches:
+        for piece in slices(batch, {key: 0}):
+            flow = piece.flow_key()
+            rows = piece.rows[piece.upstream & (batch.payload_len[piece.rows] > 0)]
+            if local.excludes(flow) or not len(rows):
+                continue
+            time = batch.time_ns[rows]
+            voice = services.service(key, flow, int(time[-1])).role == "voice"
+            secure = flow.proto == 6 and flow.dst_port == 443
+            parts.append((
+                time, batch.payload_len[rows].astype(np.int64), batch.wire_len[rows].astype(np.int64),
+                np.full(len(rows), secure), np.full(len(rows), voice),
+            ))  # fmt: skip
+    if not parts:
+        none = np.empty(0, dtype=np.int64)
+        return Traffic(none, none, none, none.astype(np.bool_), none.astype(np.bool_))
+    columns = [np.concatenate([part[place] for part in parts]) for place in range(5)]
+    order = np.argsort(columns[0], kind="stable")
+    return Traffic(*(column[order] for column in columns))
+
+
+def per_second(time_ns: I64, amount: I64) -> tuple[I64, I64]:
+    """The seconds in which something was sent, and how much in each."""
+    seconds, inverse = np.unique(time_ns // 1_000_000_000, return_inverse=True)
+    return seconds, np.bincount(inverse, weights=amount, minlength=len(seconds)).astype(np.int64)
+
+
+def episodes(seconds: I64, gap: int = 1) -> list[Alarm]:
+    """Neighbouring seconds as one alarm."""
+    if not len(seconds):
+        return []
+    groups = np.split(seconds, np.flatnonzero(np.diff(seconds) > gap) + 1)
+    return [Alarm(int(g[0]) * 1_000_000_000, (int(g[-1]) + 1) * 1_000_000_000) for g in groups]

@@ -1,0 +1,115 @@
+"""Labelled sets, each through a small adapter: which captures, of which device, with how many spoken commands.
+
+An adapter recognises its set by how the files are named, so that any folder can be handed to `sniffer evaluate`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sniffer.errors import UsageError
+
+#: Sets whose captures were looked at while the detector was made: figures on them are no prediction.
+TUNED = "tuned-on"
+HELD_OUT = "held-out"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCapture:
+    """One capture and what is known of it.
+
+    `expected` is the number of spoken commands; `exact` whether more than that is known to be wrong (where questions
+    can lead to a re-prompt, more uploads than commands are right). With `everybody` all local hosts are judged, not
+    only those with a microphone.
+    """
+
+    path: Path
+    dataset: str
+    device: str
+    expected: int
+    exact: bool = True
+    everybody: bool = False
+    tuning: str = TUNED
+
+
+Adapter = Callable[[Path], LabelledCapture | None]
+
+
+def find_captures(paths: Iterable[Path]) -> list[LabelledCapture]:
+    """Every labelled capture in files and folders. Raises UsageError where a path does not exist or nothing fits."""
+    found: dict[Path, LabelledCapture] = {}
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path}: does not exist")
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            labelled = next((label for adapter in ADAPTERS.values() if (label := adapter(file))), None)
+            if labelled is not None:
+                found.setdefault(file.resolve(), labelled)
+    if not found:
+        raise UsageError(f"no labelled captures found; known sets: {', '.join(ADAPTERS)} (see docs/detection.md)")
+    return list(found.values())
+
+
+def _vcf(path: Path) -> LabelledCapture | None:
+    """Kennedy et al., "I Can Hear Your Alexa", CNS 2019: `question_5_30s.pcap` was asked five times."""
+    match = re.fullmatch(r"(.+)_(\d+)_(\d+)s?(_.*)?", path.stem)
+    if match is None or path.suffix not in (".pcap", ".pcapng"):
+        return None
+    return LabelledCapture(path, "vcf", f"vcf/{path.parent.name}", int(match[2]), exact=False)
+
+
+_CIC = re.compile(r"([a-z]+)\d*((?:LOCAL|LAN|WAN|VOICE|ALEXA)[A-Z]*)_?\d*")
+
+
+def _cic(path: Path) -> LabelledCapture | None:
+    """CIC IoT 2022, "Interactions" (Dadkhah et al.): `VOICE` is exactly one spoken command, anything else none."""
+    match = _CIC.fullmatch(path.stem)
+    if match is None or path.suffix != ".pcap":
+        return None
+    return LabelledCapture(path, "cic", f"cic/{match[1]}", int(match[2].startswith("VOICE")), everybody=True)
+
+
+def _study(path: Path) -> LabelledCapture | None:
+    """Dubois et al., "When Speakers Are All Ears", PETS 2020: an `active` capture holds one activation."""
+    match = re.fullmatch(r"([a-z0-9]+)_(active|quiet)_[\d-]+", path.stem)
+    if match is None or path.suffix != ".pcap":
+        return None
+    return LabelledCapture(path, "speakers-study", f"study/{match[1]}", int(match[2] == "active"), exact=False)
+
+
+def _joy(path: Path) -> LabelledCapture | None:
+    """nemea SIoT: Cisco Joy flows, a hundred packets each. Quiet and booting devices hear nobody; the other files say
+    nothing of what was spoken and are left out."""
+    if path.suffix != ".json" or not re.search(r"quiet|init", path.stem):
+        return None
+    return LabelledCapture(path, "nemea-siot", f"nemea/{path.parent.name}", 0, everybody=True)
+
+
+#: Captures of nDPI's tests in which somebody's voice really was sent live: the calls.
+_CALLS: Mapping[str, int] = {"telegram": 2, "wa_voice": 1}
+
+
+def _negatives(path: Path) -> LabelledCapture | None:
+    """nDPI's and IoT Sentinel's captures: phones, apps, and 31 devices that are no speakers, while they are set up."""
+    if path.suffix not in (".pcap", ".pcapng") or path.parent.name not in ("ndpi", "iot-sentinel"):
+        return None
+    if path.stem in _CALLS:
+        return None
+    return LabelledCapture(path, path.parent.name, path.parent.name, 0, everybody=True)
+
+
+ADAPTERS: Mapping[str, Adapter] = {
+    "speakers-study": _study,
+    "vcf": _vcf,
+    "cic": _cic,
+    "nemea-siot": _joy,
+    "negatives": _negatives,
+}
+
+
+def devices(captures: Iterable[LabelledCapture]) -> Iterator[str]:
+    """The devices, each once, in order."""
+    yield from dict.fromkeys(capture.device for capture in captures)
