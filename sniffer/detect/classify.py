@@ -35,11 +35,17 @@ def _stream(case: Case, two_way: float) -> bool:
     """Calls and camera views: longer than anybody speaks to a speaker, in both directions, or in pictures."""
     shape = case.shape
     mean = shape.bytes / max(shape.duration, 0.25)
-    if shape.duration >= _STREAM_SECONDS and mean >= 1_000 and not _lock_step(case):
+    if (
+        shape.duration >= _STREAM_SECONDS
+        and mean >= 1_000
+        and not _lock_step(case)
+        and case.down_body < 8 * shape.bytes
+    ):
         return True
     if shape.bursts >= 3 and shape.duration >= 4 and mean >= 8_000:
         return True
-    if case.datagrams and shape.duration >= 3 and two_way >= 0.7 and shape.body >= 2:
+    download = case.down_body > 8 * shape.body_bytes
+    if case.datagrams and shape.duration >= 3 and two_way >= 0.7 and shape.body >= 2 and not download:
         return True
     behind_head = (shape.bytes - shape.head_bytes) / max(shape.duration - shape.begin, 0.25)
     return case.datagrams and shape.duration >= 1.5 and shape.bytes >= 60_000 and behind_head >= 60_000

@@ -81,19 +81,19 @@ def _amount_of_pace(case: Case) -> tuple[float, float] | None:
     """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
     shape = case.shape
     written = min(1.0, shape.writes / 8)
-    return math.tanh(shape.body / 1.2) * written, shape.body
+    return math.tanh(shape.body / 1.2) * written * _voluntary(case), shape.body
 
 
 def _steadiness(case: Case) -> tuple[float, float] | None:
     if case.shape.body < 0.5:
         return None
-    return (1 - min(1.0, case.shape.bin_variation)) * _confidence(case), case.shape.bin_variation
+    return (1 - min(1.0, case.shape.bin_variation)) * _confidence(case) * _voluntary(case), case.shape.bin_variation
 
 
 def _regular_gaps(case: Case) -> tuple[float, float] | None:
     if case.shape.writes < 5:
         return None
-    return case.shape.gap_regularity * _confidence(case), case.shape.gap_regularity
+    return case.shape.gap_regularity * _confidence(case) * _voluntary(case), case.shape.gap_regularity
 
 
 def _chunk_constancy(case: Case) -> tuple[float, float] | None:
@@ -204,6 +204,13 @@ def _confidence(case: Case) -> float:
     """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
     shape = case.shape
     return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * min(1.0, shape.writes / 10)
+
+
+def _voluntary(case: Case) -> float:
+    """How much of the pace is the application's own, not that of the answers it waits for, nor of the line."""
+    asked = 0.0 if case.datagrams else max(0.0, case.shape.answer_share - 0.3) / 0.7
+    line = case.shape.full_share * (1 - _had_room(case))
+    return (1 - 0.8 * asked) * (1 - 0.6 * line)
 
 
 def _had_room(case: Case) -> float:

@@ -32,6 +32,7 @@ class Flow:
 
     __slots__ = (
         "_answered",
+        "_largest",
         "_recent",
         "_records",
         "_stream",
@@ -54,6 +55,7 @@ class Flow:
         self._taken = 0  # so many rows of `_recent` belong to a run already
         self._answered = False
         self._records = False
+        self._largest = 0
 
     def push(self, piece: FlowSlice, clock: I64, silence_ns: int, runs: RunListener) -> None:
         """Take the rows of one batch; `clock` holds the time of each row of the batch."""
@@ -147,6 +149,7 @@ class Flow:
         if self.run is None:
             start = warm_start(recent, first, self._taken)
             self.run = Run(int(recent.time_ns[start]), warm_ns=int(recent.time_ns[first]), opened_ns=self.opened_ns)
+            self.run.largest = self._largest
             runs.begun(self, self.run)
         while True:
             limit = self.run.start_ns + LONGEST_RUN_NS
@@ -158,7 +161,9 @@ class Flow:
             self.run.receive(*received, limit)
             at_ns = int(recent.time_ns[cut])
             self._finish(self.run, limit, runs)
-            self.run = Run(at_ns, warm_ns=at_ns, opened_ns=self.opened_ns, continues=True)
+            self.run = Run(at_ns, warm_ns=at_ns, opened_ns=self.opened_ns, largest=self._largest, continues=True)
             runs.begun(self, self.run)
             start = cut
+        if last >= self._taken:
+            self._largest = max(self._largest, int(recent.bytes[self._taken : last + 1].max()))
         self._taken = last + 1

@@ -110,7 +110,7 @@ class Hearing:
     def _stretch(self, run: Run, first_ns: int, last_ns: int) -> Stretch:
         base, rows = run.window(first_ns, last_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        return Stretch(base, last, rows, measure(rows))
+        return Stretch(base, last, rows, measure(rows, run.largest))
 
     def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Case:
         body = part.body_ns

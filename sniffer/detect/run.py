@@ -63,6 +63,7 @@ class Run:
     start_ns: int
     warm_ns: int
     opened_ns: int | None
+    largest: int = 0  # packet of the same connection before
     continues: bool = False
     last_ns: int = 0
     final_ns: int = 0

@@ -27,8 +27,8 @@ SLOWEST, FASTEST = 700.0, 110_000.0
 PLAIN_RATE = 2_200.0
 #: Packets closer than this are one write of the application.
 WRITE_GAP = 0.004
-#: From this size on a packet says more about the link than about the application.
-FULL_SIZE = 1_150
+#: A packet as large as the line takes says more about the line than about the application. No line takes less.
+LEAST_FULL = 1_150
 BIN = 0.25
 
 _STEP = 0.125
@@ -110,21 +110,22 @@ def _rebased(rows: Rows, part: slice) -> Rows:
     return Rows(seconds, rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
 
 
-def measure(rows: Rows) -> Shape:
-    """The shape of a run."""
+def measure(rows: Rows, largest: int = 0) -> Shape:
+    """The shape of a run. `largest` is the largest packet that its connection has carried before."""
+    full = _full_size(rows, largest)
     duration = float(rows.seconds[-1]) if len(rows.seconds) else 0.0
     total = int(rows.bytes.sum())
     span = find_body(rows.seconds, rows.bytes)
     if span is None:
-        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows))
+        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows, full))
     begin, end = span
     body = rows.between(begin, end + 1e-9)
     if len(body.bytes) < 4:
-        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows))
-    return _measure_body(rows, body, duration, total)
+        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows, full))
+    return _measure_body(rows, body, duration, total, full)
 
 
-def _measure_body(rows: Rows, body: Rows, duration: float, total: int) -> Shape:
+def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int) -> Shape:
     starts = np.flatnonzero(np.concatenate(([True], np.diff(body.seconds) > WRITE_GAP)))
     writes = body.seconds[starts]
     sizes = np.add.reduceat(body.bytes, starts)
@@ -134,7 +135,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int) -> Shape:
     seconds = max(end - begin + min(gap, 0.2), 1e-3)
     amount = int(body.bytes.sum())
     rate = amount / seconds
-    constancy, chunk = _constancy(body)
+    constancy, chunk = _constancy(body, sizes, starts, full)
     before = rows.between(begin - 1.5, begin)
     peak = _peak(before)
     return Shape(
@@ -153,7 +154,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int) -> Shape:
         wander=_wander(body),
         constancy=constancy,
         size_spread=float(np.subtract(*np.percentile(sizes, (75, 25))) / np.median(sizes)),
-        full_share=_full_share(body),
+        full_share=_full_share(body, full),
         answer_share=float(np.mean(np.logical_or.reduceat(body.answers, starts))),
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
@@ -214,27 +215,41 @@ def _trim(seconds: F64, size: I64) -> tuple[float, float]:
     return float(seconds[low]), float(seconds[high - 1])
 
 
-def _constancy(body: Rows) -> tuple[float, int]:
+def _constancy(body: Rows, writes: I64, starts: I64, full: int) -> tuple[float, int]:
     """The share of the body's bytes that came in units of one of its three commonest sizes, and the commonest one.
 
-    Three sizes cover three of few units whatever they are: only what is said more than once counts. Full-size packets
-    are the link's size, not the application's.
+    A unit is a TLS record, a packet, or what the application wrote at once, whichever is the more constant.
     """
-    known = (body.units > 0) & (body.unit < FULL_SIZE)
-    unit, count = body.unit[known], body.units[known]
-    if not unit.size:
+    known = (body.units > 0) & ((body.unit < full) | (body.unit != body.bytes))
+    share, chunk = _repetition(body.unit[known], body.units[known], int(body.bytes.sum()))
+    own = np.minimum.reduceat(body.bytes, starts) < full  # not made of full packets alone
+    written, write = _repetition(writes[own], np.ones(int(own.sum()), dtype=np.int64), int(body.bytes.sum()))
+    if chunk == 0 and write == 0:
         return 0.0, int(np.bincount(body.bytes).argmax())
+    return (share, chunk) if share + 0.1 >= written else (written, write)
+
+
+def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
+    """Three sizes cover three of few units whatever they are: only what is said more than once counts."""
+    if not unit.size:
+        return 0.0, 0
     values, inverse = np.unique(unit, return_inverse=True)
     often = np.bincount(inverse, weights=count)
     order = np.argsort(-often, kind="stable")[:3]
     repeated = float((np.maximum(often[order] - 1, 0) * values[order]).sum())
     once = float(values[order].sum())
-    return min(1.0, repeated / max(float(body.bytes.sum()) - once, 1.0)), int(values[order[0]])
+    return max(0.0, min(1.0, repeated / max(total - once, 1.0))), int(values[order[0]])
 
 
-def _full_share(rows: Rows) -> float:
+def _full_size(rows: Rows, largest: int) -> int:
+    """From which size on a packet is as large as the line takes; what receive offload has merged is larger still."""
+    biggest = max(int(rows.bytes.max()) if len(rows.bytes) else 0, largest)
+    return max(LEAST_FULL, int(0.97 * min(biggest, 1_460)))
+
+
+def _full_share(rows: Rows, full: int) -> float:
     total = int(rows.bytes.sum())
-    return float(rows.bytes[rows.bytes >= FULL_SIZE].sum() / total) if total else 0.0
+    return float(rows.bytes[rows.bytes >= full].sum() / total) if total else 0.0
 
 
 def _bin_variation(body: Rows) -> float:
