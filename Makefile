@@ -13,7 +13,7 @@ CONFIG  ?= $(wildcard sniffer.yaml)
 JOBS    ?= auto
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables chromium
 
-.PHONY: run demo test check setup clean bench lab
+.PHONY: run demo test check setup clean bench lab image
 
 setup: $(BIN)/.installed
 
@@ -57,6 +57,10 @@ check: $(BIN)/.installed-dev
 	$(BIN)/ruff check sniffer tests
 	$(BIN)/ruff format --check sniffer tests
 	$(BIN)/mypy
+
+# The container image, built and tried; without a registry: make image BASE=debootstrap (root).
+image:
+	BASE='$(BASE)' .ci/image
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
