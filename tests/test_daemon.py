@@ -1,0 +1,270 @@
+"""The daemon's loop with a source, a clock and sinks of our own: what is kept, told and survived."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sniffer.assembly import build_pipeline, load_rulebook
+from sniffer.clock import SECOND
+from sniffer.config import Config
+from sniffer.daemon import Daemon, Edges
+from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
+from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeSource
+from sniffer.pipeline import Pipeline
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.settings import StoreSettings
+from sniffer.sinks.store import Store
+from sniffer.testing import Frame, House, ManualClock, RecordingSink, frame_block
+
+START = 1_700_000_000 * SECOND
+MAC = "02:00:00:00:00:0a"
+EAR = WakeSource("ear", miss_rate=0.0, measured=False, assumed_up=True)
+CONFIG = Config(devices=(DeviceSettings(mac=MAC, name="kitchen"),))
+
+
+@dataclass
+class Counts:
+    received: int = 0
+    dropped: int = 0
+
+
+@dataclass
+class Source:
+    """Hands out frames as the clock passes their times."""
+
+    clock: ManualClock
+    frames: list[Frame] = field(default_factory=list)
+    watched: list[frozenset[int]] = field(default_factory=list)
+    counts: dict[str, Counts] = field(default_factory=lambda: {"br-lan": Counts()})
+    lost: list[Loss] = field(default_factory=list)
+    ends: bool = False
+
+    def poll(self, timeout: float) -> list[FrameBlock] | None:
+        if self.ends:
+            return None
+        self.clock.advance(timeout)
+        due = [frame for frame in self.frames if frame.time_ns <= self.clock.now_ns()]
+        self.frames = self.frames[len(due) :]
+        return [frame_block(due, interface="br-lan")] if due else []
+
+    def watch(self, keys: Iterable[int]) -> None:
+        self.watched.append(frozenset(keys))
+
+    def statistics(self) -> Mapping[str, Counts]:
+        return dict(self.counts)
+
+    def losses(self) -> list[Loss]:
+        lost, self.lost = self.lost, []
+        return lost
+
+    def events(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class World:
+    """A daemon and everything around it."""
+
+    daemon: Daemon
+    source: Source
+    store: Store
+    metrics: Metrics
+    sink: RecordingSink
+    clock: ManualClock
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.1)):
+            self.daemon.step()
+
+    def uploads(self) -> list[Record]:
+        return [record for record in self.sink.records if record["event_type"] == "upload"]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+def build(config: Config, state: Mapping[str, Any] | None = None) -> Pipeline:
+    return build_pipeline(config, load_rulebook(config), [EAR], "br-lan", offline=False, state=state)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    stores: list[Store] = []
+
+    def make(state: Mapping[str, Any] | None = None, **options: Any) -> World:
+        clock = ManualClock(START)
+        store = Store(StoreSettings(path=tmp_path / f"{len(stores)}.db"))
+        stores.append(store)
+        source, sink, metrics = Source(clock), RecordingSink(), Metrics("test", ["kitchen"], process=False)
+        pipeline = build(CONFIG, state)
+        daemon = Daemon(
+            source=source,
+            edges=Edges(pipeline, [sink]),
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            poll_timeout=0.1,
+            **options,
+        )
+        return World(daemon, source, store, metrics, sink, clock)
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def says(seconds: float, at: float) -> list[Frame]:
+    house = House(seed=3, start_ns=START)
+    house.host("kitchen", mac=MAC).says(seconds).to("voice.example.com", at=at)
+    return list(house.frames())
+
+
+def test_an_upload_nobody_asked_for_is_told_once(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [(r["verdict"], r["revision"]) for r in w.uploads()] == [("unexpected", 0)]
+    assert len([r for r in w.sink.records if r["event_type"] == "alert"]) == 1
+    assert w.store.upload(w.uploads()[0]["id"]) == w.uploads()[0]
+    assert w.metric("sniffer_uploads_total", device="kitchen", **{"class": "speech"}, verdict="unexpected") == 1
+
+
+def test_it_is_announced_while_it_lasts(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(6.0, at=2.0)
+    w.run(4.5)
+    assert w.metric("sniffer_listening", device="kitchen") == 1
+    assert w.uploads() == []
+    w.run(10)
+    assert w.metric("sniffer_listening", device="kitchen") == 0
+
+
+def test_a_wake_event_over_http_explains_it(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(1.6)
+    w.daemon.wake({"device": "kitchen"}, "ear")
+    w.run(13)
+    assert [r["verdict"] for r in w.uploads()] == ["expected"]
+    assert w.metric("sniffer_wake_events_total", device="kitchen", source="ear") == 1
+
+
+def test_an_event_from_another_age_is_refused(world: Callable[..., World]) -> None:
+    w = world()
+    with pytest.raises(WakeError):
+        w.daemon.wake({"device": "kitchen", "timestamp": "1999-01-01T00:00:00Z"}, "ear")
+
+
+def test_what_was_seen_survives_the_end(world: Callable[..., World]) -> None:
+    """Stopped while the upload waits for its verdict; a new daemon gives it."""
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(5.6)
+    w.daemon.stop()
+    w.daemon.run()
+    assert w.uploads() == []
+    state = {name: w.store.state_get(f"stage.{name}") for name in ("identify", "detect", "judge", "history", "alerts")}
+    after = world(state)
+    after.clock.advance(30)
+    after.run(2)
+    assert [r["verdict"] for r in after.uploads()] == ["unexpected"]
+
+
+def test_muted_devices_are_judged_and_not_told(world: Callable[..., World]) -> None:
+    w = world()
+    w.daemon.mute({"device": "kitchen", "seconds": 600})
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert not [r for r in w.sink.records if r["event_type"] == "alert"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"device": "kitchen"},
+        {"device": "", "seconds": 1},
+        {"device": "kitchen", "seconds": -1},
+        {"device": "kitchen", "seconds": True},
+        {"device": "kitchen", "until": "tomorrow"},
+        {"device": "kitchen", "until": "2026-01-01", "seconds": 1},
+        {"device": "x" * 65, "seconds": 1},
+    ],
+)
+def test_a_wrong_mute_is_refused(world: Callable[..., World], request_: dict[str, Any]) -> None:
+    with pytest.raises((WakeError, UsageError)):
+        world().daemon.mute(request_)
+
+
+def test_lost_packets_make_nobody_guilty(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(3)
+    w.source.counts["br-lan"].dropped = 40
+    w.source.lost = [Loss("br-lan", w.clock.now_ns() - SECOND, w.clock.now_ns(), 40)]
+    w.run(12)
+    assert [(r["verdict"], r["reason"]) for r in w.uploads()] == [("inconclusive", "capture_loss")]
+    assert w.metric("sniffer_capture_dropped_packets_total", interface="br-lan") == 40
+
+
+def test_a_wrong_configuration_changes_nothing(world: Callable[..., World]) -> None:
+    def wrong(old: Pipeline) -> Edges:
+        raise ConfigError("unknown key 'windw'", file="sniffer.yaml", line=6, column=3)
+
+    w = world(reload=wrong)
+    w.daemon.reload()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert w.metric("sniffer_config_last_reload_successful") == 0
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+
+
+def test_a_reload_in_the_middle_of_an_upload_loses_nothing(world: Callable[..., World]) -> None:
+    renamed = CONFIG.model_copy(update={"devices": (DeviceSettings(mac=MAC, name="pantry"),)})
+    sink = RecordingSink()
+
+    def reload(old: Pipeline) -> Edges:
+        pipeline = build(renamed, old.state())
+        pipeline.take_over(old)
+        return Edges(pipeline, [sink])
+
+    w = world(reload=reload)
+    w.source.frames = says(5.0, at=2.0)
+    w.run(4)
+    w.daemon.reload()
+    w.run(12)
+    (upload,) = [r for r in sink.records if r["event_type"] == "upload"]
+    assert (upload["device"]["name"], upload["verdict"]) == ("pantry", "unexpected")
+    assert upload["upload"]["duration"] > 4.5
+
+
+def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> None:
+    class Broken(RecordingSink):
+        name = "broken"
+
+        def emit(self, record: Record) -> None:
+            raise StoreError("the disk is full")
+
+    w = world()
+    w.daemon._sinks = [Broken(), w.sink]
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert len(w.uploads()) == 1
+
+
+def test_the_end_of_a_replay_judges_everything(world: Callable[..., World]) -> None:
+    w = world(replayed=True)
+    w.source.frames = says(3.0, at=2.0)
+    w.run(5)
+    w.source.ends = True
+    w.daemon.run()
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert w.daemon.ready() == (True, "the capture has ended")
+    assert w.store.state_get("stage.judge") is None
