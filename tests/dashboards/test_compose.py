@@ -1,4 +1,4 @@
-"""compose.yaml, as far as it can be checked without a container engine: its schema, what it mounts, who reaches whom."""
+"""compose.yaml, as far as that goes without a container engine: its schema, what it mounts, who reaches whom."""
 
 import re
 import shutil
