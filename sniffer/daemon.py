@@ -22,6 +22,7 @@ from sniffer.decode import decode
 from sniffer.errors import SnifferError, UsageError, WakeError
 from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
 from sniffer.pipeline import EVERYTHING, Pipeline
+from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.store import Store
 from sniffer.wake.events import parse_event
@@ -182,6 +183,9 @@ class Daemon:
             self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
             self._metrics.packets(block.interface, len(block))
             self._metrics.last_packet(block.interface, self._last_packet_ns)
+        for sink in self._sinks:
+            if isinstance(sink, EvidenceKeeper):
+                sink.feed(batch, self._watched or ())
         self._emit(self._pipeline.packets(batch))
 
     def _losses(self) -> None:

@@ -18,6 +18,7 @@ from sniffer.judge.offline import file_sources
 from sniffer.model import Sink, WakeEvent
 from sniffer.pipeline import Pipeline
 from sniffer.sinks.eventlog import EventLog
+from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.outbox import Outbox
 from sniffer.sinks.store import Store
@@ -63,6 +64,7 @@ class Service:
         state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
         pipeline = self._build(config, state)
         self._outbox = self._build_outbox(config)
+        self._evidence = EvidenceKeeper(config.sinks.evidence) if config.sinks.evidence is not None else None
         self.daemon = Daemon(
             source=source,
             edges=Edges(pipeline, self._sinks()),
@@ -125,7 +127,8 @@ class Service:
 
     def _sinks(self) -> list[Sink]:
         log: list[Sink] = [self._event_log] if self._event_log is not None else []
-        return [*log, self._outbox, *self._more_sinks]
+        evidence: list[Sink] = [self._evidence] if self._evidence is not None else []
+        return [*log, *evidence, self._outbox, *self._more_sinks]
 
     def _remember(self) -> None:
         """Uploads that were counted before: only a change of their verdict counts now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +136,15 @@ class Messages:
                 "DELETE FROM messages WHERE status != 'pending' AND created_ns < ? AND seq NOT IN "
                 "(SELECT seq FROM messages WHERE status != 'pending' ORDER BY seq DESC LIMIT ?)",
                 [before_ns, keep],
+            )
+
+    def abandon(self, targets: Sequence[str], before_ns: int) -> None:
+        """Remove old messages to targets that are no longer configured."""
+        with self._store.transaction() as db:
+            db.execute(
+                "DELETE FROM messages WHERE status = 'pending' AND created_ns < ? "  # noqa: S608
+                f"AND target NOT IN ({','.join('?' * len(targets))})",
+                [before_ns, *targets],
             )
 
     def _finish(self, seq: int, status: str, error: str | None) -> None:

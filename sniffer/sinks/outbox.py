@@ -138,7 +138,9 @@ class Outbox:
         """Now and then, forget what was delivered long ago."""
         self._queued += 1
         if self._queued % 256 == 0:
-            self._messages.forget(self._clock.now_ns() - REMEMBERED_NS)
+            now, longest = self._clock.now_ns(), round(self._settings.max_age_hours * 3600 * SECOND)
+            self._messages.forget(now - REMEMBERED_NS)
+            self._messages.abandon([target.name for target in self._targets], now - longest)
 
     def _bound(self, target: str) -> int:
         """Keep the line of a target within its size; how many were dropped."""
@@ -162,7 +164,7 @@ class Outbox:
             self._threads.append(thread)
             thread.start()
 
-    def close(self, timeout: float = 5.0) -> None:
+    def close(self, timeout: float = 10.0) -> None:
         """Stop delivering; what waits stays in the store."""
         self._stopping.set()
         for line in self._lines.values():

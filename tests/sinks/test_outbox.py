@@ -231,6 +231,23 @@ def test_over_its_size_the_oldest_are_dropped_counted_and_told(store: Store, clo
     assert target.taken == [*range(15, 25), "outbox-dropped"]
 
 
+def test_messages_to_a_target_that_is_no_longer_configured_are_removed_in_the_end(
+    store: Store, clock: ManualClock
+) -> None:
+    old, new = FakeTarget("old"), FakeTarget("new")
+    outbox(store, clock, old).emit(alert(1))
+    clock.advance(3 * 86_400)
+    outbox(store, clock, new).emit(alert(2))
+    again = outbox(store, clock, old)  # it is configured again: nothing was lost
+    run(again, clock, old, 1)
+    assert old.taken == [1]
+    outbox(store, clock, old).emit(alert(3))
+    clock.advance(8 * 86_400)
+    outbox(store, clock, new).emit(alert(4))
+    run(outbox(store, clock, old), clock, old, 1)
+    assert old.taken == [1]
+
+
 def test_a_restart_goes_on_where_it_stood(store: Store, clock: ManualClock) -> None:
     target = FakeTarget()
     target.always = UnansweredError("down")
