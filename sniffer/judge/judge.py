@@ -18,7 +18,7 @@ from sniffer.judge import codec
 from sniffer.judge.case import Case, Speaker, Stage
 from sniffer.judge.correlation import addresses, correlate
 from sniffer.judge.deafness import FOR_EVER, deaf_times, vouched
-from sniffer.judge.learning import Learning
+from sniffer.judge.learning import MOST_DELAY_NS, Learning
 from sniffer.judge.overrides import LONGEST_NS, SESSION_NS, Switches
 from sniffer.judge.quality import SourceQuality
 from sniffer.judge.reasons import Reason
@@ -50,7 +50,7 @@ STEP_NS = 5 * SECOND
 #: Bounds on what is kept: uploads; those looked at together; items that wait; sources nobody configured.
 MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 256, 250_000, 64
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 _ON = {WakeKind.MUTE: "mute", WakeKind.AWAY: "away", WakeKind.CALL_START: "call", WakeKind.VIEW_START: "view"}
 _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call", WakeKind.VIEW_END: "view"}
@@ -176,9 +176,9 @@ class Judge:
 
     def _hold_off_ns(self, case: Case) -> int:
         """As short as can be: a vendor's history is waited for only where nothing better covers the device."""
-        covering = [source for source in self._sources.values() if covers(source, case)]
-        independent = [source for source in covering if source.trust is Trust.INDEPENDENT]
-        return round(max((source.hold_off for source in independent or covering), default=0.0) * SECOND)
+        covering = [item for item in self._learning.sources.values() if covers(item.source, case)]
+        independent = [item for item in covering if item.source.trust is Trust.INDEPENDENT]
+        return max((item.hold_off_ns() for item in independent or covering), default=0)
 
     def _due(self, case: Case) -> Iterable[Judged]:
         if case.stage is not Stage.WAITING:
@@ -357,9 +357,14 @@ class Judge:
 
     def _spent(self, event: WakeEvent) -> None:
         learning = self._learning.source(event.source)
+        if learning is None:
+            return
         near = self._near(event.time_ns)
-        if learning is not None and not any(hit.event == event for case in near for hit in case.hits.values()):
+        if not any(hit.event == event for case in near for hit in case.hits.values()):
             learning.unused += 1
+        delay = event.received_ns - event.time_ns
+        if 0 <= delay <= MOST_DELAY_NS:
+            learning.delays.append((self._now_ns, delay))
 
     def _near(self, time_ns: int) -> Sequence[Case]:
         first = bisect.bisect_left(self._cases, time_ns - self._reach_ns, key=lambda case: case.upload.start_ns)

@@ -20,6 +20,8 @@ from sniffer.model import WakeSource
 #: Devices whose habits are kept; more than a house has.
 MAX_DEVICES = 1024
 HISTORY = 64
+#: Of so many last events the slowest says how long to wait; but never longer than this, nor for one that was offline.
+DELAYS, MOST_DELAY_NS = 16, 90 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class SourceLearning:
     miss: MissRate
     offsets: Offsets = field(default_factory=Offsets)
     misses: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    delays: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=DELAYS))
     events: int = 0
     explained: int = 0
     unused: int = 0
@@ -49,6 +52,11 @@ class SourceLearning:
             return self.source.miss_rate
         place = bisect.bisect_right(self.misses, time_ns, key=lambda item: item[0])
         return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
+
+    def hold_off_ns(self) -> int:
+        """How long to wait for it: what was configured, or longer where it has been found to be slower."""
+        slow = max((delay for _, delay in self.delays), default=0)
+        return max(round(self.source.hold_off * SECOND), min(MOST_DELAY_NS, slow + SECOND if slow else 0))
 
     def count(self, time_ns: int, heard: bool, weight: float) -> None:
         """A request that something else vouches for was, or was not, heard."""
@@ -123,6 +131,7 @@ class Learning:
                         [at, w.skew_ns, w.before_ns, w.after_ns, w.calibrated, w.spread_ns, w.reach_ns]
                         for at, w in item.offsets.history
                     ],
+                    "delays": [list(entry) for entry in item.delays],
                     "counts": [item.events, item.explained, item.unused, item.last_event_ns],
                 }
                 for name, item in self.sources.items()
@@ -141,6 +150,7 @@ class Learning:
                 continue
             item.miss = MissRate(*saved["miss"])
             item.misses.extend(tuple(entry) for entry in saved["misses"])
+            item.delays.extend(tuple(entry) for entry in saved["delays"])
             item.offsets.gaps.extend(tuple(gaps) for gaps in saved["gaps"])
             item.offsets.history.extend((e[0], Window(*e[1:])) for e in saved["windows"])
             item.events, item.explained, item.unused, item.last_event_ns = saved["counts"]

@@ -13,6 +13,8 @@ _HEARS = {
     WakeKind.VIEW_START: "view",
     WakeKind.VIEW_END: "view",
 }
+#: Nobody waits for a file: longer than any event may lie behind its upload, so that first verdicts are last ones.
+HOLD_OFF = 20.0
 #: Kinds that say nothing about requests: a mute switch hears no wake word.
 _SWITCHES = {WakeKind.MUTE, WakeKind.UNMUTE, WakeKind.AWAY, WakeKind.HOME}
 
@@ -42,6 +44,7 @@ def file_sources(events: Iterable[WakeEvent]) -> list[WakeSource]:
                 trust=Trust.INDEPENDENT if name in independent else Trust.SELF_REPORT,
                 hears=frozenset(hears),
                 vendor=next(iter(only)) if len(only) == 1 else None,
+                hold_off=HOLD_OFF,
                 miss_rate=0.0,
                 measured=False,
                 assumed_up=True,

@@ -57,7 +57,7 @@ MEANING: Mapping[Reason, str] = {
     Reason.WAKE_SOURCE_DOWN: "every source that could have heard a request was down",
     Reason.WAKE_SOURCE_DEAF: "the sources were up but heard nothing for a while in which requests were made",
     Reason.SOURCE_MAY_HAVE_MISSED: "the sources that listened miss too many requests to tell",
-    Reason.WAKE_EVENT_OFF_TIME: "a wake event is near, though not where its source's clock puts them",
+    Reason.WAKE_EVENT_OFF_TIME: "a wake event is near: off its source's time, or perhaps another upload's",
     Reason.WAKE_EVENT_ELSEWHERE: "a wake event at that moment names another device, which sent nothing",
     Reason.CAPTURE_LOSS: "packets were lost around it",
     Reason.NOT_JUDGED: "this class of upload is what the device does by itself",

@@ -24,8 +24,6 @@ _SURE: Mapping[Reason, float] = {
     Reason.VIEW: 0.95,
     Reason.VENDOR_REPORTS_REQUEST: 0.6,
 }
-#: A pair that fits this well leaves its event to nobody else.
-_CLOSE_NS = 4 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +156,7 @@ def _silence(
 
 
 def _stray(case: Case, episode: Episode, hearing: set[str]) -> Reason | None:
-    """A wake event close by that explains nothing, or another upload not clearly better: no ground to accuse on."""
+    """A wake event close by that explains nothing, or may explain something else: no ground to accuse on."""
     start = case.upload.start_ns
     for event in episode.unused:
         known = case.known.get(event.source)
@@ -166,19 +164,17 @@ def _stray(case: Case, episode: Episode, hearing: set[str]) -> Reason | None:
             continue
         if not addresses(event, case.speaker) and event.trust is Trust.INDEPENDENT:
             return Reason.WAKE_EVENT_ELSEWHERE
-    taken = {
-        id(hit.event): abs(hit.gap_ns - other.known[name].window.skew_ns)
-        for other, hits in episode.hits.items()
-        for name, hit in hits.items()
-        if other.upload.key == case.upload.key
-    }
+    mine = {id(hit.event) for other, hits in episode.hits.items() for hit in hits.values() if _same(other, case)}
     for name in sorted(hearing):
         window = case.known[name].window
-        reach = window.reach_ns
         for event in episode.events.get(name, ()):
-            off = abs(start - event.time_ns - window.skew_ns)
-            if off > reach or not addresses(event, case.speaker):
+            # While the source's clock is not known, an event that fits another upload may still be this one's.
+            if id(event) in mine and window.calibrated:
                 continue
-            if id(event) not in taken or (not window.calibrated and taken[id(event)] + _CLOSE_NS >= off):
+            if abs(start - event.time_ns - window.skew_ns) <= window.reach_ns and addresses(event, case.speaker):
                 return Reason.WAKE_EVENT_OFF_TIME
     return None
+
+
+def _same(one: Case, other: Case) -> bool:
+    return one.upload.key == other.upload.key

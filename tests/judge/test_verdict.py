@@ -68,7 +68,12 @@ def test_nothing_follows_what_nobody_asked_for() -> None:
 
 
 def test_a_dialogue_needs_an_answer() -> None:
-    assert verdicts(judge(ear()), hears(0), says(0, answered=False), says(12)) == ["wake_event", "no_wake_event"]
+    first = hears(0), says(0, seconds=9, answered=False)
+    assert verdicts(judge(ear()), *first, says(20)) == ["wake_event", "no_wake_event"]
+
+
+def test_while_a_clock_is_not_known_an_event_may_be_either_uploads() -> None:
+    assert verdicts(judge(ear()), hears(0), says(0, answered=False), says(12)) == ["wake_event", "wake_event_off_time"]
 
 
 def test_speakers_of_one_vendor_in_earshot_answer_one_wake_word() -> None:
