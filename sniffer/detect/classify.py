@@ -24,7 +24,8 @@ def classify(case: Case, score: float, two_way: float) -> UploadClass:
         return UploadClass.SPEECH
     if case.service.role == "telemetry":
         return UploadClass.TELEMETRY
-    if shape.bytes >= BULK_BYTES and not _lock_step(case):
+    download = case.down_total > 8 * shape.bytes
+    if shape.bytes >= BULK_BYTES and not _lock_step(case) and not download:
         return UploadClass.BULK
     if case.service.role in ("control", "update", "time", "voice", "media") or case.opened_before is not None:
         return UploadClass.SYNC

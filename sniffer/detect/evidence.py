@@ -25,6 +25,7 @@ class Case:
     opened_before: float | None  # seconds from the opening of the connection to the start of the run, where seen
     down_body: int  # bytes that came back during the body
     down_after: int  # ... and after it
+    down_total: int = 0
     learned: Learned | None = None
     final: bool = True
 

@@ -120,6 +120,7 @@ class Hearing:
             datagrams=flow.flow.proto == PROTO_UDP,
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
             down_body=run.received(body[0] - _BIN_NS, min(body[1], at_ns)),
+            down_total=run.bytes_down,
             down_after=run.received(body[1] - _BIN_NS, at_ns + _BIN_NS) if final else 0,
             learned=self._learned.get(flow.key),
             final=final,
@@ -174,6 +175,11 @@ class Hearing:
             bins=bins,
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
+        habits = self._learned.setdefault(flow.key, Learned())
+        by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
+        yield from habits.learn(upload, shape.rate)
+        if by_the_clock:
+            upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         if upload_class is UploadClass.SPEECH and cut_ns > run.last_ns:
             carrier = self._carrier(flow, run, part, final_ns)
             if carrier is not None:

@@ -1,31 +1,242 @@
-"""What is usual for one device, learned from its own uploads."""
+"""What is usual for one device, learned online from its own uploads, in a few numbers.
+
+What is learned can add to the evidence for speech (this device's chunk, its rate) and explain an unpaced upload that
+comes by the clock. It can never take speech back: nobody trains the detector to overlook a voice. Where habits move,
+that is announced (`model.Drift`) before it is adopted, and outliers are gated until they have come several times.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from sniffer.model import Drift, Upload, UploadClass
+
+_SECOND = 1_000_000_000
+_HOUR_NS = 3600 * _SECOND
+#: Speech uploads before a habit is believed, and in a row before a new one replaces it.
+ENOUGH, IN_A_ROW = 3, 3
+#: Only what is surely speech teaches: log-odds.
+_SURE = 2.0
+_MAX_CHUNKS, _MAX_PERIODIC = 4, 16
+#: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
+_PACE, _GATE = 0.15, 1.5
+_PERIODIC_TIMES = 5
+
+
+@dataclass(slots=True)
+class Periodic:
+    """Unpaced uploads to one server: how large, how far apart, how often seen; and since when they are a habit."""
+
+    bytes: float
+    interval: float = 0.0
+    regular: int = 0
+    last_ns: int = 0
+    known: bool = False
 
 
 @dataclass(slots=True)
 class Learned:
-    """The habits of one device; plain numbers, so that it can be stored."""
+    """The habits of one device. Plain numbers, bounded, JSON-able."""
 
-    uploads: int = 0
+    speech: int = 0
+    chunks: dict[int, int] = field(default_factory=dict)
+    rate: float = 0.0
+    chunks_per_second: float = 0.0
+    strange_chunk: int = 0
+    strange_chunks: int = 0
+    strange_rate: float = 0.0
+    strange_rates: int = 0
+    answered: float = 0.0
+    answer_bytes: float = 0.0
+    idle_bytes_per_hour: float = 0.0
+    idle_hours: int = 0
+    hour: int = 0
+    hour_bytes: int = 0
+    periodic: dict[str, Periodic] = field(default_factory=dict)
+
+    # --- what it tells -----------------------------------------------------------------------------------------------
 
     def chunk_likeness(self, chunk: int) -> float | None:
         """1 where speech of this device came in such pieces before, None where too little is known."""
-        return None
+        known = [size for size, times in self.chunks.items() if times >= ENOUGH]
+        if not known:
+            return None
+        return 1.0 if any(_alike(chunk, size) for size in known) else 0.0
 
     def rate_likeness(self, rate: float) -> float | None:
         """1 where speech of this device came at such a rate before, None where too little is known."""
-        return None
+        if self.speech < ENOUGH or self.rate <= 0 or rate <= 0:
+            return None
+        return math.exp(-((math.log(rate / self.rate) / 0.2) ** 2))
+
+    def expects(self, upload: Upload) -> bool:
+        """An unpaced upload of a usual size to a usual server at a usual time."""
+        habit = self.periodic.get(_server(upload))
+        if habit is None or not habit.known:
+            return False
+        return _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
+
+    @property
+    def chunk(self) -> int | None:
+        """The commonest chunk of speech."""
+        return max(self.chunks, key=lambda size: self.chunks[size]) if self.chunks else None
+
+    # --- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(self, upload: Upload, rate: float) -> list[Drift]:
+        """One upload is final; `rate` is its body's. Returns what has moved."""
+        if upload.upload_class is UploadClass.SPEECH:
+            return self._learn_speech(upload, rate) if upload.score >= _SURE else []
+        if upload.upload_class is UploadClass.MEDIA:
+            return []
+        periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
+        return [*self._learn_idle(upload), *periodic]
+
+    def _learn_speech(self, upload: Upload, rate: float) -> list[Drift]:
+        drifts = [*self._learn_chunk(upload), *self._learn_rate(upload, rate)]
+        self.speech += 1
+        self.answered += (float(upload.answered) - self.answered) * max(_PACE, 1 / self.speech)
+        if upload.answered:
+            target = float(upload.bytes_toclient)
+            self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
+        return drifts
+
+    def _learn_chunk(self, upload: Upload) -> list[Drift]:
+        chunk = upload.chunk_bytes
+        if chunk is None:
+            return []
+        alike = next((size for size in self.chunks if _alike(chunk, size)), None)
+        usual = self.chunk
+        if alike is not None or usual is None or self.chunks[usual] < ENOUGH:
+            self.chunks[alike or chunk] = min(self.chunks.get(alike or chunk, 0) + 1, 1_000)
+            self.strange_chunks = 0
+            self._forget_chunks()
+            return []
+        self.strange_chunks = self.strange_chunks + 1 if _alike(chunk, self.strange_chunk) else 1
+        self.strange_chunk = chunk
+        if self.strange_chunks < IN_A_ROW:
+            return []
+        self.chunks[chunk] = self.strange_chunks
+        self.strange_chunks = 0
+        self._forget_chunks()
+        return [Drift(upload.key, upload.final_ns, "chunk_bytes", float(usual), float(chunk))]
+
+    def _forget_chunks(self) -> None:
+        while len(self.chunks) > _MAX_CHUNKS:
+            del self.chunks[min(self.chunks, key=lambda size: self.chunks[size])]
+
+    def _learn_rate(self, upload: Upload, rate: float) -> list[Drift]:
+        if rate <= 0:
+            return []
+        if self.speech < ENOUGH or self.rate <= 0:
+            self.rate = _moved(self.rate, rate) if self.rate > 0 else rate
+        elif _near(rate, self.rate, _GATE):
+            self.rate, self.strange_rates = _moved(self.rate, rate), 0
+        else:
+            self.strange_rates = self.strange_rates + 1 if _near(rate, self.strange_rate, _GATE) else 1
+            self.strange_rate = rate
+            if self.strange_rates >= IN_A_ROW:
+                before, self.rate, self.strange_rates = self.rate, rate, 0
+                return [Drift(upload.key, upload.final_ns, "bytes_per_second", round(before), round(rate))]
+        if upload.chunks_per_second:
+            self.chunks_per_second = _moved(
+                self.chunks_per_second or upload.chunks_per_second, upload.chunks_per_second
+            )
+        return []
+
+    def _learn_idle(self, upload: Upload) -> list[Drift]:
+        hour = upload.start_ns // _HOUR_NS
+        drifts: list[Drift] = []
+        if hour > self.hour and self.hour:
+            amount = float(self.hour_bytes)
+            if self.idle_hours >= 6 and amount > 4 * self.idle_bytes_per_hour + 200_000:
+                drifts.append(
+                    Drift(upload.key, upload.final_ns, "idle_bytes_per_hour", round(self.idle_bytes_per_hour), amount)
+                )
+            if self.idle_hours == 0:
+                self.idle_bytes_per_hour = amount
+            else:
+                for _ in range(min(hour - self.hour - 1, 48)):  # hours in which nothing left
+                    self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, 0.0)
+                self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, amount)
+            self.idle_hours = min(self.idle_hours + (hour - self.hour), 10_000)
+            self.hour_bytes = 0
+        self.hour = max(hour, self.hour)
+        self.hour_bytes += upload.bytes
+        return drifts
+
+    def _learn_periodic(self, upload: Upload) -> list[Drift]:
+        server = _server(upload)
+        habit = self.periodic.get(server)
+        if habit is None:
+            if len(self.periodic) >= _MAX_PERIODIC:
+                del self.periodic[min(self.periodic, key=lambda name: self.periodic[name].last_ns)]
+            self.periodic[server] = Periodic(bytes=float(upload.bytes), last_ns=upload.start_ns)
+            return []
+        interval = (upload.start_ns - habit.last_ns) / _SECOND
+        alike = _near(upload.bytes, habit.bytes, 1.3)
+        on_time = habit.interval == 0 or _near(interval, habit.interval, 1.15)
+        habit.last_ns = upload.start_ns
+        if not (alike and on_time):
+            habit.bytes, habit.interval, habit.regular, habit.known = float(upload.bytes), 0.0, 0, False
+            return []
+        habit.interval = _moved(habit.interval, interval) if habit.interval else interval
+        habit.bytes = _moved(habit.bytes, float(upload.bytes))
+        habit.regular = min(habit.regular + 1, 1_000)
+        if habit.known or habit.regular < _PERIODIC_TIMES or habit.interval < 60:
+            return []
+        habit.known = True
+        return [Drift(upload.key, upload.final_ns, "periodic_upload_bytes", 0.0, round(habit.bytes))]
+
+    # --- for the store -----------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
         """For the store."""
-        return {"uploads": self.uploads}
+        state = asdict(self)
+        state["chunks"] = {str(size): times for size, times in self.chunks.items()}
+        return state
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> Learned:
-        """What `to_dict` gave."""
-        return cls(uploads=int(state.get("uploads", 0)))
+        """What `to_dict` gave. What cannot be read is forgotten: habits are learned again."""
+        learned = cls()
+        try:
+            for name, value in state.items():
+                if name == "chunks":
+                    learned.chunks = {int(size): int(times) for size, times in list(value.items())[:_MAX_CHUNKS]}
+                elif name == "periodic":
+                    learned.periodic = {
+                        str(key): Periodic(**habit) for key, habit in list(value.items())[:_MAX_PERIODIC]
+                    }
+                elif name in cls.__slots__:
+                    kind = type(getattr(learned, name))
+                    setattr(learned, name, kind(value))
+        except (TypeError, ValueError, AttributeError):
+            return cls()
+        return learned
+
+
+def _server(upload: Upload) -> str:
+    flow = upload.flows[0]
+    return f"{upload.service.host or f'{flow.dst[0]:x}.{flow.dst[1]:x}'}:{flow.dst_port}"
+
+
+def _alike(one: int, other: int) -> bool:
+    return abs(one - other) <= max(2, 0.01 * other)
+
+
+def _near(one: float, other: float, factor: float) -> bool:
+    return other > 0 and one > 0 and 1 / factor <= one / other <= factor
+
+
+def _on_time(start_ns: int, habit: Periodic) -> bool:
+    return _near((start_ns - habit.last_ns) / _SECOND, habit.interval, 1.15)
+
+
+def _moved(mean: float, value: float) -> float:
+    """The mean with one more value in it; an outlier moves it by no more than the gate."""
+    bounded = max(mean / _GATE, min(mean * _GATE, value)) if mean > 0 else value
+    return mean + _PACE * (bounded - mean)

@@ -1,0 +1,88 @@
+"""Habits: learned slowly, announced when they move, and never a reason to overlook speech."""
+
+from __future__ import annotations
+
+import json
+
+from sniffer.detect.learning import Learned
+from sniffer.model import FlowKey, Service, Upload, UploadClass, address_pair
+from tests.detect.traffic import BASE, DEVICE, SECOND
+
+FLOW = FlowKey(address_pair("192.168.1.23"), 40_000, address_pair("52.94.233.109"), 443, 6)
+
+
+def upload(at: float, kind: UploadClass = UploadClass.SPEECH, size: int = 40_000, chunk: int | None = 437) -> Upload:
+    start = BASE + round(at * SECOND)
+    return Upload(
+        key=DEVICE, flows=(FLOW,), service=Service(), start_ns=start, end_ns=start + 3 * SECOND,
+        final_ns=start + 4 * SECOND, upload_class=kind, score=6.0, probability=0.99, bytes=size, bytes_toclient=10_000,
+        packets=80, chunk_bytes=chunk, chunks_per_second=20.0, speech_seconds=3.0, answered=True,
+    )  # fmt: skip
+
+
+def taught(times: int = 5) -> Learned:
+    learned = Learned()
+    for number in range(times):
+        assert learned.learn(upload(number * 100), 8_700) == []
+    return learned
+
+
+def test_little_is_known_at_first() -> None:
+    learned = taught(2)
+    assert learned.chunk_likeness(437) is None
+    assert learned.rate_likeness(8_700) is None
+
+
+def test_five_commands_teach_chunk_and_rate() -> None:
+    learned = taught()
+    assert learned.chunk_likeness(437) == 1
+    assert learned.chunk_likeness(1_062) == 0
+    assert (learned.rate_likeness(8_800) or 0) > 0.9
+    assert (learned.rate_likeness(33_000) or 0) < 0.1
+
+
+def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None:
+    learned = taught()
+    assert learned.learn(upload(600, chunk=1_062), 8_700) == []
+    assert learned.learn(upload(700, chunk=1_062), 8_700) == []
+    (drift,) = learned.learn(upload(800, chunk=1_062), 8_700)
+    assert (drift.what, drift.before, drift.after) == ("chunk_bytes", 437, 1_062)
+    assert learned.chunk_likeness(1_062) == 1
+
+
+def test_one_strange_rate_changes_nothing() -> None:
+    learned = taught()
+    before = learned.rate
+    learned.learn(upload(600), 90_000)
+    assert learned.rate == before
+
+
+def test_an_upload_by_the_clock_is_announced_before_it_is_expected() -> None:
+    learned = Learned()
+    drifts = []
+    for number in range(8):
+        flush = upload(number * 1_800, UploadClass.BULK, 120_000 + number * 500, None)
+        assert learned.expects(flush) == bool(drifts)
+        drifts += learned.learn(flush, 0)
+    assert [drift.what for drift in drifts] == ["periodic_upload_bytes"]
+    assert not learned.expects(upload(8 * 1_800 - 700, UploadClass.BULK, 120_000, None))
+
+
+def test_a_louder_hour_is_announced() -> None:
+    learned = Learned()
+    drifts = []
+    for hour in range(10):
+        drifts += learned.learn(upload(hour * 3600, UploadClass.TELEMETRY, 20_000), 0)
+    assert drifts == []
+    drifts += learned.learn(upload(10 * 3600, UploadClass.TELEMETRY, 2_000_000), 0)
+    drifts += learned.learn(upload(11 * 3600, UploadClass.TELEMETRY, 20_000), 0)
+    assert [drift.what for drift in drifts] == ["idle_bytes_per_hour"]
+    assert learned.idle_bytes_per_hour < 60_000
+
+
+def test_it_can_be_stored_and_bad_state_is_forgotten() -> None:
+    learned = taught()
+    assert Learned.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
+    assert Learned.from_dict({"chunks": {"x": "y"}}) == Learned()
+    assert Learned.from_dict({"chunks": 3, "speech": "many"}) == Learned()
+    assert Learned.from_dict({"periodic": {"a": {"evil": 1}}}) == Learned()
