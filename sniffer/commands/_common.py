@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,6 @@ def looks_like_capture(path: Path) -> bool:
         if magic[:2] == b"\x1f\x8b":
             with gzip.open(path) as unpacked:
                 magic = unpacked.read(4)
-    except (OSError, EOFError, gzip.BadGzipFile):
+    except (OSError, EOFError, zlib.error):
         return False
     return magic in CAPTURE_MAGIC
