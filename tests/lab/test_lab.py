@@ -84,7 +84,7 @@ def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
 @landed
 def test_a_short_run_of_the_detector() -> None:
     """A coarse net: the long run (`make lab`) has the figures."""
-    score = simulate(3, 7, days=6)["ours"]
+    score = simulate(0.4, 7, days=3)["ours"]
     figures = score.as_dict()
-    assert figures["recall"]["all"]["recall"] > 0.9
+    assert figures["recall"]["all"]["recall"] > 0.75
     assert figures["false_per_device_month"]["speech+media"]["rate"] < 10
