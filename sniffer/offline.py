@@ -81,7 +81,7 @@ class OfflineJudge:
         _take_stock(pipeline, outcome)
         if not outcome.watched:
             return
-        pipeline.learn_identity = False
+        pipeline.look_again()
         yield from pipeline.devices()
         yield from self._wake(pipeline)
         with open_capture(path) as reader:

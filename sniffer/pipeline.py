@@ -72,7 +72,7 @@ class Pipeline:
     @property
     def selection(self) -> Selection:
         """Which rows are needed: those of `wanted`, and the identity protocols where they still teach us."""
-        return Selection(keys=sorted_keys(self.wanted), identity=self.learn_identity)
+        return Selection(keys=sorted_keys(self.stages.identifier.aliases(self.wanted)), identity=self.learn_identity)
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -90,6 +90,12 @@ class Pipeline:
             if device.microphone or device.configured:
                 yield records.device_record(device, self.capture, now_ns)
 
+    def look_again(self) -> None:
+        """Who is who is settled: from here on the same packets come a second time, and are judged."""
+        self.learn_identity = False
+        self.stages.dissector = Dissector()
+        self.stages.identifier.look_again()
+
     def packets(self, batch: PacketBatch) -> Iterator[Record]:
         """Packets, in the order in which they were captured."""
         if not len(batch):
@@ -100,6 +106,8 @@ class Pipeline:
         batch = stages.identifier.resolve(batch)
         if self.learn_identity:
             yield from self.look(batch)
+        else:
+            stages.identifier.names_only(batch, stages.dissector.dissect(batch))
         yield from self._presence(batch)
         yield from self._detected(stages.detector.feed(batch, self._watched()))
         yield from self.advance(int(batch.time_ns.max()), detected=True)

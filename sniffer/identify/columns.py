@@ -138,6 +138,10 @@ class Bindings:
             self._owner.popitem(last=False)
             self._sorted = None
 
+    def made_for(self, keys: Collection[int]) -> Iterator[int]:
+        """The address-made keys that belong to these hosts."""
+        return (made for made, owner in self._owner.items() if owner in keys)
+
     def columns(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
         """Address-made keys, sorted, and their owners."""
         if self._sorted is None:

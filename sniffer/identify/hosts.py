@@ -16,7 +16,7 @@ VENDOR_HISTORY = 4
 #: Facts that are worth showing though no rule asks for them.
 SHOWN = frozenset(
     "oui dhcp.hostname dhcp.vendor_class mdns.service mdns.host mdns.instance ssdp.server ssdp.type user_agent tls.ech"
-    " dns.encrypted network.router network.gateway".split()
+    " dns.encrypted dns.server dhcp.server network.router network.gateway".split()
 )
 #: Facts by which a host shows that it forwards for others.
 FORWARDING = frozenset({"dns.server", "dhcp.server", "network.router", "network.gateway"})

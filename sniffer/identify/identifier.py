@@ -100,6 +100,21 @@ class Identifier:
                     self._bind(observation.key, observation.address, observation.time_ns)
         return [self.device(key) for key in changed]
 
+    def names_only(self, batch: PacketBatch, observations: Iterable[Observation]) -> None:
+        """Names of flows, and nothing about who is who: for a second look at packets whose hosts are known."""
+        for connection, time_ns in handshakes(batch):
+            self._names.started(connection, time_ns)
+        for observation in observations:
+            if isinstance(observation, NameSeen):
+                self._names.learn(observation)
+
+    def look_again(self) -> None:
+        """Before a second look at the same packets: forget names (they would be of the future), keep devices, and
+        take what is known of them now for what was known from the beginning."""
+        self._names = Names(self._settings.max_names)
+        for host in self._hosts:
+            host.vendors = [(0, vendor) for _, vendor in host.vendors[-1:]]
+
     def _host(self, key: int, time_ns: int) -> Host:
         host = self._hosts.get(key)
         if host is None:
@@ -195,10 +210,10 @@ class Identifier:
         opinion = host.opinion
         extra = (host.same_as,) if host.same_as else ()
         shown = tuple(host.shown.values())
+        facts = shown if opinion is None else tuple(dict.fromkeys(opinion.facts + shown))
         if opinion is None or opinion.confidence < GUESS_CONFIDENCE:
             name = f"host-{_suffix(host.key)}"
-            return Device(host.key, name, host.address, vendor=host.oui, facts=shown, reasons=extra)
-        facts = opinion.facts + tuple(fact for fact in shown if fact not in opinion.facts)
+            return Device(host.key, name, host.address, vendor=host.oui, facts=facts, reasons=extra)
         return Device(
             key=host.key,
             name=f"{_slug(opinion.model or opinion.rule.title)}-{_suffix(host.key)}",
@@ -243,6 +258,11 @@ class Identifier:
     def resolve(self, batch: PacketBatch) -> PacketBatch:
         """Keys that were made from addresses become the MAC addresses that are known for them."""
         return resolved(batch, self._bindings)
+
+    def aliases(self, keys: Iterable[int]) -> frozenset[int]:
+        """These keys, and those made from their addresses: by which packets are known before `resolve`."""
+        wanted = frozenset(keys)
+        return wanted.union(self._bindings.made_for(wanted))
 
     # --- what was learned ------------------------------------------------------------------------------------------
 

@@ -13,9 +13,11 @@ Address = tuple[int, int]
 #: host, protocol, client port, server address, server port
 Connection = tuple[int, int, int, Address, int]
 
-ADDRESS_HISTORY = 16
+ADDRESS_HISTORY = 64
 FLOW_HISTORY = 4
 ANYBODY = 0
+#: Values a key may have on average: most have one.
+_MEAN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class History(Generic[Key, Value]):
 
     def __init__(self, keys: int, each: int) -> None:
         self._keys, self._each = keys, each
+        self._values = 0
         self._table: OrderedDict[Key, list[Value]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -55,13 +58,19 @@ class History(Generic[Key, Value]):
         entries = self._table.get(key)
         if entries is None:
             entries = self._table[key] = []
-            if len(self._table) > self._keys:
-                self._table.popitem(last=False)
         else:
             self._table.move_to_end(key)
         entries.append(value)
+        self._values += 1
         if len(entries) > self._each:
             del entries[0]
+            self._values -= 1
+        while len(self._table) > self._keys or (self._values > _MEAN * self._keys and len(self._table) > 1):
+            self._values -= len(self._table.popitem(last=False)[1])
+
+    def touch(self, key: Key) -> None:
+        """This key is still in use."""
+        self._table.move_to_end(key)
 
     def get(self, key: Key) -> list[Value]:
         return self._table.get(key, [])
@@ -84,7 +93,12 @@ class Names:
             connection = (seen.key, seen.proto or PROTO_TCP, seen.client_port, seen.address, seen.port)
             self._flows.add(connection, entry)
         for key in (seen.key, ANYBODY):
-            self.addresses.add((key, seen.address), entry)
+            known = self.addresses.get((key, seen.address))
+            # An answer that is asked for again and again says nothing new: it stands since its first time.
+            if not known or (known[-1].name, known[-1].source) != (entry.name, entry.source):
+                self.addresses.add((key, seen.address), entry)
+            else:
+                self.addresses.touch((key, seen.address))
 
     def started(self, connection: Connection, time_ns: int) -> None:
         """A connection began (its SYN was seen)."""

@@ -35,6 +35,12 @@ class OuiTable:
     def __len__(self) -> int:
         return sum(len(found) for found in self._prefixes.values())
 
+    def items(self) -> Iterator[tuple[str, str]]:
+        """(prefix in hex, organisation), all of them."""
+        for length, prefixes in self._prefixes.items():
+            for prefix, owner in zip(prefixes, self._owners[length], strict=True):
+                yield f"{prefix:0{length}x}", self._names[owner]
+
     def lookup(self, key: int) -> str | None:
         """The organisation of a MAC address, or None: unknown, made from an IP address, or locally administered."""
         if key >> 48 or key & LOCAL_BIT:

@@ -1,0 +1,150 @@
+"""`sniffer devices`: who is on the network, or in a capture, and why we think so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from sniffer import records
+from sniffer.assembly import load_rulebook
+from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
+from sniffer.commands._show import plain
+from sniffer.commands._who import Observer, ordered, what
+from sniffer.config import Config
+from sniffer.errors import RuleError, StoreError, UsageError
+from sniffer.identify.oui import compact, read_assignments
+from sniffer.identify.rules import read_large, read_oui
+from sniffer.model import Device, address_text, key_text
+from sniffer.resources import shipped
+from sniffer.sinks.store import Store
+
+#: A table that goes into a pipe is not folded to a terminal that is not there.
+PIPE_WIDTH = 200
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
+@device_option
+@config_option
+@format_option("table", "jsonl")
+@click.option("--why", is_flag=True, help="All reasons and facts, not only the first.")
+@click.option(
+    "--refresh-oui",
+    "oui_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take prefixes from this list (IEEE oui.csv, mam.csv, oui36.csv, oui.txt, or Wireshark's manuf).",
+)
+@click.option(
+    "--oui-output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the refreshed table goes (default: the one that ships). Your own rule folder may have an oui.tsv too.",
+)
+def command(
+    paths: Sequence[str],
+    devices: Sequence[str],
+    config_path: Path | None,
+    output_format: str,
+    why: bool,
+    oui_files: Sequence[Path],
+    oui_output: Path | None,
+) -> None:
+    """Who is in these captures; without one, whom the daemon has seen. Why we think so, and how sure we are.
+
+    \b
+    Examples:
+      sniffer devices evening.pcap
+      sniffer devices --why --format table captures/
+      sniffer devices -c sniffer.yaml
+      sniffer devices --refresh-oui oui.csv --refresh-oui mam.csv
+    """
+    if oui_files:
+        _refresh(oui_files, oui_output or shipped("rules") / "oui.tsv")
+        return
+    config = effective_config(config_path, devices)
+    observer = Observer(config, load_rulebook(config))
+    capture = "store"
+    if paths:
+        found = [Path("-")] if list(paths) == ["-"] else list(captures_in(map(Path, paths)))
+        capture = str(found[0]) if len(found) == 1 else ", ".join(paths)
+        observer.captures(found, _say)
+    else:
+        observer.identifier.restore(_remembered(config))
+    everybody = ordered(observer.identifier.devices())
+    if not everybody:
+        _say("no hosts in there" if paths else "the daemon has seen nobody yet")
+    if output_format == "jsonl":
+        for device in everybody:
+            click.echo(json.dumps(as_record(device, capture)))
+    elif everybody:
+        _print(everybody, why)
+
+
+def as_record(device: Device, capture: str) -> dict[str, Any]:
+    """The event `device`, with the facts beside the reasons."""
+    times = [fact.time_ns for fact in device.facts]
+    record = records.device_record(device, capture, device.since_ns or (min(times) if times else 0))
+    return record | {"facts": [{"kind": fact.kind, "value": fact.value} for fact in device.facts]}
+
+
+def _remembered(config: Config) -> dict[str, Any]:
+    if not config.store.path.exists():
+        raise UsageError(f"{config.store.path}: no daemon has run here; give a capture: sniffer devices FILE")
+    store = Store(config.store, read_only=True)
+    try:
+        return store.state_get("stage.identify") or {}
+    finally:
+        store.close()
+
+
+def _print(devices: Sequence[Device], why: bool) -> None:
+    columns = (Column("host", no_wrap=True), Column("address", no_wrap=True), Column("name", no_wrap=True), "what",
+               Column("sure", justify="right"), "judged", "why")  # fmt: skip
+    table = Table(*columns, box=None, pad_edge=False)
+    for device in devices:
+        sure = f"{device.confidence:.0%}" if device.confidence else "-"
+        address = address_text(*device.address) if device.address else "-"
+        told = ("\n".join(device.reasons) if why else "; ".join(device.reasons[:2])) or _facts(device)
+        cells = (key_text(device.key), address, device.name, what(device), sure, "yes" if device.microphone else "no")
+        style = "bold" if device.microphone else ""
+        table.add_row(*(Text(plain(cell, 60), style) for cell in cells), Text("\n".join(
+            plain(line, 300 if why else 120) for line in told.split("\n"))))  # fmt: skip
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+
+
+def _facts(device: Device) -> str:
+    """What a host showed that nobody could make sense of."""
+    return ", ".join(f"{fact.kind} {fact.value}" for fact in device.facts[:3])
+
+
+def _refresh(files: Sequence[Path], output: Path) -> None:
+    known = dict(read_oui(output).items()) if output.exists() else {}
+    before = len(known)
+    for file in files:
+        new = dict(read_assignments(read_large(file)))
+        if not new:
+            raise RuleError(
+                "no prefixes in there: expected a list of the IEEE (csv or txt) or Wireshark's manuf", file=file
+            )
+        known |= new
+    try:
+        temporary = output.with_name(output.name + ".new")
+        temporary.write_text(compact(known.items()), encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        raise StoreError(
+            f"{output}: cannot be written: {error.strerror}; give --oui-output in a folder of yours"
+        ) from None
+    click.echo(f"{output}: {len(known)} prefixes ({len(known) - before} new)")
+
+
+def _say(text: str) -> None:
+    click.echo(f"sniffer: {text}", err=True)
