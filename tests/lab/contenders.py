@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -33,9 +32,9 @@ def seconds(time_ns: int) -> float:
 
 
 class Ours:
-    """`sniffer.detect.Detector` with its shipped weights; `pieces` cuts each batch into so many."""
+    """`sniffer.detect.Detector` with its shipped weights; fed `piece` packets at a time."""
 
-    def __init__(self, watched: Iterable[int], services: ServiceLookup, *, pieces: int = 1) -> None:
+    def __init__(self, watched: Iterable[int], services: ServiceLookup, *, piece: int = 8192) -> None:
         from sniffer.detect import Detector
         from sniffer.detect.settings import DetectSettings
         from sniffer.detect.weights import load_weights
@@ -44,16 +43,15 @@ class Ours:
         weights = load_weights(shipped("rules") / "detect")
         self._detector = Detector(DetectSettings(), weights, services, {})
         self._watched: Mapping[int, int] = dict.fromkeys(watched, 0)
-        self._pieces = pieces
+        self._piece = piece
         self.uploads: list[Upload] = []
         self.claims: list[Claim] = []
         self.listening: list[tuple[int, float]] = []
 
     def feed(self, batch: PacketBatch) -> None:
         """Let the detector see packets."""
-        edges = np.linspace(0, len(batch), self._pieces + 1).astype(int)
-        for first, last in itertools.pairwise(edges):
-            self._take(self._detector.feed(batch.take(slice(first, last)), self._watched))
+        for first in range(0, len(batch), self._piece):
+            self._take(self._detector.feed(batch.take(slice(first, first + self._piece)), self._watched))
 
     def finish(self) -> None:
         """The month is over."""
