@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 from typing import Any
 
 from prometheus_client import (
@@ -25,10 +26,14 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from sniffer.clock import SECOND
-from sniffer.model import JUDGED_CLASSES, Record, UploadClass, VerdictKind
+from sniffer.model import JUDGED_CLASSES, Record, UploadClass, VerdictKind, mac_key
 
 OTHER = "other"
 DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
+
+#: Where packets can be wrong, and what a device's habits are: these series begin at zero.
+LAYERS = ("link", "ipv4", "ipv6", "tcp", "udp")
+HABITS = ("chunk_bytes", "chunks_per_second")
 
 #: Uploads whose verdict is remembered, so that a change can be counted.
 _REMEMBERED = 4096
@@ -79,6 +84,8 @@ class Metrics:
         self._verdicts: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._runs: dict[str, set[tuple[Any, ...]]] = {}
         self._infos: dict[str, tuple[str, str, str]] = {}
+        self._names: dict[int, str] = {}
+        self._sources: set[str] = set()
         if process:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
@@ -152,6 +159,8 @@ class Metrics:
             "sniffer_capture_dropped_packets_total", "Packets the kernel dropped before we read them.", "interface"
         )
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
+        for layer in LAYERS:
+            self._decode_errors.labels(self._protocol(layer))
         self._last_packet = gauge(
             "sniffer_last_packet_timestamp_seconds", "When the last packet was captured.", "interface"
         )
@@ -198,6 +207,14 @@ class Metrics:
             for kind in JUDGED_CLASSES:
                 self._uploads.labels(device, str(kind), str(verdict))
 
+    def _begin_uploads(self, device: str) -> None:
+        """What only a device that uploads has."""
+        for before, after in permutations(VerdictKind, 2):
+            self._changes.labels(device, str(before), str(after))
+            self._changed_seconds.labels(device, str(before), str(after))
+        for habit in HABITS:
+            self._drift.labels(device, self._what(habit))
+
     def remember(self, upload: Record) -> None:
         """An upload that was counted before this process began: only a change of its verdict counts now."""
         self._remember(upload["id"], upload["verdict"] or "none", float(upload["upload"]["speech_seconds"] or 0))
@@ -220,6 +237,7 @@ class Metrics:
         self._uploads.labels(device, kind, verdict).inc(exemplar=exemplar)
         self._bytes.labels(device, kind).inc(max(0, upload["bytes"]))
         self._speech.labels(device, verdict).inc(max(0.0, seconds))
+        self._begin_uploads(device)
         self._role_bytes.labels(device, str(record["service"]["role"])).inc(max(0, upload["bytes"]))
         if kind == UploadClass.SPEECH and upload["chunk_bytes"] and upload["chunks_per_second"]:
             self._chunk_bytes.labels(device).set(upload["chunk_bytes"])
@@ -265,6 +283,8 @@ class Metrics:
         if before is not None:
             self._device_info.remove(*before)
         self._infos[device] = labels
+        if record["device"]["mac"]:
+            self._names[mac_key(record["device"]["mac"])] = device
         self._device_info.labels(*labels).set(1)
         self._begin(device)
 
@@ -272,7 +292,19 @@ class Metrics:
         if record["kind"] in ("source_up", "source_down"):
             self.source_up(record["source"], record["kind"] == "source_up")
             return
-        self._wakes.labels(self._device(record["device"] or "all"), self._source(record["source"])).inc()
+        source = self._source(record["source"])
+        self._wakes.labels(self._named(record["device"]), source).inc()
+        if source not in self._sources:  # nobody said that it is up, but it speaks
+            self.source_up(record["source"], True)
+
+    def _named(self, device: str | None) -> str:
+        """What a wake event calls a device, as a label: its name, never its address."""
+        if device is None:
+            return "all"
+        try:
+            return self._names.get(mac_key(device), OTHER)
+        except ValueError:
+            return self._device(device)
 
     def _alert(self, record: Record) -> None:
         device = self._name(record) if record.get("device") else "all"
@@ -290,6 +322,7 @@ class Metrics:
     def packets(self, interface: str, count: int) -> None:
         """So many more packets were captured."""
         self._packets.labels(self._interface(interface)).inc(count)
+        self._dropped.labels(self._interface(interface))
 
     def dropped(self, interface: str, count: int) -> None:
         """So many more packets were dropped by the kernel."""
@@ -309,7 +342,9 @@ class Metrics:
 
     def source_up(self, source: str, up: bool) -> None:
         """Whether a wake source is connected and hears."""
-        self._source_up.labels(self._source(source)).set(up)
+        label = self._source(source)
+        self._sources.add(label)
+        self._source_up.labels(label).set(up)
 
     def config_reload(self, ok: bool) -> None:
         """Whether the configuration could be read the last time."""

@@ -132,7 +132,7 @@ def test_invented_devices_end_in_one_series(metrics: Metrics) -> None:
         metrics.delivery(f"t{number}", "delivered")
     metrics.emit(upload())
     found = values(metrics)
-    assert len(found) < 1500
+    assert len(found) < 3000
     assert len(metrics._runs) <= 66
     assert found["sniffer_uploads_total{class=speech,device=other,verdict=unexpected}"] == 1000 - 64
     assert found["sniffer_uploads_total{class=speech,device=kitchen,verdict=unexpected}"] == 1
@@ -177,3 +177,23 @@ def test_promtool_finds_nothing_to_say(metrics: Metrics, tool) -> None:
         [tool("promtool"), "check", "metrics"], input=metrics.render()[0], capture_output=True, timeout=60
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def test_a_wake_event_for_an_address_is_counted_under_the_name(metrics: Metrics) -> None:
+    metrics.emit(device_record(KITCHEN, "br-lan", START))
+    for device in ("68:DB:F5:90:19:64", "kitchen", "02:00:00:00:00:01", None):
+        metrics.emit(wake_record(WakeEvent(START, "ear", device=device)))
+    counted = {name: value for name, value in values(metrics).items() if name.startswith("sniffer_wake_events")}
+    assert counted == {
+        "sniffer_wake_events_total{device=kitchen,source=ear}": 2,
+        "sniffer_wake_events_total{device=other,source=ear}": 1,
+        "sniffer_wake_events_total{device=all,source=ear}": 1,
+    }
+
+
+def test_a_source_that_speaks_is_up_until_it_is_said_to_be_down(metrics: Metrics) -> None:
+    metrics.emit(wake_record(WakeEvent(START, "ear")))
+    assert values(metrics)["sniffer_wake_source_up{source=ear}"] == 1
+    metrics.source_up("ear", False)
+    metrics.emit(wake_record(WakeEvent(START, "ear")))
+    assert values(metrics)["sniffer_wake_source_up{source=ear}"] == 0
