@@ -10,7 +10,7 @@ from typing import Any
 
 from sniffer import __version__
 from sniffer.assembly import build_pipeline, load_rulebook
-from sniffer.clock import Clock
+from sniffer.clock import Clock, SystemClock
 from sniffer.config import Config, read_secret
 from sniffer.daemon import Daemon, Edges, PacketSource
 from sniffer.judge.headline import headline
@@ -112,8 +112,9 @@ class Service:
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
     def _build_outbox(self, config: Config) -> Outbox:
-        targets = build_targets(config.sinks, read_secret, headline, self._store, self._clock, __version__)
-        return Outbox(self._store, self._clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
+        clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
+        targets = build_targets(config.sinks, read_secret, headline, self._store, clock, __version__)
+        return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(self, config: Config) -> HttpServer | None:
         if not config.http.enabled:

@@ -36,7 +36,7 @@ class Alertmanager(Target):
         self._active_ns = round(settings.active_seconds * SECOND)
         self._resend_seconds = settings.resend_seconds
         self._headline, self._recent = headline, recent
-        self._sender = Sender(settings.timeout, settings.ca)
+        self._sender = Sender(self._url, settings.timeout, settings.ca)
 
     @property
     def events(self) -> Sequence[str]:

@@ -25,16 +25,19 @@ _LATER = frozenset({408, 425, 429, 502, 503, 504})
 class Sender:
     """A client of one receiver. No address, header or answer of it is ever logged or shown: they hold secrets."""
 
-    def __init__(self, timeout: float, ca: Path | None = None) -> None:
+    def __init__(self, url: str, timeout: float, ca: Path | None = None) -> None:
         import httpx
 
         # httpx writes every address it asks into its log, and addresses of webhooks are secrets.
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
-        try:
-            verify = ssl.create_default_context(cafile=str(ca)) if ca else True
-        except OSError as error:
-            raise ConfigError(f"the certificates cannot be read: {error.strerror or 'not PEM'}", file=ca) from None
+        # Without TLS there are no certificates to load, which takes longer than all the rest.
+        verify: ssl.SSLContext | bool = url.startswith("https")
+        if ca is not None:
+            try:
+                verify = ssl.create_default_context(cafile=str(ca))
+            except OSError as error:
+                raise ConfigError(f"the certificates cannot be read: {error.strerror or 'not PEM'}", file=ca) from None
         self._client: httpx.Client = httpx.Client(timeout=timeout, verify=verify, follow_redirects=False)
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], now_ns: int) -> None:

@@ -37,7 +37,7 @@ class Webhook(Target):
         ]
         self._token = read_secret(settings.token) if settings.token else None
         self._format, self._headline = FORMATS[settings.format], headline
-        self._sender = Sender(settings.timeout, settings.ca)
+        self._sender = Sender(self._url, settings.timeout, settings.ca)
 
     @property
     def events(self) -> Sequence[str]:
