@@ -85,8 +85,24 @@ def test_there_is_a_schema_for_each_type_and_no_other() -> None:
 
 @pytest.mark.parametrize("record", list(samples()), ids=lambda record: record["event_type"])
 def test_a_field_that_is_missing_is_noticed(record: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema(record["event_type"]))
     for name in record:
         if name == "event_type":
             continue
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({k: v for k, v in record.items() if k != name}, schema(record["event_type"]))
+            validator.validate({k: v for k, v in record.items() if k != name})
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
+def test_the_docs_say_what_each_field_means(event_type: str) -> None:
+    """`device` and `service` are described once, under `upload`."""
+    section = DOCS.read_text().split(f"\n## {event_type}\n")[1].split("\n## ")[0]
+    described = schema(event_type)
+    assert described["description"] in section
+    for path, part in described_fields(described):
+        if path.startswith(("device.", "service.")) and event_type != "upload":
+            continue
+        name = path.rsplit(".", 1)[-1]
+        row = next((line for line in section.splitlines() if f".{name}` |" in line or f"| `{name}` |" in line), None)
+        assert row is not None, path
+        assert part["description"] in section, path
