@@ -32,8 +32,6 @@ logger = logging.getLogger("sniffer")
 #: Seconds between two savings of what was learned, and between two `stats` records.
 SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
-#: A packet's time stamp may be this much older than the moment we read it (seconds): the socket is drained in turns.
-CAPTURE_LAG = 0.25
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
 
@@ -53,6 +51,10 @@ class PacketSource(Protocol):
 
     def poll(self, timeout: float) -> list[FrameBlock] | None:
         """Blocks that are there, at the latest after `timeout` seconds; None where no more will come."""
+        ...
+
+    def complete_ns(self) -> int:
+        """Everything that was captured before this time has been handed out; 0 before the first packet."""
         ...
 
     def watch(self, keys: Iterable[int]) -> None:
@@ -139,7 +141,6 @@ class Daemon:
         blocks = self._source.poll(self._poll_timeout)
         if blocks is None:
             return False
-        read_ns = self._clock.now_ns()
         # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
         # an upload that waits for its verdict and the packets that are gone.
         with self._store.transaction():
@@ -147,7 +148,7 @@ class Daemon:
             for block in blocks:
                 self._block(block)
             self._losses()
-            due_ns = read_ns if self._replayed else read_ns - round(CAPTURE_LAG * SECOND)
+            due_ns = self._source.complete_ns()
             if due_ns > 0:
                 self._emit(self._pipeline.advance(due_ns))
             self._keep_house()

@@ -32,6 +32,9 @@ logger = logging.getLogger("sniffer")
 
 STAGES = ("identify", "detect", "judge", "history", "alerts")
 
+#: Seconds that a turn of the daemon waits for packets at most: how long an event from elsewhere may lie unread.
+POLL_TIMEOUT = 0.25
+
 
 class Service:
     """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
@@ -71,7 +74,7 @@ class Service:
             store=store,
             metrics=self.metrics,
             clock=clock,
-            poll_timeout=config.capture.drain_interval,
+            poll_timeout=POLL_TIMEOUT,
             reload=self._reload,
             replayed=replayed,
         )

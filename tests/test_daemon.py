@@ -50,6 +50,9 @@ class Source:
         self.frames = self.frames[len(due) :]
         return [frame_block(due, interface="br-lan")] if due else []
 
+    def complete_ns(self) -> int:
+        return self.clock.now_ns()
+
     def watch(self, keys: Iterable[int]) -> None:
         self.watched.append(frozenset(keys))
 

@@ -27,6 +27,8 @@ LOOK_INTERVAL = 0.5
 #: The ring may be this full when we come to drain it; above, we come sooner.
 COMFORTABLE_FILL = 0.25
 SHORTEST_INTERVAL = 0.005
+#: Nanoseconds that may pass between the kernel's stamping a packet and our seeing it in the ring, generously.
+STAMP_TO_RING_NS = 20_000_000
 #: How many times `drain_interval` we wait where nothing came.
 IDLE_STRETCH = 3
 
@@ -181,6 +183,10 @@ class LiveCapture:
         if dropped:
             link.dropped += dropped
             self._losses.append(Loss(link.name, link.drained_ns, now_ns, dropped))
+
+    def complete_ns(self) -> int:
+        """Everything that was captured before this time has been handed out."""
+        return min(link.drained_ns for link in self._links) - STAMP_TO_RING_NS
 
     # --- the link itself ---
 

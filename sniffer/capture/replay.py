@@ -90,6 +90,10 @@ class ReplayCapture:
             return []
         return [rows(block, slice(0, due))]
 
+    def complete_ns(self) -> int:
+        """Everything that was captured before this time has been handed out."""
+        return self._clock.now_ns()
+
     def watch(self, keys: Iterable[int]) -> None:
         """A file holds what it holds."""
 

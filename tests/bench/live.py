@@ -13,13 +13,16 @@ import argparse
 import ctypes
 import json
 import random
+import re
 import resource
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +45,7 @@ BATCH = 100
 MIX = 20_000
 #: How long to go on draining after the sender has ended.
 TAIL = 0.5
+PORT = 19877
 
 
 # --- the sender ------------------------------------------------------------------------------------------------------
@@ -68,21 +72,32 @@ class _Message(ctypes.Structure):
 
 
 def mixed_frames(share: float) -> tuple[list[bytes], list[bool]]:
-    """A home's mix: which frames, and which of them a speaker sends or is sent."""
+    """A home's mix: which frames, and which of them a speaker sends or is sent. Most of what speakers do is play
+    music: full segments down, acknowledgements up, and a little of everything else."""
     dice = random.Random(787)
     frames, of_speaker = [], []
-    for _ in range(MIX):
+    for number in range(MIX):
         speaker = dice.random() < share
         host = dice.choice(SPEAKER_KEYS if speaker else OTHER_KEYS)
-        size = dice.choice([66, 66, 120, 437 + 66, 1514, 1514, 1514, 900])
-        src, dst = (host, ROUTER) if dice.random() < 0.5 else (ROUTER, host)
-        ip = b"\x45\0" + (size - 14).to_bytes(2, "big") + bytes(5) + b"\x06\0\0" + bytes([192, 168, 7, host & 0xFF])
-        ip = ip[:8] + b"\x40\x06\0\0" + bytes([192, 168, 7, host & 0xFF, 52, 94, 233, 109])
-        tcp = (40000).to_bytes(2, "big") + (443).to_bytes(2, "big") + bytes(8) + b"\x50\x10\x01\0" + bytes(4)
-        frame = dst.to_bytes(6, "big") + src.to_bytes(6, "big") + b"\x08\0" + ip + tcp
-        frames.append(frame + bytes(max(size - len(frame), 0)))
+        up = dice.random() < (0.35 if speaker else 0.5)
+        sizes = (
+            [66] * 19 + [503] if speaker and up else [1514] if speaker else [66, 66, 120, 503, 900, 1514, 1514, 1514]
+        )
+        frames.append(tcp_frame(host, dice.choice(sizes), up=up, sequence=number * 1448))
         of_speaker.append(speaker)
     return frames, of_speaker
+
+
+def tcp_frame(host: int, size: int, *, up: bool, sequence: int) -> bytes:
+    """A segment between a host and a server of its own, `size` bytes on the link."""
+    local, remote = bytes([192, 168, 7, host & 0xFF]), bytes([52, 94, 233, host & 0xFF])
+    ports = (40000 + (host & 0xFF)).to_bytes(2, "big"), (443).to_bytes(2, "big")
+    macs = ROUTER.to_bytes(6, "big"), host.to_bytes(6, "big")
+    if not up:
+        local, remote, ports, macs = remote, local, ports[::-1], macs[::-1]
+    ip = b"\x45\0" + (size - 14).to_bytes(2, "big") + bytes(4) + b"\x40\x06\0\0" + local + remote
+    tcp = b"".join(ports) + sequence.to_bytes(4, "big") + bytes(4) + b"\x80\x10\x01\0" + bytes(4) + b"\x01" * 12
+    return (b"".join(macs) + b"\x08\0" + ip + tcp).ljust(size, b"\x17")
 
 
 def send(interface: str, rate: int, seconds: float, share: float) -> None:
@@ -261,9 +276,86 @@ def tcpdump(rate: int, seconds: float, share: float) -> Row | None:
     )
 
 
+def daemon(rate: int, seconds: float, share: float) -> list[Row]:
+    """The whole of `sniffer run`, idle and under load."""
+    with tempfile.TemporaryDirectory() as folder:
+        macs = [key.to_bytes(6, "big").hex(":") for key in SPEAKER_KEYS]
+        config = Path(folder) / "sniffer.yaml"
+        named = "".join(f"  - {{mac: '{mac}', name: speaker-{n}}}\n" for n, mac in enumerate(macs))
+        config.write_text(f"capture:\n  interface: lan0\nhttp:\n  port: {PORT}\ndevices:\n{named}")
+        command = [sys.executable, "-m", "sniffer", "run", "-c", str(config), "--store", f"{folder}/store.db"]
+        with subprocess.Popen([*command, "--format", "none"], cwd=Path(__file__).parents[2]) as process:
+            try:
+                _until_ready()
+                time.sleep(2)
+                return [
+                    _daemon_row("the daemon, idle", process.pid, 0, seconds, share),
+                    _daemon_row("the daemon", process.pid, rate, seconds, share),
+                ]
+            finally:
+                process.terminate()
+
+
+def _daemon_row(what: str, pid: int, rate: int, seconds: float, share: float) -> Row:
+    before = _metrics()
+    usage, switches = _usage_of(pid), _wakeups_of(pid)
+    result: dict[str, float] = {"sent": 0, "speaker": 0, "seconds": seconds}
+    if rate:
+        with sending(rate, seconds, share) as sender:
+            sender.stdin.write("go\n")
+            sender.stdin.flush()
+            result = json.loads(sender.stdout.readline())
+    else:
+        time.sleep(seconds)
+    usage, switches = _usage_of(pid) - usage, _wakeups_of(pid) - switches
+    time.sleep(2 * TAIL)
+    after = _metrics()
+    received = int(after["sniffer_capture_packets_total"] - before["sniffer_capture_packets_total"])
+    resident = int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+    return Row(
+        what,
+        result["sent"] / result["seconds"],
+        int(result["speaker"]),
+        int(result["speaker"]) - received,
+        int(after["sniffer_capture_dropped_packets_total"]),
+        100 * usage / result["seconds"],
+        switches / result["seconds"],
+        f"{resident:.0f} MiB resident at most",
+    )
+
+
+def _metrics() -> dict[str, float]:
+    """Sums by metric."""
+    found: dict[str, float] = {}
+    with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=5) as answer:
+        for line in answer.read().decode().splitlines():
+            if not line.startswith("#"):
+                name, _, value = line.partition(" ")[0].partition("{")[0], None, line.rpartition(" ")[2]
+                found[name] = found.get(name, 0) + float(value)
+    return {"sniffer_capture_packets_total": 0, "sniffer_capture_dropped_packets_total": 0} | found
+
+
+def _until_ready() -> None:
+    end = time.monotonic() + 20
+    while True:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/-/ready", timeout=2).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def _wakeups_of(pid: int) -> int:
+    """How often any thread of a process slept and was woken."""
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M)[1]) for text in texts)
+
+
 def _usage_of(pid: int) -> float:
     """CPU seconds of a living process."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def table(rows: list[Row]) -> str:
@@ -300,6 +392,7 @@ def main() -> None:
         between, done = changing(seconds, 200)
         rows.append(measured("200 filter changes, 8 to 512 devices", rate, seconds, share, decoding(), between))
         assert len(done) == 200
+        rows += daemon(rate, seconds, share)
         theirs = tcpdump(rate, seconds, share)
         rows += [theirs] if theirs else []
     print(table(rows))
