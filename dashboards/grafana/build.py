@@ -256,7 +256,7 @@ def dashboard(
         "multi": False,
         "includeAll": False,
         "options": [],
-        "current": {},
+        "current": {"selected": False, "text": "default", "value": "default"},
     }
     scrape = [
         variable("job", "job", "label_values(sniffer_build_info, job)", hide=hide_scrape),
