@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import socket
+import struct
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
+_IFF_RUNNING = 0x40
 
 
 def why_not() -> str | None:
@@ -62,6 +66,22 @@ def add_pair(near: str, far: str) -> None:
     ip("link", "add", near, "type", "veth", "peer", "name", far)
     ip("link", "set", near, "up")
     ip("link", "set", far, "up")
+    wait_until_running(near, far)
+
+
+def wait_until_running(*interfaces: str) -> None:
+    """The kernel lets packets through a moment after an interface came up, on a busy machine a long one."""
+    end = time.monotonic() + 10
+    for name in interfaces:
+        while not _flags(name) & _IFF_RUNNING:
+            assert time.monotonic() < end, f"{name} does not come up"
+            time.sleep(0.002)
+
+
+def _flags(interface: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        answer = fcntl.ioctl(asking, 0x8913, struct.pack("=16s24x", interface.encode()))  # SIOCGIFFLAGS
+    return int(struct.unpack_from("=H", answer, 16)[0])
 
 
 def raw_socket(interface: str) -> socket.socket:
