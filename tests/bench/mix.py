@@ -89,12 +89,12 @@ def _bulk(house: House, random: np.random.Generator, count: int, first: int, hos
     """Downloads and their acknowledgements, small packets, and a few that name things."""
     kind = random.random(count)
     payload = random.integers(0, 1100, count)
-    payload[kind < 0.40] = 1448
-    payload[(kind >= 0.40) & (kind < 0.78)] = 0
+    payload[kind < 0.42] = 1448
+    payload[(kind >= 0.42) & (kind < 0.78)] = 0
     payload[kind >= 0.996] = -1
     up = random.random(count) < 0.5
     up[kind < 0.42] = False
-    up[(kind >= 0.40) & (kind < 0.78)] = True
+    up[(kind >= 0.42) & (kind < 0.78)] = True
     return _Events(
         time_ns=START_NS + np.sort(random.integers(0, int(house.seconds * SECOND), count)),
         host=first + (random.random(count) ** 2 * hosts).astype(np.int64),  # some use far more than others
