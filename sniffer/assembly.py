@@ -69,6 +69,11 @@ def load_rulebook(config: Config) -> Rulebook:
     )
 
 
+def build_detector(config: Config, rulebook: Rulebook, identifier: Identifier) -> Detector:
+    """A detector that has learned nothing yet."""
+    return Detector(config.detect, rulebook.weights, identifier)
+
+
 def build_pipeline(
     config: Config,
     rulebook: Rulebook,

@@ -1,7 +1,7 @@
 """Captures to verdicts: the pipeline over a file or a stream.
 
-A packet late in a file can reveal that a host is a speaker. So a file is looked at twice: first for the identities,
-then for the uploads. A stream is looked at once, and a device is judged from the moment that it is recognised.
+A file is looked at once or twice (`sniffer.looks`). A stream is looked at once, and a device is judged from the
+moment that it is recognised.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from sniffer.assembly import Rulebook, build_pipeline
+from sniffer.assembly import Rulebook, build_detector, build_pipeline
 from sniffer.capture.file import open_capture
 from sniffer.capture.pipe import read_stream
 from sniffer.config import Config
 from sniffer.decode import decode
 from sniffer.judge.offline import file_sources
+from sniffer.looks import FirstLook, gathered
 from sniffer.model import Device, Fact, Loss, Record, WakeEvent
 from sniffer.pipeline import EVERYTHING, Pipeline
 
@@ -53,10 +54,11 @@ class OfflineJudge:
         """Remember what the hosts of this capture show of themselves: in other captures of the same house they may
         show nothing. Raises CaptureError."""
         pipeline = self._pipeline(str(path))
+        look = FirstLook(pipeline, None)
         with open_capture(path) as reader:
             for block in reader:
-                for _ in pipeline.look(decode(block, EVERYTHING)[0]):
-                    pass
+                look.block(block)
+        look.finish()
         for device in pipeline.stages.identifier.devices():
             for fact in device.facts[: MAX_FACTS - len(self.facts)]:
                 self.facts.setdefault((fact.key, fact.kind, fact.value), fact)
@@ -68,28 +70,33 @@ class OfflineJudge:
         """
         pipeline = self._pipeline(outcome.capture)
         pipeline.stages.identifier.observe(self.facts.values())
+        look = FirstLook(pipeline, build_detector(self.config, self.rulebook, pipeline.stages.identifier))
         with open_capture(path) as reader:
             total = 2 * (reader.size or 0)
             for block in reader:
-                outcome.packets += len(block)
-                batch, errors = decode(block, EVERYTHING)
-                outcome.undecoded += sum(errors.by_protocol.values())
-                for _ in pipeline.look(batch):
-                    pass
+                look.block(block)
                 progress(reader.bytes_read, total)
+            outcome.packets = look.packets
+            outcome.undecoded = look.undecoded
             outcome.problems.extend(reader.problems)
+            dropped = reader.dropped
+        measured = look.finish()
         _take_stock(pipeline, outcome)
         if not outcome.watched:
             return
         pipeline.look_again()
         yield from pipeline.devices()
         yield from self._wake(pipeline)
-        with open_capture(path) as reader:
-            for block in reader:
-                batch, _ = decode(block, pipeline.selection)
-                yield from pipeline.packets(batch)
-                progress(total // 2 + reader.bytes_read, total)
-            yield from _losses(pipeline, reader.dropped, outcome.capture)
+        if measured is not None:
+            pipeline.start_ns = look.start_ns
+            for time_ns, events in measured:
+                yield from pipeline.measured(time_ns, events)
+        else:
+            with open_capture(path) as reader:
+                for batch in gathered(reader, pipeline.selection):
+                    yield from pipeline.packets(batch)
+                    progress(total // 2 + reader.bytes_read, total)
+        yield from _losses(pipeline, dropped, outcome.capture)
         yield from pipeline.finish()
 
     def stream(self, stream: BinaryIO, outcome: Outcome) -> Iterator[Record]:

@@ -112,6 +112,12 @@ class Pipeline:
         yield from self._detected(stages.detector.feed(batch, self._watched()))
         yield from self.advance(int(batch.time_ns.max()), detected=True)
 
+    def measured(self, time_ns: int, events: Iterable[Listening | Upload | Drift]) -> Iterator[Record]:
+        """What another detector found in the packets up to a time."""
+        self.start_ns = self.start_ns or time_ns
+        yield from self._detected(events)
+        yield from self.advance(time_ns, detected=True)
+
     def _watched(self) -> Mapping[int, int]:
         watched = self.stages.identifier.watched()
         return watched if self.learn_identity else dict.fromkeys(watched, 0)

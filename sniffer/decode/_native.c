@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 1
+#define REVISION 2
 
 enum { IPV4 = 0x0800, IPV6 = 0x86DD, ARP = 0x0806, PPPOE = 0x8864, MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 enum { TCP = 6, UDP = 17, ICMPV6 = 58 };
@@ -274,6 +274,48 @@ static inline int keys_have(const struct keys *k, uint64_t key) {
     return 0;
 }
 
+/* What was told so far: see decode/news.py. */
+struct news {
+    uint64_t *table;
+    uint64_t mask;
+    int64_t *taken, most;
+};
+
+static int is_local(uint64_t high, uint64_t low) {
+    if (high == 0 && low >> 32 == 0xFFFF)
+        return (low & 0xFF000000) == 0x0A000000 || (low & 0xFFF00000) == 0xAC100000 || (low & 0xFFFF0000) == 0xC0A80000 ||
+               (low & 0xFFFF0000) == 0xA9FE0000 || (low & 0xFFC00000) == 0x64400000;
+    return high >> 57 == 0x7E || high >> 54 == 0x3FA;
+}
+
+static int is_new(struct news *n, uint64_t token) {
+    uint64_t at = slot_of(token |= 1) & n->mask;
+    while (n->table[at]) {
+        if (n->table[at] == token) return 0;
+        at = (at + 1) & n->mask;
+    }
+    if (*n->taken >= n->most) return 0;
+    n->table[at] = token;
+    ++*n->taken;
+    return 1;
+}
+
+static int is_one(uint64_t key) { return key && (key >> 63 || !(key >> 40 & 1)); }
+
+static int is_news(struct news *n, const struct row *r) {
+    int fresh = r->version && r->proto == TCP && (r->flags & 0x12) == 0x02;
+    if (is_one(r->src)) {
+        uint64_t told = 0;
+        if (r->version) {
+            told = address_key(r->src_high, r->src_low);
+            if (!is_local(r->src_high, r->src_low)) told = 1 + told % 8;
+        }
+        fresh |= is_new(n, address_key(r->src, told));
+    }
+    if (is_one(r->dst)) fresh |= is_new(n, address_key(r->dst, 9));
+    return fresh;
+}
+
 /* --- the module ------------------------------------------------------------------------------------------------- */
 
 enum { OUTPUTS = 21, INPUTS = 5 };
@@ -282,7 +324,7 @@ enum { OUTPUTS = 21, INPUTS = 5 };
 static const Py_ssize_t WIDTHS[OUTPUTS] = {8, 8, 8, 2, 1, 8, 8, 8, 8, 1, 2, 2, 4, 1, 4, 4, 4, 8, 4, 8, 4};
 
 struct call {
-    Py_buffer in[INPUTS + 1], out[OUTPUTS];
+    Py_buffer in[INPUTS + 1], out[OUTPUTS + 2];
     int ins, outs;
 };
 
@@ -292,19 +334,21 @@ static void release(struct call *c) {
 }
 
 PyDoc_STRVAR(decode_doc,
-    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, columns) -> (rows, link, ipv4, ipv6, tcp, "
-    "udp, fragments)\n\nFill the columns of a PacketBatch (each with room for every frame) with the selected rows.");
+    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, news, columns) -> (rows, link, ipv4, ipv6, "
+    "tcp, udp, fragments)\n\nFill the columns of a PacketBatch (each with room for every frame) with the selected rows. "
+    "`news` is None or (table, taken, most).");
 
 static PyObject *decode(PyObject *self, PyObject *args) {
-    PyObject *inputs[INPUTS + 1], *columns;
+    PyObject *inputs[INPUTS + 1], *columns, *told;
     int link_type, identity;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OiOOOOOpO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
-                          &inputs[5], &identity, &columns))
+    if (!PyArg_ParseTuple(args, "OiOOOOOpOO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
+                          &inputs[5], &identity, &told, &columns))
         return NULL;
     struct call c;
     c.ins = c.outs = 0;
     struct keys keys = {NULL, 0, 0};
+    struct news news = {NULL, 0, NULL, 0};
     int select = inputs[5] != Py_None;
     for (int i = 0; i < INPUTS + select; i++, c.ins++)
         if (PyObject_GetBuffer(inputs[i], &c.in[i], PyBUF_SIMPLE) < 0) goto fail;
@@ -328,6 +372,21 @@ static PyObject *decode(PyObject *self, PyObject *args) {
     if (select && !keys_build(&keys, c.in[5].buf, c.in[5].len / 8)) {
         PyErr_NoMemory();
         goto fail;
+    }
+
+    if (told != Py_None) {
+        PyObject *table, *taken;
+        long long most;
+        if (!PyArg_ParseTuple(told, "OOL", &table, &taken, &most)) goto fail;
+        if (PyObject_GetBuffer(table, &c.out[c.outs], PyBUF_WRITABLE) < 0) goto fail;
+        Py_ssize_t places = c.out[c.outs++].len / 8;
+        if (PyObject_GetBuffer(taken, &c.out[c.outs], PyBUF_WRITABLE) < 0) goto fail;
+        c.outs++;
+        if (places < 2 || places & (places - 1) || most >= places || c.out[OUTPUTS + 1].len < 8) {
+            PyErr_SetString(PyExc_ValueError, "not a table of news");
+            goto fail;
+        }
+        news = (struct news){c.out[OUTPUTS].buf, (uint64_t)places - 1, c.out[OUTPUTS + 1].buf, most};
     }
 
     const uint8_t *data = c.in[0].buf;
@@ -357,7 +416,9 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         if (!parse(link_type, p, cap, wire[i], &r)) { link++; continue; }
         if (!r.has_src && r.version) r.src = address_key(r.src_high, r.src_low);
         if (!r.has_dst && r.version) r.dst = address_key(r.dst_high, r.dst_low);
-        if (select && !keys_have(&keys, r.src) && !keys_have(&keys, r.dst) && !(identity && is_identity(p, cap, &r)))
+        int fresh = news.table && is_news(&news, &r);
+        if (select && !fresh && !keys_have(&keys, r.src) && !keys_have(&keys, r.dst) &&
+            !(identity && is_identity(p, cap, &r)))
             continue;
         ipv4 += r.bad4;
         ipv6 += r.bad6;

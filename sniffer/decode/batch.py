@@ -9,17 +9,20 @@ from sniffer.decode.columns import Bytes, Mask, address_keys
 from sniffer.decode.identity import identity_mask
 from sniffer.decode.link import LINKS
 from sniffer.decode.network import network
+from sniffer.decode.news import MOST, News
 from sniffer.decode.transport import transport
 from sniffer.model import U64, DecodeErrors, FrameBlock, PacketBatch, Selection
 
 
-def decode(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
+def decode(block: FrameBlock, selection: Selection, news: News | None = None) -> tuple[PacketBatch, DecodeErrors]:
     """The selected packets of a block, and what could not be decoded of them. Never raises for what is in the frames.
+
+    With `news`, also the packets that tell something of a host that was not told before.
 
     A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
     cannot be read is kept, with zeros where nothing is known.
     """
-    return _decode_python(block, selection) if native.NATIVE is None else _decode_native(block, selection)
+    return (_decode_python if native.NATIVE is None else _decode_native)(block, selection, news)
 
 
 #: The types of the columns of a batch, in order.
@@ -29,7 +32,7 @@ COLUMN_TYPES: tuple[type[np.generic], ...] = (
 )  # fmt: skip
 
 
-def _decode_native(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
+def _decode_native(block: FrameBlock, selection: Selection, news: News | None) -> tuple[PacketBatch, DecodeErrors]:
     assert native.NATIVE is not None
     frames = len(block)
     columns = tuple(np.empty(frames, dtype=kind) for kind in COLUMN_TYPES)
@@ -43,6 +46,7 @@ def _decode_native(block: FrameBlock, selection: Selection) -> tuple[PacketBatch
         np.ascontiguousarray(block.time_ns, dtype=np.int64),
         None if keys is None else np.ascontiguousarray(keys, dtype=np.uint64),
         selection.identity,
+        None if news is None else (news.table, news.taken, MOST),
         columns,
     )
     # A few rows do not keep the room for all of them.
@@ -52,7 +56,7 @@ def _decode_native(block: FrameBlock, selection: Selection) -> tuple[PacketBatch
     return batch, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
 
 
-def _decode_python(block: FrameBlock, selection: Selection) -> tuple[PacketBatch, DecodeErrors]:
+def _decode_python(block: FrameBlock, selection: Selection, news: News | None) -> tuple[PacketBatch, DecodeErrors]:
     rows = np.arange(len(block), dtype=np.int64)
     data = Bytes(block.data)
     read_link = LINKS.get(block.link_type)
@@ -107,6 +111,9 @@ def _decode_python(block: FrameBlock, selection: Selection) -> tuple[PacketBatch
         payload_captured=payload_captured.astype(np.int32),
     )
     keep = links.good & _wanted(batch, selection)
+    if news is not None:
+        rows = np.flatnonzero(links.good)
+        keep[rows] |= news.mask(batch.take(rows))
     if not keep.all():
         batch = batch.take(np.flatnonzero(keep))
     for name, bad in (

@@ -15,7 +15,7 @@ from sniffer.identify.oui import OuiTable
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import DeviceRule, ServiceRule
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.weigh import Opinion, Scales
+from sniffer.identify.weigh import Hits, Opinion, Scales
 from sniffer.model import (
     AddressSeen,
     Device,
@@ -60,6 +60,7 @@ class Identifier:
         self._names = Names(settings.max_names)
         self._bindings = Bindings(settings.max_hosts * 4)
         self._public: OrderedDict[int, set[int]] = OrderedDict()
+        self._suspects: set[int] = set()
         self._identities: OrderedDict[tuple[str, str], int] = OrderedDict()
 
     # --- in ----------------------------------------------------------------------------------------------------------
@@ -135,6 +136,8 @@ class Identifier:
     def _take(self, host: Host, fact: Fact) -> bool:
         """Whether what is thought of the host changed."""
         new = self._scales.note(host.hits, fact)
+        if new and self._scales.microphone(host.hits) and len(self._suspects) < self._settings.max_hosts:
+            self._suspects.add(host.key)
         host.show(fact)
         if fact.kind in FORWARDING and not host.forwards:
             host.forwards = new = True
@@ -243,6 +246,19 @@ class Identifier:
             else:
                 watched.pop(key, None)
         return watched
+
+    def suspects(self) -> set[int]:
+        """Who is watched, or may turn out to be when more is known: any host of which something fits a rule for
+        devices with a microphone."""
+        return self._suspects | self.watched().keys()
+
+    def suspicious(self, key: int) -> bool:
+        """Whether a host of which nothing is known but its MAC address may turn out to be watched."""
+        maker, hits = self._oui.lookup(key), Hits()
+        if maker is None:
+            return False
+        self._scales.note(hits, Fact(0, key, "oui", maker))
+        return self._scales.microphone(hits)
 
     def service(self, key: int, flow: FlowKey, at_ns: int) -> Service:
         """Whom a flow talks to, as of a time."""

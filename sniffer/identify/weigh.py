@@ -47,6 +47,7 @@ class Scales:
 
     def __init__(self, rules: Sequence[DeviceRule]) -> None:
         self._rules = tuple(rules)
+        self._microphone = tuple(rule.microphone or any(m.microphone for m in rule.models) for rule in rules)
         self._patterns: dict[str, list[tuple[re.Pattern[str], Place]]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
         for number, rule in enumerate(self._rules):
@@ -86,6 +87,10 @@ class Scales:
             if len(self._cache) > CACHE:
                 self._cache.popitem(last=False)
         return known
+
+    def microphone(self, hits: Hits) -> bool:
+        """Whether any of the rules that a host's facts fit is one for devices with a microphone."""
+        return any(self._microphone[number] for number in hits.rules)
 
     def weigh(self, hits: Hits, *, forwards: bool = False) -> Opinion | None:
         """The rule that explains the facts best, or None where none fits. For a host that forwards for others,

@@ -14,6 +14,7 @@ import pytest
 from sniffer.capture import native, reader
 from sniffer.capture.pipe import read_stream
 from sniffer.decode import decode, identity_rows
+from sniffer.decode.news import News
 from sniffer.errors import CaptureError
 from sniffer.model import PACKET_COLUMNS, PacketBatch, Selection, sorted_keys
 from tests.capture.formats import block, interface, old_packet, packet, pcap, section, simple_packet, statistics
@@ -36,6 +37,7 @@ class Outcome:
 def outcome(data: bytes, selection: Selection) -> Outcome:
     found = Outcome(None, [], [], [], [])
     capture = read_stream(io.BytesIO(data), "x")
+    news = News()
     try:
         for frames in capture:
             for i in range(len(frames)):
@@ -44,7 +46,7 @@ def outcome(data: bytes, selection: Selection) -> Outcome:
                 body = bytes(frames.data[start : start + size])
                 place = (frames.interface, frames.link_type, int(frames.time_ns[i]), size, int(frames.wire[i]))
                 found.frames.append((*place, body))
-            batch, errors = decode(frames, selection)
+            batch, errors = decode(frames, selection, news)
             check(batch)
             found.columns += [getattr(batch, name).tolist() for name in PACKET_COLUMNS]
             found.errors.append((dict(errors.by_protocol), errors.fragments))
