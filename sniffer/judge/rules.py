@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import yaml
@@ -25,6 +25,8 @@ from sniffer.judge.sigma import DetectionError, Test, compile_detection
 from sniffer.model import LEVELS, Level, Section
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Status = Literal["stable", "test", "experimental", "deprecated", "unsupported"]
+RULE_STATUSES: tuple[Status, ...] = get_args(Status)
 MAX_RULES = 1000
 
 
@@ -49,7 +51,7 @@ class RuleDocument(Section):
     title: Annotated[str, Field(min_length=1, max_length=256)]
     id: UUID
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
-    status: Literal["stable", "test", "experimental", "deprecated", "unsupported"]
+    status: Status
     description: Text
     references: tuple[Text, ...] = ()
     author: str | None = None

@@ -79,9 +79,8 @@ def _line(key: str, wanted: Any, location: Location, fields: Collection[str] | N
         raise DetectionError(f"one modifier, and 'all', at most: '{key}'", location, key=True)
     operation = operations[0] if operations else ""
     if operation not in _OPERATIONS:
-        known = ", ".join(sorted(name for name in _OPERATIONS if name))
         raise DetectionError(
-            f"no modifier '{operation}' here{_did_you_mean(operation, _OPERATIONS)} (there are: {known}, all)",
+            f"no modifier '{operation}'{_did_you_mean(operation, _OPERATIONS)} (there are: {', '.join(MODIFIERS)})",
             location,
             key=True,
         )
@@ -193,6 +192,9 @@ _OPERATIONS: Mapping[str, Callable[[str, Any], Test]] = {
     "cidr": _cidr,
     "exists": _exists,
 }
+
+#: All modifiers that there are.
+MODIFIERS: tuple[str, ...] = (*(name for name in _OPERATIONS if name), "all")
 
 
 # --- conditions ---------------------------------------------------------------------------------------------------
