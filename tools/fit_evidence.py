@@ -41,14 +41,15 @@ from sniffer.model import Service, UploadClass
 
 #: What the physics suggests, in log-odds for each unit of evidence; the fit may move them, not turn them around.
 PRIOR = {
-    "intercept": -6.5, "pace": 5.0, "steadiness": 2.0, "regular_gaps": 2.0, "chunk_constancy": 3.0, "narrow_sizes": 2.0,
-    "burst_then_pace": 2.0, "full_packets": -4.0, "too_fast": -3.0, "too_slow": -3.5, "too_few_chunks": -2.0,
+    "intercept": -6.5, "pace": 5.0, "steadiness": 2.0, "regular_gaps": 2.0, "chunk_constancy": 3.0, "narrow_sizes": 2.0, "mixed_sizes": -4.5,
+    "burst_then_pace": 2.0, "full_packets": -4.0, "too_fast": -3.0, "too_slow": -4.5, "too_few_chunks": -2.0,
     "asked_for_each": -8.0, "rest": -1.0, "bursts": -1.0,
 }  # fmt: skip
 #: Set by hand: see above.
 SET = {
     "mostly_download": -3.0, "voice_host": 1.0, "telemetry_host": -2.5, "errand_host": -1.5, "new_connection": -1.5,
-    "answer": 0.5, "known_chunk": 1.5, "known_rate": 0.5,
+    "answer": 0.5, "known_server": 1.0,
+    "known_chunk": 1.5, "known_rate": 1.0,
 }  # fmt: skip
 NAMES = [name for name in PRIOR if name != "intercept"]
 PRIOR_SPREAD = 1.5

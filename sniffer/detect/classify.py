@@ -7,8 +7,9 @@ from sniffer.model import UploadClass
 
 #: Longer than any utterance: a stream.
 _STREAM_SECONDS = 75.0
-#: An unpaced upload this large could hold a recording that is worth a question: twelve seconds at 4 kB/s.
-BULK_BYTES = 48_000
+#: An unpaced upload this large could hold a recording that is worth a question: 20 seconds at 4 kB/s; more to
+#: the vendor's own servers, which get state and logs of that size.
+BULK_BYTES, VENDOR_BULK_BYTES = 80_000, 128_000
 #: Bytes a second of compressed speech, for what an unpaced upload could hold (Opus, 32 kbit/s).
 STORED_RATE = 4_000
 #: Log-odds from which a run is speech.
@@ -25,7 +26,8 @@ def classify(case: Case, score: float, two_way: float) -> UploadClass:
     if case.service.role == "telemetry":
         return UploadClass.TELEMETRY
     download = case.down_total > 8 * shape.bytes
-    if shape.bytes >= BULK_BYTES and not _lock_step(case) and not download:
+    vendor = case.service.role in ("voice", "control", "update")
+    if shape.bytes >= (VENDOR_BULK_BYTES if vendor else BULK_BYTES) and not _lock_step(case) and not download:
         return UploadClass.BULK
     if case.service.role in ("control", "update", "time", "voice", "media") or case.opened_before is not None:
         return UploadClass.SYNC
@@ -43,13 +45,12 @@ def _stream(case: Case, two_way: float) -> bool:
         and case.down_body < 8 * shape.bytes
     ):
         return True
-    if shape.bursts >= 3 and shape.duration >= 4 and mean >= 8_000:
+    if shape.bursts >= 3 and shape.duration >= 4 and mean >= 8_000 and shape.constancy < 0.6:
         return True
     download = case.down_body > 8 * shape.body_bytes
     if case.datagrams and shape.duration >= 3 and two_way >= 0.7 and shape.body >= 2 and not download:
         return True
-    behind_head = (shape.bytes - shape.head_bytes) / max(shape.duration - shape.begin, 0.25)
-    return case.datagrams and shape.duration >= 1.5 and shape.bytes >= 60_000 and behind_head >= 60_000
+    return case.datagrams and shape.duration >= 1.5 and shape.bytes >= 60_000 and shape.typical_rate >= 60_000
 
 
 def _lock_step(case: Case) -> bool:

@@ -10,19 +10,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.detect.columns import LocalNetworks, slices
+from sniffer.detect.columns import FlowSlice, LocalNetworks, slices
 from sniffer.detect.evidence import Weights
 from sniffer.detect.flow import Flow
 from sniffer.detect.hearing import Event, Hearing
 from sniffer.detect.learning import Learned
 from sniffer.detect.run import Run
 from sniffer.detect.settings import DetectSettings
-from sniffer.model import I64, PacketBatch, ServiceLookup
+from sniffer.model import I64, PROTO_UDP, FlowKey, PacketBatch, ServiceLookup
 
 _SECOND = 1_000_000_000
 #: When a run is looked at while it lasts: first after this, then twice a second, later more rarely.
 _FIRST_LOOK_NS = 750_000_000
 _LOOK_NS = 250_000_000
+#: After so long a flow that was never seen is a new one, not one that was there before.
+_KNOWS_FLOWS_NS = 60 * _SECOND
 #: Clocks of several interfaces differ a little; a step back by more than this begins a new epoch.
 _STEP_BACK_NS = 2 * _SECOND
 
@@ -43,6 +45,7 @@ class Detector:
         self._flows: dict[int, Flow] = {}
         self._hearing = Hearing(weights, services, self._silence_ns, dict(learned or {}))
         self._now_ns: int | None = None
+        self._since_ns = 0
         self._due: list[tuple[int, int, str, Flow, Run]] = []  # looks and endings of this call
         self._touched: list[tuple[Flow, Run]] = []
 
@@ -79,11 +82,14 @@ class Detector:
         return events
 
     def _feed(self, batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> list[Event]:
+        if not self._since_ns:
+            self._since_ns = int(clock[0])
         for piece in slices(batch, watched):
             flow = self._flows.get(piece.flow_id)
             if flow is None:
                 key = piece.flow_key()
-                flow = self._flows[piece.flow_id] = Flow(piece.key, key, local=self._local.excludes(key))
+                flow = Flow(piece.key, key, local=self._local.excludes(key), opened_ns=self._opened(key, piece, clock))
+                self._flows[piece.flow_id] = flow
             flow.push(piece, clock, self._silence_ns, self)
         events = self._settle(int(clock[-1]))
         self._evict()
@@ -111,6 +117,11 @@ class Detector:
 
     def over(self, flow: Flow, run: Run) -> None:
         self._due.append((run.final_ns, 1, str(flow.flow), flow, run))
+
+    def _opened(self, key: FlowKey, piece: FlowSlice, clock: I64) -> int | None:
+        """Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now."""
+        first_ns = int(clock[piece.rows[0]])
+        return first_ns if key.proto == PROTO_UDP and first_ns - self._since_ns > _KNOWS_FLOWS_NS else None
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is due by `now_ns`, in the order of time."""

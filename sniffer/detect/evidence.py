@@ -26,6 +26,7 @@ class Case:
     down_body: int  # bytes that came back during the body
     down_after: int  # ... and after it
     down_total: int = 0
+    server: str = ""  # whom it went to: a name, or an address and port
     learned: Learned | None = None
     final: bool = True
 
@@ -88,13 +89,15 @@ def _amount_of_pace(case: Case) -> tuple[float, float] | None:
 def _steadiness(case: Case) -> tuple[float, float] | None:
     if case.shape.body < 0.5:
         return None
-    return (1 - min(1.0, case.shape.bin_variation)) * _confidence(case) * _voluntary(case), case.shape.bin_variation
+    even = max(-1.0, 1 - case.shape.bin_variation / 0.6)
+    return _weakened(even, case), case.shape.bin_variation
 
 
 def _regular_gaps(case: Case) -> tuple[float, float] | None:
     if case.shape.writes < 5:
         return None
-    return case.shape.gap_regularity * _confidence(case) * _voluntary(case), case.shape.gap_regularity
+    # Of gaps that are pure chance, half are as near to the median as this asks for.
+    return _weakened(2 * case.shape.gap_regularity - 1, case), case.shape.gap_regularity
 
 
 def _chunk_constancy(case: Case) -> tuple[float, float] | None:
@@ -110,6 +113,15 @@ def _narrow_sizes(case: Case) -> tuple[float, float] | None:
         return None
     narrow = max(0.0, 1 - shape.size_spread / 0.8)
     return narrow * (1 - shape.constancy) * _confidence(case), shape.size_spread
+
+
+def _mixed_sizes(case: Case) -> tuple[float, float] | None:
+    """Pieces of all sizes, from nothing to a full packet: requests, logs and handshakes; a codec is narrower."""
+    shape = case.shape
+    if shape.writes < 5:
+        return None
+    mixed = max(0.0, min(1.0, (shape.size_spread - 0.4) / 0.6))
+    return mixed * (1 - shape.constancy) * (1 - shape.full_share), shape.size_spread
 
 
 def _burst_then_pace(case: Case) -> tuple[float, float] | None:
@@ -135,7 +147,7 @@ def _too_slow(case: Case) -> tuple[float, float] | None:
 
 
 def _too_few_chunks(case: Case) -> tuple[float, float] | None:
-    return max(0.0, min(3.0, math.log2(9 / max(case.shape.writes_per_second, 0.5)))), case.shape.writes_per_second
+    return max(0.0, min(3.0, math.log2(6 / max(case.shape.writes_per_second, 0.5)))), case.shape.writes_per_second
 
 
 def _asked_for_each(case: Case) -> tuple[float, float] | None:
@@ -201,10 +213,21 @@ def _known_rate(case: Case) -> tuple[float, float] | None:
     return None if likeness is None else (likeness, case.shape.rate)
 
 
+def _weakened(amount: float, case: Case) -> float:
+    """What speaks for pace counts only as far as there is enough of it and it is the application's own."""
+    return amount * _confidence(case) * (_voluntary(case) if amount > 0 else 1.0)
+
+
+def _known_server(case: Case) -> tuple[float, float] | None:
+    if case.learned is None or not case.learned.knows_server(case.server):
+        return None
+    return 1.0, 1.0
+
+
 def _confidence(case: Case) -> float:
     """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
     shape = case.shape
-    return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * min(1.0, shape.writes / 10)
+    return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * min(1.0, shape.writes / 8)
 
 
 def _voluntary(case: Case) -> float:
@@ -219,7 +242,7 @@ def _had_room(case: Case) -> float:
     window leaves fast on any line, so for full-size packets the burst must be larger than that."""
     shape = case.shape
     faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
-    window = min(1.0, shape.head_bytes / 70_000) ** 2
+    window = max(0.0, min(1.0, (shape.head_bytes - 30_000) / 60_000))
     return faster * (1 - shape.full_share * (1 - window))
 
 
@@ -253,6 +276,7 @@ ITEMS: tuple[Item, ...] = (
         _narrow_sizes,
         lambda c, v: f"The pieces differ in size by only about {v:.0%}, as compressed speech does",
     ),
+    Item("mixed_sizes", _mixed_sizes, lambda c, v: f"The pieces have very different sizes (they differ by {v:.0%})"),
     Item(
         "burst_then_pace",
         _burst_then_pace,
@@ -289,6 +313,7 @@ ITEMS: tuple[Item, ...] = (
         lambda c, v: "The connection had just been opened, and devices introduce themselves at length",
     ),
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
+    Item("known_server", _known_server, lambda c, v: "This device has sent speech to this server before"),
     Item("known_chunk", _known_chunk, lambda c, v: f"This device has sent speech in pieces of {v:.0f} bytes before"),
     Item("known_rate", _known_rate, lambda c, v: f"This device has sent speech at {v / 1000:.1f} kB a second before"),
 )

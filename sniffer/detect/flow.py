@@ -45,10 +45,10 @@ class Flow:
         "seen_ns",
     )
 
-    def __init__(self, key: int, flow: FlowKey, *, local: bool) -> None:
+    def __init__(self, key: int, flow: FlowKey, *, local: bool, opened_ns: int | None = None) -> None:
         self.key, self.flow, self.local = key, flow, local
         self.seen_ns = 0
-        self.opened_ns: int | None = None
+        self.opened_ns = opened_ns
         self.run: Run | None = None
         self._stream = SendStream()
         self._recent = Columns.empty()

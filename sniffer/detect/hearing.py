@@ -10,7 +10,7 @@ import numpy as np
 from sniffer.detect.classify import SPEECH_SCORE, classify, speech_seconds
 from sniffer.detect.evidence import Case, Weights, probability, weigh
 from sniffer.detect.flow import Flow
-from sniffer.detect.learning import Learned
+from sniffer.detect.learning import Learned, server_of
 from sniffer.detect.run import Run
 from sniffer.detect.shape import BIN, Rows, Shape, after, measure, until
 from sniffer.detect.slow import SlowUploads
@@ -114,9 +114,11 @@ class Hearing:
 
     def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Case:
         body = part.body_ns
+        service = self._services.service(flow.key, flow.flow, at_ns)
         return Case(
             shape=part.shape,
-            service=self._services.service(flow.key, flow.flow, at_ns),
+            service=service,
+            server=server_of(service, flow.flow),
             datagrams=flow.flow.proto == PROTO_UDP,
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
             down_body=run.received(body[0] - _BIN_NS, min(body[1], at_ns)),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sniffer.model import Drift, Upload, UploadClass
+from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND
@@ -20,7 +20,7 @@ _HOUR_NS = 3600 * _SECOND
 ENOUGH, IN_A_ROW = 3, 3
 #: Only what is surely speech teaches: log-odds.
 _SURE = 2.0
-_MAX_CHUNKS, _MAX_PERIODIC = 4, 16
+_MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
 _PERIODIC_TIMES = 5
@@ -53,6 +53,7 @@ class Learned:
     answer_bytes: float = 0.0
     idle_bytes_per_hour: float = 0.0
     idle_hours: int = 0
+    servers: dict[str, int] = field(default_factory=dict)
     hour: int = 0
     hour_bytes: int = 0
     periodic: dict[str, Periodic] = field(default_factory=dict)
@@ -72,9 +73,13 @@ class Learned:
             return None
         return math.exp(-((math.log(rate / self.rate) / 0.2) ** 2))
 
+    def knows_server(self, server: str) -> bool:
+        """This device has sent what was surely speech there, more than once."""
+        return self.servers.get(server, 0) >= 2
+
     def expects(self, upload: Upload) -> bool:
         """An unpaced upload of a usual size to a usual server at a usual time."""
-        habit = self.periodic.get(_server(upload))
+        habit = self.periodic.get(server_of(upload.service, upload.flows[0]))
         if habit is None or not habit.known:
             return False
         return _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
@@ -98,6 +103,10 @@ class Learned:
     def _learn_speech(self, upload: Upload, rate: float) -> list[Drift]:
         drifts = [*self._learn_chunk(upload), *self._learn_rate(upload, rate)]
         self.speech += 1
+        server = server_of(upload.service, upload.flows[0])
+        self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
+        while len(self.servers) > _MAX_SERVERS:
+            del self.servers[next(iter(self.servers))]
         self.answered += (float(upload.answered) - self.answered) * max(_PACE, 1 / self.speech)
         if upload.answered:
             target = float(upload.bytes_toclient)
@@ -169,7 +178,7 @@ class Learned:
         return drifts
 
     def _learn_periodic(self, upload: Upload) -> list[Drift]:
-        server = _server(upload)
+        server = server_of(upload.service, upload.flows[0])
         habit = self.periodic.get(server)
         if habit is None:
             if len(self.periodic) >= _MAX_PERIODIC:
@@ -211,6 +220,8 @@ class Learned:
                     learned.periodic = {
                         str(key): Periodic(**habit) for key, habit in list(value.items())[:_MAX_PERIODIC]
                     }
+                elif name == "servers":
+                    learned.servers = {str(key): int(times) for key, times in list(value.items())[:_MAX_SERVERS]}
                 elif name in cls.__slots__:
                     kind = type(getattr(learned, name))
                     setattr(learned, name, kind(value))
@@ -219,9 +230,9 @@ class Learned:
         return learned
 
 
-def _server(upload: Upload) -> str:
-    flow = upload.flows[0]
-    return f"{upload.service.host or f'{flow.dst[0]:x}.{flow.dst[1]:x}'}:{flow.dst_port}"
+def server_of(service: Service, flow: FlowKey) -> str:
+    """Whom a flow goes to, as a key: by name where it is known, as addresses change."""
+    return f"{service.host or f'{flow.dst[0]:x}.{flow.dst[1]:x}'}:{flow.dst_port}"
 
 
 def _alike(one: int, other: int) -> bool:

@@ -79,6 +79,7 @@ class Shape:
     head_ratio: float = 0.0
     bursts: int = 0
     outside_bytes: int = 0
+    typical_rate: float = 0.0  # of a quarter of a second, in bytes a second
 
     @property
     def spoken(self) -> float:
@@ -117,11 +118,23 @@ def measure(rows: Rows, largest: int = 0) -> Shape:
     total = int(rows.bytes.sum())
     span = find_body(rows.seconds, rows.bytes)
     if span is None:
-        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows, full))
+        return Shape(
+            duration=duration,
+            bytes=total,
+            packets=len(rows.bytes),
+            full_share=_full_share(rows, full),
+            typical_rate=_typical(rows),
+        )
     begin, end = span
     body = rows.between(begin, end + 1e-9)
     if len(body.bytes) < 4:
-        return Shape(duration=duration, bytes=total, packets=len(rows.bytes), full_share=_full_share(rows, full))
+        return Shape(
+            duration=duration,
+            bytes=total,
+            packets=len(rows.bytes),
+            full_share=_full_share(rows, full),
+            typical_rate=_typical(rows),
+        )
     return _measure_body(rows, body, duration, total, full)
 
 
@@ -160,6 +173,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
         head_bytes=int(before.bytes.sum()),
         head_ratio=peak / rate,
         bursts=_bursts(rows, rate, end),
+        typical_rate=_typical(rows),
         outside_bytes=total - amount - int(before.bytes.sum()),
     )
 
@@ -260,6 +274,12 @@ def _bin_variation(body: Rows) -> float:
     inside = seconds < bins * BIN
     amounts = np.bincount((seconds[inside] / BIN).astype(np.int64), weights=body.bytes[inside], minlength=bins)
     return float(amounts.std() / max(amounts.mean(), 1e-9))
+
+
+def _typical(rows: Rows) -> float:
+    if not len(rows.bytes):
+        return 0.0
+    return float(np.median(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes))) / BIN
 
 
 def _wander(body: Rows) -> float:
