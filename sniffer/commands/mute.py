@@ -18,7 +18,9 @@ from sniffer.errors import UsageError
 @click.option("--for", "seconds", type=Duration(), help="How long: 30m, 2h, 1d.")
 @click.option("--off", is_flag=True, help="End it now.")
 @config_option
-@click.option("--url", help="Where the daemon serves HTTP (default: from -c, else http://127.0.0.1:9877).")
+@click.option(
+    "--url", envvar="SNIFFER_URL", help="Where the daemon's HTTP API is (default: from -c, else http://127.0.0.1:9877)."
+)
 @click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds a token with scope `mute`.")
 def command(
     device: str, seconds: float | None, off: bool, config_path: Path | None, url: str | None, token_file: Path | None

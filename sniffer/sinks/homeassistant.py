@@ -121,7 +121,7 @@ def discovery(state: DeviceState, topic: str, version: str) -> dict[str, Any]:
                 state_class="total_increasing",
             ),
             "unexpected_today": _entity(
-                state, "sensor", "unexpected_today", "Unasked uploads today", state_class="total_increasing"
+                state, "sensor", "unexpected_today", "Unasked uploads today", state_class="measurement"
             ),
         },
     }

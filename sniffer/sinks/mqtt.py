@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sniffer.clock import SECOND, Clock
+from sniffer.clock import SECOND, Clock, parse_timestamp
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model import Record, Secret
 from sniffer.sinks.homeassistant import DeviceState, discovery, slug
@@ -42,6 +42,7 @@ class Mqtt(Target):
         self._devices: dict[str, DeviceState] = {}
         self._shown: dict[str, str] = {}
         self._refused = ""
+        self._up = threading.Event()
         self._client = self._make(read_secret)
         self._started = False
 
@@ -85,14 +86,16 @@ class Mqtt(Target):
             elif kind == "upload":
                 state.uploads(record, now_ns)
             elif kind == "alert":
-                state.alert(record["id"], now_ns + round(self._settings.problem_minutes * 60 * SECOND))
+                raised_ns = min(now_ns, parse_timestamp(record["timestamp"]))
+                state.alert(record["id"], raised_ns + round(self._settings.problem_minutes * 60 * SECOND))
+                state.tick(now_ns)
             elif kind == "resolved":
                 state.alert(record["id"], None)
             self._publish(state)
 
-    def seed(self, uploads: Iterable[Record]) -> None:
-        """Uploads of today from before this process began, the oldest first: the sums of the day go on."""
-        for record in uploads:
+    def seed(self, records: Iterable[Record]) -> None:
+        """What happened today before this process began, the oldest first: the sums of the day go on."""
+        for record in records:
             self.show(record)
 
     def _state(self, device: dict[str, Any]) -> DeviceState | None:
@@ -136,6 +139,7 @@ class Mqtt(Target):
 
     def send(self, message: Message, now_ns: int) -> None:
         """Publish one message and wait until the broker has it. Raises DeliveryError."""
+        self._up.wait(min(5.0, self._settings.timeout))
         if not self._client.is_connected():
             raise UnansweredError(self._refused or "not connected to the broker")
         topic = f"{self._settings.topic}/events/{message.record['event_type']}"
@@ -202,14 +206,17 @@ class Mqtt(Target):
             if self._refused != str(reason):
                 log.error("%s: the broker refuses us: %s", self.name, reason)
             self._refused = str(reason)
+            self._up.set()
             return
         self._refused = ""
+        self._up.set()
         client.publish(self._status, "online", qos=1, retain=True)
         if self._settings.discovery:
             client.subscribe(f"{self._settings.discovery}/status", qos=1)
         self._show_all(anew=True)
 
     def _disconnected(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._up.clear()
         if reason.is_failure and not self._refused:
             log.warning("%s: the connection to the broker is lost", self.name)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from sniffer.model import Level, Secret, Section
 
@@ -35,6 +35,11 @@ def _web_address(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_web_address)]
+#: A URL, or where it is read from because it is a secret; tagged, so that a mistake is told of the one that is meant.
+UrlOrSecret = Annotated[
+    Annotated[Url, Tag("url")] | Annotated[Secret, Tag("secret")],
+    Discriminator(lambda value: "secret" if isinstance(value, (dict, Secret)) else "url"),
+]
 
 
 class StoreSettings(Section):
@@ -66,7 +71,7 @@ class WebhookSettings(TargetSettings):
     it is being rotated; `token` is sent as a bearer token. Slack's and Discord's URLs are secrets themselves, so
     `url` may say where it is read from; ntfy's topic is the last part of its URL."""
 
-    url: Url | Secret
+    url: UrlOrSecret
     format: Format = "standard"
     secret: Secret | None = None
     previous_secret: Secret | None = None

@@ -396,7 +396,7 @@ def _row(record: Record) -> tuple[Any, ...]:
     told = kind in ("alert", "resolved", "digest") or (kind == "upload" and verdict == "unexpected")
     return (
         kind,
-        record.get("id"),
+        record.get("host") if kind == "device" else record.get("id"),  # of a device only the newest is kept
         int(record.get("revision") or 0),
         _time_ns(record),
         _text(device.get("name") if isinstance(device, Mapping) else device),

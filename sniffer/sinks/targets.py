@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
-from sniffer.clock import Clock
+from sniffer.clock import SECOND, Clock
 from sniffer.model import Record, Secret
 from sniffer.sinks.messages import Messages
 from sniffer.sinks.outbox import Target
@@ -51,4 +52,14 @@ def _targets(
     if settings.mqtt is not None:
         from sniffer.sinks.mqtt import Mqtt
 
-        yield Mqtt(settings.mqtt, read_secret, clock, version)
+        link = Mqtt(settings.mqtt, read_secret, clock, version)
+        link.seed(_today(store, clock))
+        yield link
+
+
+def _today(store: Store, clock: Clock) -> Iterable[Record]:
+    """The devices, and what happened since midnight."""
+    now = datetime.fromtimestamp(clock.now_ns() / SECOND, UTC).astimezone()
+    midnight = round(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * SECOND
+    yield from store.records(("device",), newest_first=True, limit=200)
+    yield from store.records(("upload", "alert", "resolved"), since=midnight, limit=2000)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sniffer.clock import SystemClock
+from sniffer.clock import SystemClock, timestamp
 from sniffer.errors import ConfigError
 from sniffer.model import Device, Listening, Secret, Service
 from sniffer.records import device_record, listening_record
@@ -68,7 +68,13 @@ def mqtt(port: int, clock: Any = None, **options: Any) -> Mqtt:
 
 
 def alert() -> dict[str, Any]:
-    return {"event_type": "alert", "id": "alert-1", "level": "high", "device": upload()["device"]}
+    return {
+        "event_type": "alert",
+        "id": "alert-1",
+        "level": "high",
+        "device": upload()["device"],
+        "timestamp": timestamp(START),
+    }
 
 
 @pytest.mark.timeout(120)
@@ -109,6 +115,7 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
         assert (watcher.state()["unexpected_today"], watcher.state()["speech_today"]) == (0, 3.4)
 
         link.show(alert() | {"id": "alert-2"})
+        until(lambda: watcher.state().get("problem") == "ON")
         clock.advance(3601)
         link.idle(clock.now_ns())
         until(lambda: watcher.state().get("problem") == "OFF")
@@ -137,6 +144,7 @@ def test_the_broker_dies_and_comes_back(tool, tmp_path: Path) -> None:
         until(lambda: not link._client.is_connected())
         link.show(upload())
         box.emit(alert() | {"id": "alert-2"})
+        link._settings = link._settings.model_copy(update={"timeout": 0.01})
         with pytest.raises(UnansweredError, match="not connected"):
             link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
         with mosquitto(tool, tmp_path, port):  # without persistence: it has forgotten everything
