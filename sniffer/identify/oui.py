@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 import io
+from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sniffer.errors import RuleError
@@ -20,17 +21,33 @@ MAX_TABLE_BYTES = 32 << 20
 
 
 class OuiTable:
-    """Prefix to organisation."""
+    """Prefix to organisation, over the text of a table: 50,000 prefixes in 2 MiB. Raises RuleError."""
 
-    def __init__(self, prefixes: Mapping[str, str]) -> None:
-        self._names = sorted(set(prefixes.values()))
-        number = {name: index for index, name in enumerate(self._names)}
-        self._prefixes: dict[int, list[int]] = {}
-        self._owners: dict[int, list[int]] = {}
-        for length in _LENGTHS:
-            found = sorted((int(p, 16), number[name]) for p, name in prefixes.items() if len(p) == length)
-            self._prefixes[length] = [prefix for prefix, _ in found]
-            self._owners[length] = [owner for _, owner in found]
+    def __init__(self, text: str, file: str | Path = "oui.tsv") -> None:
+        self._text = text
+        self._lines = array("L")
+        found = {length: (array("Q"), array("L")) for length in _LENGTHS}
+        at = 0
+        for number, line in enumerate(text.splitlines(keepends=True), 1):
+            if line[0] not in "#\n":
+                self._lines.append(at)
+                _, separator, listed = line.partition("\t")
+                for prefix in listed.split():
+                    if len(prefix) not in _LENGTHS or not _is_hex(prefix):
+                        separator = ""
+                        break
+                    prefixes, owners = found[len(prefix)]
+                    prefixes.append(int(prefix, 16))
+                    owners.append(len(self._lines) - 1)
+                if not separator:
+                    raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
+            at += len(line)
+        self._prefixes: dict[int, array[int]] = {}
+        self._owners: dict[int, array[int]] = {}
+        for length, (prefixes, owners) in found.items():
+            order = sorted(range(len(prefixes)), key=prefixes.__getitem__)
+            self._prefixes[length] = array("Q", (prefixes[index] for index in order))
+            self._owners[length] = array("L", (owners[index] for index in order))
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._prefixes.values())
@@ -39,7 +56,7 @@ class OuiTable:
         """(prefix in hex, organisation), all of them."""
         for length, prefixes in self._prefixes.items():
             for prefix, owner in zip(prefixes, self._owners[length], strict=True):
-                yield f"{prefix:0{length}x}", self._names[owner]
+                yield f"{prefix:0{length}x}", self._name(owner)
 
     def lookup(self, key: int) -> str | None:
         """The organisation of a MAC address, or None: unknown, made from an IP address, or locally administered."""
@@ -50,25 +67,15 @@ class OuiTable:
             found = self._prefixes[length]
             at = bisect_left(found, prefix)
             if at < len(found) and found[at] == prefix:
-                return self._names[self._owners[length][at]]
+                return self._name(self._owners[length][at])
         return None
 
+    def _name(self, owner: int) -> str:
+        start = self._lines[owner]
+        return self._text[start : self._text.index("\t", start)]
 
-EMPTY = OuiTable({})
 
-
-def parse_table(text: str, file: str | Path) -> OuiTable:
-    """Our own compact form: `organisation<TAB>prefix prefix ...`. Raises RuleError."""
-    prefixes: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line or line.startswith("#"):
-            continue
-        name, separator, listed = line.partition("\t")
-        for prefix in listed.split(" "):
-            if not separator or len(prefix) not in _LENGTHS or not _is_hex(prefix):
-                raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
-            prefixes[prefix] = name
-    return OuiTable(prefixes)
+EMPTY = OuiTable("")
 
 
 def compact(assignments: Iterable[tuple[str, str]]) -> str:

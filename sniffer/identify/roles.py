@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sniffer.identify.globs import Glob
 from sniffer.identify.rules import Role, ServiceRule
-from sniffer.identify.weigh import glob
 
 CACHE = 8192
 
@@ -28,16 +27,17 @@ class Roles:
 
     def __init__(self, rules: Sequence[ServiceRule]) -> None:
         self._exact: dict[str, list[Purpose]] = {}
-        wild: list[tuple[int, re.Pattern[str], Purpose]] = []
+        wild: list[tuple[Glob, Purpose]] = []
         for rule in rules:
             for entry in rule.entries:
                 purpose = Purpose(entry.role, rule.id, entry.vendors, entry.encrypted_dns)
                 for host in entry.hosts:
-                    if "*" in host:
-                        wild.append((len(host.replace("*", "")), glob(host), purpose))
+                    glob = Glob(host)
+                    if glob.literal is None:
+                        wild.append((glob, purpose))
                     else:
-                        self._exact.setdefault(host.lower(), []).append(purpose)
-        self._wild = sorted(wild, key=lambda found: (-found[0], found[1].pattern))
+                        self._exact.setdefault(glob.literal, []).append(purpose)
+        self._wild = sorted(wild, key=lambda found: (-found[0].weight, found[0].pattern))
         self._cache: OrderedDict[tuple[str, str | None], Purpose | None] = OrderedDict()
 
     def purpose(self, host: str, vendor: str | None = None) -> Purpose | None:
@@ -53,7 +53,7 @@ class Roles:
         fits = [p for p in self._exact.get(host, ()) if not p.vendors or vendor in p.vendors]
         if fits:
             return max(fits, key=lambda purpose: bool(purpose.vendors))
-        for _, pattern, purpose in self._wild:
-            if (not purpose.vendors or vendor in purpose.vendors) and pattern.fullmatch(host):
+        for glob, purpose in self._wild:
+            if (not purpose.vendors or vendor in purpose.vendors) and glob.match(host) is not None:
                 return purpose
         return None

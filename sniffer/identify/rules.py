@@ -14,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sniffer.documents import parse_yaml, read_text
 from sniffer.errors import RuleError
-from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable, parse_table
+from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable
 from sniffer.model import Section
 
 Role = Literal["voice", "telemetry", "control", "update", "media", "time", "unknown"]
@@ -176,7 +176,7 @@ def load_oui(folders: Sequence[Path]) -> OuiTable:
 
 def read_oui(path: Path) -> OuiTable:
     """One table. Raises RuleError."""
-    return parse_table(read_large(path), path)
+    return OuiTable(read_large(path), path)
 
 
 def read_large(path: Path) -> str:

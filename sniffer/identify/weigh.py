@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sniffer.identify.globs import Glob
 from sniffer.identify.rules import DeviceRule
 from sniffer.model import Fact
 
@@ -48,7 +49,8 @@ class Scales:
     def __init__(self, rules: Sequence[DeviceRule]) -> None:
         self._rules = tuple(rules)
         self._microphone = tuple(rule.microphone or any(m.microphone for m in rule.models) for rule in rules)
-        self._patterns: dict[str, list[tuple[re.Pattern[str], Place]]] = {}
+        self._literal: dict[tuple[str, str], list[Place]] = {}
+        self._patterns: dict[str, list[tuple[Glob, Place]]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
         for number, rule in enumerate(self._rules):
             for item, evidence in enumerate(rule.evidence):
@@ -61,11 +63,15 @@ class Scales:
         for kind, pattern in patterns:
             # the same name by DNS and by SNI is one pattern seen, not two
             place = (rule, item, texts.setdefault(pattern, len(texts)))
-            self._patterns.setdefault(kind, []).append((glob(pattern), place))
+            glob = Glob(pattern)
+            if glob.literal is not None:
+                self._literal.setdefault((kind, glob.literal), []).append(place)
+            else:
+                self._patterns.setdefault(kind, []).append((glob, place))
 
     def numbers(self, kind: str) -> frozenset[int]:
         """The numbers that rules ask for in facts of one kind."""
-        return frozenset(int(p.pattern) for p, _ in self._patterns.get(kind, ()) if p.pattern.isdigit())
+        return frozenset(int(text) for known, text in self._literal if known == kind and text.isdecimal())
 
     def note(self, hits: Hits, fact: Fact) -> bool:
         """Add what a fact fits to a host's hits; whether that was anything new."""
@@ -81,8 +87,9 @@ class Scales:
         key = (kind, value)
         known = self._cache.get(key)
         if known is None:
-            fits = ((pattern.fullmatch(value), place) for pattern, place in self._patterns.get(kind, ()))
-            known = tuple((place, match.group(1) if match.groups() else "") for match, place in fits if match)
+            literal = [(place, "") for place in self._literal.get((kind, value.lower()), ())]
+            wild = ((place, glob.match(value)) for glob, place in self._patterns.get(kind, ()))
+            known = (*literal, *((place, captured) for place, captured in wild if captured is not None))
             self._cache[key] = known
             if len(self._cache) > CACHE:
                 self._cache.popitem(last=False)
@@ -134,14 +141,6 @@ class Scales:
                 break
         confidence = min(MAX_CONFIDENCE, 1 / (1 + math.exp(-max(-60.0, min(60.0, score)))))
         return Opinion(rule, confidence, plain(model), kind, microphone, tuple(reasons), tuple(facts))
-
-
-def glob(pattern: str) -> re.Pattern[str]:
-    """`*` stands for anything, all else for itself, in either case; the first `*` is captured."""
-    first, *rest = (re.escape(part) for part in pattern.split("*"))
-    if rest:
-        first += "(.*)" + ".*".join(rest)
-    return re.compile(first, re.IGNORECASE | re.DOTALL)
 
 
 def plain(text: str | None) -> str | None:
