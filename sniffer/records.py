@@ -126,7 +126,7 @@ def upload_record(judged: Judged, device: Device, capture: str, *, offline: bool
         "confidence": round(verdict.confidence, 4),
         "reason": verdict.reason,
         "listened": list(verdict.listened),
-        "history": {"speech_uploads": None, "new_destination": None, "unexpected_in_24h": None},
+        "history": {"speech_uploads": None, "destination_uploads": None, "unexpected_in_24h": None},
         "level": None,
         "rules": [],
     }

@@ -13,7 +13,7 @@ _NAMES = """
     evidence.name evidence.value evidence.weight evidence.text flows
     wake.seen wake.relation wake.source wake.trust wake.gap_seconds
     verdict confidence reason listened level rules
-    history.speech_uploads history.new_destination history.unexpected_in_24h
+    history.speech_uploads history.destination_uploads history.unexpected_in_24h
 """
 
 FIELDS = frozenset(_NAMES.split())

@@ -1,4 +1,4 @@
-"""What was known of a device before this upload: how much speech it had sent, whether to this destination, and how many
+"""What was known of a device before this upload: how often it had sent speech, how often to this destination, how many
 uploads nobody asked for within a day. Rules ask for it; nothing here judges.
 
 Bounded: the devices and destinations that were heard of longest ago are forgotten first.
@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-MAX_DEVICES = 512
-MAX_DESTINATIONS = 256
+MAX_DEVICES = 128
+MAX_DESTINATIONS = 128
 #: Uploads that may be judged again are remembered, so that they are not counted twice.
 MAX_REMEMBERED = 256
 DAY_SECONDS = 86_400.0
@@ -45,41 +45,44 @@ class _Past:
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         self._speech: int = state.get("speech", 0)
-        self._destinations: dict[str, None] = dict.fromkeys(state.get("destinations", ()))
-        self._remembered: dict[str, list[Any]] = dict(state.get("remembered", {}))
+        self._destinations: dict[str, int] = dict(state.get("destinations", {}))
+        self._remembered: dict[str, list[int]] = dict(state.get("remembered", {}))
         self._unexpected: dict[str, float] = dict(state.get("unexpected", {}))
 
     def fields(self, record: Mapping[str, Any]) -> dict[str, Any]:
         identity, start = record["id"], datetime.fromisoformat(record["timestamp"]).timestamp()
-        if identity not in self._remembered:
-            self._remembered[identity] = self._first_look(record)
+        if record["verdict"] is None:  # it will not be judged again
+            before = [self._speech, self._destinations.get(_destination(record), 0)]
+        elif identity in self._remembered:
+            before = self._remembered[identity]
+        else:
+            before = self._remembered[identity] = self._first_look(record)
             _shorten(self._remembered, MAX_REMEMBERED)
-        speech_uploads, new_destination = self._remembered[identity]
         self._unexpected.pop(identity, None)
         if record["verdict"] == "unexpected":
             self._unexpected[identity] = start
             _shorten(self._unexpected, MAX_REMEMBERED)
         within = sum(start - DAY_SECONDS < at <= start for at in self._unexpected.values())
         return {
-            "speech_uploads": speech_uploads,
-            "new_destination": new_destination,
+            "speech_uploads": before[0],
+            "destination_uploads": before[1],
             "unexpected_in_24h": within,
         }
 
-    def _first_look(self, record: Mapping[str, Any]) -> list[Any]:
+    def _first_look(self, record: Mapping[str, Any]) -> list[int]:
         destination = _destination(record)
-        before, new = self._speech, destination not in self._destinations
+        before, there = self._speech, self._destinations.get(destination, 0)
         if record["upload"]["class"] == "speech":
             self._speech += 1
             self._destinations.pop(destination, None)
-            self._destinations[destination] = None
+            self._destinations[destination] = there + 1  # the youngest is last
             _shorten(self._destinations, MAX_DESTINATIONS)
-        return [before, new]
+        return [before, there]
 
     def state(self) -> dict[str, Any]:
         return {
             "speech": self._speech,
-            "destinations": list(self._destinations),
+            "destinations": self._destinations,
             "remembered": self._remembered,
             "unexpected": self._unexpected,
         }

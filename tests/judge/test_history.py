@@ -28,27 +28,27 @@ def record(
     }
 
 
-def fill(history: History, made: dict[str, Any]) -> tuple[int, bool, int]:
+def fill(history: History, made: dict[str, Any]) -> tuple[int, int, int]:
     history.fill(made)
     past = made["history"]
-    return past["speech_uploads"], past["new_destination"], past["unexpected_in_24h"]
+    return past["speech_uploads"], past["destination_uploads"], past["unexpected_in_24h"]
 
 
 def test_uploads_and_destinations_are_counted_for_each_device() -> None:
     history = History()
-    assert fill(history, record(1)) == (0, True, 0)
-    assert fill(history, record(2)) == (1, False, 0)
-    assert fill(history, record(3, host="b.example")) == (2, True, 0)
-    assert fill(history, record(4)) == (3, False, 0)
-    assert fill(history, record(5, mac="bb")) == (0, True, 0)
+    assert fill(history, record(1)) == (0, 0, 0)
+    assert fill(history, record(2)) == (1, 1, 0)
+    assert fill(history, record(3, host="b.example")) == (2, 0, 0)
+    assert fill(history, record(4)) == (3, 2, 0)
+    assert fill(history, record(5, mac="bb")) == (0, 0, 0)
 
 
 def test_without_a_name_a_destination_is_a_network() -> None:
     history = History()
     fill(history, record(1, host=None, dest="52.94.1.1"))
-    assert fill(history, record(2, host=None, dest="52.94.200.9"))[1] is False
-    assert fill(history, record(3, host=None, dest="2001:db8::1"))[1] is True
-    assert fill(history, record(4, host=None, dest="2001:db8:1::1"))[1] is False
+    assert fill(history, record(2, host=None, dest="52.94.200.9"))[1] == 1
+    assert fill(history, record(3, host=None, dest="2001:db8::1"))[1] == 0
+    assert fill(history, record(4, host=None, dest="2001:db8:1::1"))[1] == 1
 
 
 def test_unexpected_uploads_are_counted_over_24_hours_and_taken_back() -> None:
@@ -84,3 +84,12 @@ def test_a_flood_does_not_grow_it() -> None:
     assert len(state) == MAX_DEVICES
     assert len(state["flood"]["destinations"]) == MAX_DESTINATIONS
     assert len(state["flood"]["remembered"]) == len(state["flood"]["unexpected"]) == MAX_REMEMBERED
+
+
+def test_what_is_not_judged_takes_no_place() -> None:
+    history = History()
+    first = fill(history, record(0, verdict="unexpected"))
+    for number in range(1, 1000):
+        made = record(number) | {"verdict": None, "upload": {"class": "telemetry"}}
+        assert fill(history, made) == (1, 1, 1)
+    assert fill(history, record(0, verdict="unexpected")) == first

@@ -116,7 +116,7 @@ def test_a_rule_that_alarms_never_accuses_on_bad_evidence() -> None:
         verdicts, UploadClass, kinds, reasons, (None, "a.example")
     ):
         made = record(verdict, upload_class, kind, reason, seconds=400.0, host=host)
-        made["history"] = {"speech_uploads": 100, "new_destination": True, "unexpected_in_24h": 9}
+        made["history"] = {"speech_uploads": 100, "destination_uploads": 0, "unexpected_in_24h": 9}
         for match in RuleSet(RULES).evaluate(made, NOON):
             assert LEVELS.index(match.level) < LEVELS.index("medium"), (match.id, verdict, reason)
 
