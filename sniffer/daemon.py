@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,11 +19,12 @@ from typing import Any, Protocol
 from sniffer import records
 from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
-from sniffer.errors import SnifferError, UsageError, WakeError
+from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
 from sniffer.pipeline import EVERYTHING, Pipeline
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.outbox import Outbox
 from sniffer.sinks.store import Store
 from sniffer.wake.events import parse_event
 
@@ -34,6 +35,8 @@ SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
+#: Records that are held in memory while the store cannot be written.
+MAX_LATE = 1000
 
 
 class Counts(Protocol):
@@ -121,6 +124,8 @@ class Daemon:
         self._last_packet_ns = 0
         self._polled = self._ended = False
         self._saved_changes = 0
+        self._turn: list[Record] = []
+        self._late: deque[Record] = deque(maxlen=MAX_LATE)
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -141,17 +146,24 @@ class Daemon:
         blocks = self._source.poll(self._poll_timeout)
         if blocks is None:
             return False
-        # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
-        # an upload that waits for its verdict and the packets that are gone.
-        with self._store.transaction():
-            self._drain()
-            for block in blocks:
-                self._block(block)
-            self._losses()
-            due_ns = self._source.complete_ns()
-            if due_ns > 0:
-                self._emit(self._pipeline.advance(due_ns))
-            self._keep_house()
+        try:
+            # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
+            # an upload that waits for its verdict and the packets that are gone.
+            with self._store.transaction():
+                self._keep_late()
+                self._drain()
+                for block in blocks:
+                    self._block(block)
+                self._losses()
+                due_ns = self._source.complete_ns()
+                if due_ns > 0:
+                    self._emit(self._pipeline.advance(due_ns))
+                self._keep_house()
+        except StoreError as error:
+            self._not_kept(error)
+        else:
+            self._late.clear()
+        self._turn.clear()
         self._watch()
         self._polled = True
         return True
@@ -188,6 +200,21 @@ class Daemon:
             if isinstance(sink, EvidenceKeeper):
                 sink.feed(batch, self._watched or ())
         self._emit(self._pipeline.packets(batch))
+
+    def _not_kept(self, error: StoreError) -> None:
+        """A full disk must not end the watch: what this turn found is kept in memory, and written when it can be."""
+        if not self._late:
+            logger.error("%s; what is found is held in memory until it can be written", error)
+        self._metrics.store_error()
+        self._late.extend(self._turn)
+        self._saved_changes, self._next_save = -1, self._clock.monotonic()
+
+    def _keep_late(self) -> None:
+        """What could not be written before. Store and outbox know by its id what they have already."""
+        for record in self._late:
+            for sink in (self._store, *self._sinks):
+                if isinstance(sink, Store | Outbox):
+                    sink.emit(record)
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():
@@ -255,6 +282,7 @@ class Daemon:
 
     def _emit(self, new: Iterable[Record]) -> None:
         for record in new:
+            self._turn.append(record)
             self._totals[f"{record['event_type']}s"] += 1
             sinks: tuple[Sink, ...] = (self._store, self._metrics, *self._sinks)
             for sink in sinks:

@@ -14,7 +14,9 @@ from sniffer.daemon import Daemon, Edges
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
 from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeSource
 from sniffer.pipeline import Pipeline
+from sniffer.sinks.messages import Messages
 from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.outbox import Outbox, Target
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 from sniffer.testing import Frame, House, ManualClock, RecordingSink, frame_block
@@ -260,6 +262,34 @@ def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> Non
     w.source.frames = says(3.0, at=2.0)
     w.run(15)
     assert len(w.uploads()) == 1
+
+
+def test_a_full_disk_ends_nothing_and_loses_nothing(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+    outbox = Outbox(w.store, w.clock, [Told()])
+    w.daemon._sinks = [w.sink, outbox]
+    w.run(1)
+    w.store._db.execute("PRAGMA max_page_count = 1").fetchall()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert w.metric("sniffer_store_errors_total") > 0
+    assert w.store.uploads() == []
+    assert sum("held in memory" in record.message for record in caplog.records) == 1
+    w.store._db.execute("PRAGMA max_page_count = 100000").fetchall()
+    w.run(1)
+    assert w.store.uploads() == w.uploads()
+    assert Messages(w.store).count("told")[0] == 1
+    alerts = w.store.state_get("stage.alerts")
+    assert list(alerts["uploads"]) == [w.uploads()[0]["id"]]
+    w.run(1)
+    assert len(w.store.records(("alert",))) == 1
+
+
+class Told(Target):
+    name, address, events = "told", "here", ("alert",)
 
 
 def test_the_end_of_a_replay_judges_everything(world: Callable[..., World]) -> None:

@@ -169,6 +169,7 @@ class Metrics:
             "sniffer_deliveries_total", "Attempts to deliver a message, by what came of them.", "sink", "outcome"
         )
         self._waiting = gauge("sniffer_outbox_messages", "Messages that wait for delivery.", "sink")
+        self._store_errors = counter("sniffer_store_errors_total", "Times the store could not be written.")
         self._reload = gauge(
             "sniffer_config_last_reload_successful", "1 where the configuration was last read without error."
         )
@@ -349,6 +350,10 @@ class Metrics:
     def config_reload(self, ok: bool) -> None:
         """Whether the configuration could be read the last time."""
         self._reload.set(ok)
+
+    def store_error(self) -> None:
+        """The store could not be written."""
+        self._store_errors.inc()
 
     def delivery(self, sink: str, outcome: str, count: int = 1) -> None:
         """What came of an attempt: `delivered`, `retried`, `refused`, `dead`, `dropped`, `gone`."""
