@@ -60,6 +60,10 @@ class PacketSource(Protocol):
         """Everything that was captured before this time has been handed out; 0 before the first packet."""
         ...
 
+    def hurry(self, hurried: bool) -> None:
+        """Whether packets are wanted soon (something is being uploaded), or in larger and cheaper portions."""
+        ...
+
     def watch(self, keys: Iterable[int]) -> None:
         """From now on, the packets of these devices are wanted."""
         ...
@@ -165,6 +169,7 @@ class Daemon:
             self._late.clear()
         self._turn.clear()
         self._watch()
+        self._source.hurry(self._pipeline.stages.detector.runs > 0)
         self._polled = True
         return True
 

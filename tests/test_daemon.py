@@ -52,6 +52,9 @@ class Source:
         self.frames = self.frames[len(due) :]
         return [frame_block(due, interface="br-lan")] if due else []
 
+    def hurry(self, hurried: bool) -> None:
+        pass
+
     def complete_ns(self) -> int:
         return self.clock.now_ns()
 

@@ -1,7 +1,7 @@
 """Packets from living interfaces: drained at intervals, filtered in the kernel, through whatever happens to the link.
 
 Nothing wakes us when a packet comes. Every `drain_interval` all that is there is taken at once. The interval shrinks
-when the ring fills faster than that, and grows when nothing comes; time stamps are the kernel's own.
+when the ring fills faster than that, and grows while nobody is in a hurry; time stamps are the kernel's own.
 
 An interface may go down, be renamed, removed and created anew:
 it is said (`events`), the gap is a `Loss`, and capturing goes on by itself.
@@ -29,8 +29,8 @@ COMFORTABLE_FILL = 0.25
 SHORTEST_INTERVAL = 0.005
 #: Nanoseconds that may pass between the kernel's stamping a packet and our seeing it in the ring, generously.
 STAMP_TO_RING_NS = 20_000_000
-#: How many times `drain_interval` we wait where nothing came.
-IDLE_STRETCH = 3
+#: How many times `drain_interval` we wait while nobody is in a hurry.
+CALM_STRETCH = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,7 @@ class LiveCapture:
         self._clock = clock or SystemClock()
         self._events: list[str] = []
         self._losses: list[Loss] = []
+        self._hurried = True
         self._next_drain = self._clock.monotonic()
         self._next_look = self._next_drain + LOOK_INTERVAL
         self._program = self._compile(keys)
@@ -159,7 +160,7 @@ class LiveCapture:
             if block is not None:
                 blocks.append(block)
                 fill = max(fill, len(block) / link.socket.ring.slots)
-        longest = self._settings.drain_interval * (1 if blocks else IDLE_STRETCH)
+        longest = self._settings.drain_interval * (1 if self._hurried else CALM_STRETCH)
         pace = COMFORTABLE_FILL / max(fill, COMFORTABLE_FILL)
         self._next_drain = now + max(longest * pace, SHORTEST_INTERVAL)
         return blocks
@@ -183,6 +184,10 @@ class LiveCapture:
         if dropped:
             link.dropped += dropped
             self._losses.append(Loss(link.name, link.drained_ns, now_ns, dropped))
+
+    def hurry(self, hurried: bool) -> None:
+        """While something is being uploaded, every `drain_interval`; else calmly, in fewer and larger blocks."""
+        self._hurried = hurried
 
     def complete_ns(self) -> int:
         """Everything that was captured before this time has been handed out."""

@@ -94,6 +94,9 @@ class ReplayCapture:
         """Everything that was captured before this time has been handed out."""
         return self._clock.now_ns()
 
+    def hurry(self, hurried: bool) -> None:
+        """A capture comes at its own pace."""
+
     def watch(self, keys: Iterable[int]) -> None:
         """A file holds what it holds."""
 

@@ -54,6 +54,11 @@ class Detector:
         """How many connections are remembered."""
         return len(self._flows)
 
+    @property
+    def runs(self) -> int:
+        """How many runs are open: something is being uploaded just now."""
+        return len(self._touched)
+
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
         self._services = services

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import threading
 
@@ -9,6 +11,29 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sniffer.errors import SnifferError
+
+
+class _CalmServer(uvicorn.Server):
+    """Looks after itself once a second, not ten times: on an idle router the wake-ups were most of what we cost."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._leaving = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        while not self.should_exit:
+            await self.on_tick(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), 1)
+
+    def leave(self) -> None:
+        """End now (from any thread)."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._leaving.set)
 
 
 class HttpServer:
@@ -30,7 +55,7 @@ class HttpServer:
         config = uvicorn.Config(
             app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1, server_header=False
         )
-        self._server = uvicorn.Server(config)
+        self._server = _CalmServer(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:
@@ -39,7 +64,7 @@ class HttpServer:
 
     def stop(self) -> None:
         """End, within a second or two."""
-        self._server.should_exit = True
+        self._server.leave()
         if self._thread.is_alive():
             self._thread.join(5)
         self._socket.close()

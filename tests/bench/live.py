@@ -81,7 +81,7 @@ def mixed_frames(share: float) -> tuple[list[bytes], list[bool]]:
         host = dice.choice(SPEAKER_KEYS if speaker else OTHER_KEYS)
         up = dice.random() < (0.35 if speaker else 0.5)
         sizes = (
-            [66] * 19 + [503] if speaker and up else [1514] if speaker else [66, 66, 120, 503, 900, 1514, 1514, 1514]
+            [66] * 399 + [503] if speaker and up else [1514] if speaker else [66, 66, 120, 503, 900, 1514, 1514, 1514]
         )
         frames.append(tcp_frame(host, dice.choice(sizes), up=up, sequence=number * 1448))
         of_speaker.append(speaker)
@@ -177,6 +177,7 @@ def measured(
 ) -> Row:
     """Capture while the sender sends (rate 0: nobody does), and count."""
     with LiveCapture(["lan0"], settings or CaptureSettings(), SPEAKER_KEYS) as capture:
+        capture.hurry(False)
         if rate == 0:
             return _drain(capture, what, seconds, None, handle, between)
         with sending(rate, seconds, share) as process:

@@ -322,3 +322,30 @@ def test_a_look_at_everything(start: Start) -> None:
     transmit("far0", frame(OTHER, ROUTER))
     ((_, data, _, wire, _),) = gather(capture, 1)
     assert (len(data), wire) == (SETTINGS.snap_length, 600)
+
+
+def test_in_no_hurry_there_are_fewer_wake_ups(start: Start) -> None:
+    def polls(hurried: bool) -> int:
+        capture = start(["lan0"], settings=CaptureSettings(drain_interval=0.04))
+        capture.hurry(hurried)
+        count, end = 0, time.monotonic() + 0.5
+        while time.monotonic() < end:
+            capture.poll(0.5)
+            count += 1
+        return count
+
+    assert polls(hurried=False) <= 6
+    assert 7 <= polls(hurried=True) <= 14
+
+
+def test_time_is_complete_up_to_the_last_drain(start: Start) -> None:
+    capture = start(["lan0"])
+    before = time.time_ns()
+    transmit("far0", frame(SPEAKER, ROUTER))
+    assert capture.complete_ns() < before
+    ((*_, at),) = gather(capture, 1)
+    capture.poll(0)
+    assert capture.complete_ns() < time.time_ns()
+    time.sleep(0.03)
+    capture.poll(0)
+    assert at < capture.complete_ns()
