@@ -58,6 +58,7 @@ class Query:
     legend: str = ""
     over_time: bool = False
     table: bool = False
+    exemplars: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,7 @@ def build_query(query: Query, reference: str) -> Json:
         "instant": not query.over_time,
         "range": query.over_time,
         "format": "table" if query.table else "time_series",
+        "exemplar": query.exemplars,
     }
 
 
@@ -182,6 +184,13 @@ def colored(name: str, color: str) -> Json:
         "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": color}}],
     }
 
+
+#: A series that is there for its exemplars: a dot for each upload, which links to why it was judged so.
+DOTS = "uploads, one by one"
+HIDDEN_DOTS = {
+    "matcher": {"id": "byName", "options": DOTS},
+    "properties": [{"id": "custom.hideFrom", "value": {"viz": True, "legend": True, "tooltip": True}}],
+}
 
 VERDICT_COLORS = [colored(text, color) for text, color in VERDICTS.values()]
 
@@ -344,6 +353,32 @@ def judged_queries(
     ]
 
 
+def dots(labels: str = 'verdict!="none"') -> Query:
+    """What Prometheus keeps the ids of uploads with."""
+    expr = f"sum by (job) (rate({series('sniffer_uploads_total', labels)}[$__rate_interval]))"
+    return Query(expr, DOTS, over_time=True, exemplars=True)
+
+
+def listening(labels: str = "") -> str:
+    """2 while a device sends what looks like live sound, 1 for a minute after it sent speech: a command is over before
+    the next look at a gauge."""
+    now = f"2 * {series('sniffer_listening', labels)}"
+    lately = counted("device", "uploads", 'class=~"speech|media"' + (f", {labels}" if labels else ""), "1m")
+    return f"max by (device) ({now} or {lately} > bool 0)"
+
+
+def by_device_and_verdict() -> str:
+    """For each device and stretch of time the gravest that happened: 1 asked for, 2 cannot tell, 3 nobody asked."""
+    parts = [
+        f"{weight} * ({judged('uploads', 'device, verdict', verdict, window='$__interval')} > bool 0)"
+        for weight, verdict in enumerate(("expected", "inconclusive", "unexpected"), 1)
+    ]
+    return f"max by (device) ({' or '.join(parts)})"
+
+
+LISTENING = {"0": ("quiet", "green"), "1": ("a moment ago", "orange"), "2": ("LISTENING", "red")}
+
+
 def by_verdict_columns(first: str) -> list[Json]:
     """Three tables, one a verdict, joined on a label into one with three columns of numbers."""
     names = {f"Value #{chr(ord('A') + at)}": text for at, (text, _) in enumerate(VERDICTS.values())}
@@ -369,14 +404,14 @@ def home() -> Json:
         [
             Panel(
                 "Is anything listening now?",
-                "Devices that send what looks like a live microphone at this moment. A spoken command shows for its "
-                "few seconds only.",
+                "Red: sends what looks like a live microphone at this moment. Orange: did so within the last "
+                "minute, as after each spoken command.",
                 "stat",
-                [Query(f"max by (device) ({series('sniffer_listening')})", "{{device}}")],
+                [Query(listening(), "{{device}}")],
                 12,
                 6,
-                mappings=said({"0": ("quiet", "green"), "1": ("LISTENING", "red")}),
-                thresholds=((None, "green"), (1, "red")),
+                mappings=said(LISTENING),
+                thresholds=((None, "green"), (1, "orange"), (2, "red")),
                 options=reduced(text="value_and_name", colored="background"),
                 unit="none",
                 no_value="no speaker known yet",
@@ -491,9 +526,9 @@ def home() -> Json:
         [
             Panel(
                 "Uploads over time",
-                "When uploads happened, by their first verdict. Red marks are alerts.",
+                "When uploads were judged, and how. Red marks are alerts; each dot is an upload and links to its reasons.",
                 "timeseries",
-                judged_queries("uploads", "job", window="$__interval", over_time=True),
+                [*judged_queries("uploads", "job", window="$__interval", over_time=True), dots()],
                 24,
                 8,
                 unit="none",
@@ -501,30 +536,32 @@ def home() -> Json:
                 interval="1m",
                 custom=BARS,
                 color="palette-classic",
-                overrides=VERDICT_COLORS,
+                overrides=[*VERDICT_COLORS, HIDDEN_DOTS],
                 options=drawn(),
             ),
         ],
         [
             Panel(
-                "Who was listening, and when",
-                "Each stretch in which a device sent what looks like a live microphone.",
+                "Who sent speech, and had anybody asked?",
+                "Each device over time: green where somebody had asked, red where nobody had, yellow where nobody can "
+                "tell, as it was judged then.",
                 "state-timeline",
-                [
-                    Query(
-                        f"max by (device) (max_over_time({series('sniffer_listening')}[$__interval]))",
-                        "{{device}}",
-                        over_time=True,
-                    )
-                ],
+                [Query(by_device_and_verdict(), "{{device}}", over_time=True)],
                 14,
                 8,
                 unit="none",
-                interval="15s",
-                mappings=said({"0": ("quiet", "transparent"), "1": ("listening", "orange")}),
-                thresholds=((None, "transparent"), (1, "orange")),
-                custom={"fillOpacity": 80, "lineWidth": 0},
-                options={"showValue": "never", "mergeValues": True, "rowHeight": 0.7, "alignValue": "left", **drawn()},
+                interval="1m",
+                mappings=said(
+                    {
+                        "0": ("quiet", "transparent"),
+                        "1": ("asked for", "green"),
+                        "2": ("cannot tell", "yellow"),
+                        "3": ("nobody asked", "red"),
+                    }
+                ),
+                thresholds=((None, "transparent"), (1, "green"), (2, "yellow"), (3, "red")),
+                custom={"fillOpacity": 90, "lineWidth": 0},
+                options={"showValue": "never", "mergeValues": True, "rowHeight": 0.8, "alignValue": "left", **drawn()},
             ),
             text_panel("How to read this page", "What the colours mean.", READING, 10, 8),
         ],
@@ -562,11 +599,11 @@ def device() -> Json:
                 "Listening now",
                 "Whether it sends what looks like a live microphone at this moment.",
                 "stat",
-                [Query(f"max by (device) ({series('sniffer_listening', DEVICE)})", "{{device}}")],
+                [Query(listening(DEVICE), "{{device}}")],
                 4,
                 5,
-                mappings=said({"0": ("quiet", "green"), "1": ("LISTENING", "red")}),
-                thresholds=((None, "green"), (1, "red")),
+                mappings=said(LISTENING),
+                thresholds=((None, "green"), (1, "orange"), (2, "red")),
                 options=reduced(colored="background"),
                 unit="none",
             ),
@@ -602,9 +639,12 @@ def device() -> Json:
             ),
             Panel(
                 "Uploads over time",
-                "When uploads happened, by their first verdict. Red marks are alerts.",
+                "When uploads were judged, and how. Red marks are alerts; each dot is an upload and links to its reasons.",
                 "timeseries",
-                judged_queries("uploads", "job", DEVICE, window="$__interval", over_time=True),
+                [
+                    *judged_queries("uploads", "job", DEVICE, window="$__interval", over_time=True),
+                    dots(f'verdict!="none", {DEVICE}'),
+                ],
                 12,
                 8,
                 unit="none",
@@ -612,7 +652,7 @@ def device() -> Json:
                 interval="1m",
                 custom=BARS,
                 color="palette-classic",
-                overrides=VERDICT_COLORS,
+                overrides=[*VERDICT_COLORS, HIDDEN_DOTS],
                 options=drawn(),
             ),
         ],

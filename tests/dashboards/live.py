@@ -107,6 +107,7 @@ def prometheus(binary: str, folder: Path, target: int, alertmanager: int | None 
             f"--storage.tsdb.path={folder / 'data'}",
             f"--web.listen-address=127.0.0.1:{port}",
             f"--web.console.templates={shipped('dashboards') / 'runbooks'}",
+            "--enable-feature=exemplar-storage",
             "--log.level=warn",
         ],
         stdout=subprocess.DEVNULL,

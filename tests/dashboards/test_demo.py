@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -56,7 +57,7 @@ def receiver() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, int]]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus, int, int]]:
     """Prometheus, which has scraped a daemon over the demo capture, and Alertmanager's port."""
     find = ToolFinder()
     binaries = [find("prometheus"), find("prometheus-alertmanager")]
@@ -88,23 +89,23 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus
         server.wait(lambda: server.query(judged), "three judged uploads")
         server.wait(lambda: server.query('sniffer:new30s{counter="deliveries"}'), "a delivery")
         server.wait(lambda: server.query_range("rate(process_cpu_seconds_total[10s])"), "rates")
-        yield server, alerts
+        yield server, alerts, page
 
 
 @each_query
 def test_every_panel_has_data(
-    name: str, panel: dict[str, Any], target: dict[str, Any], house: tuple[Prometheus, int]
+    name: str, panel: dict[str, Any], target: dict[str, Any], house: tuple[Prometheus, int, int]
 ) -> None:
     check(panel, target, house[0])
 
 
 @pytest.mark.parametrize(("name", "variable"), [pair for pair in VARIABLES if pair[1]["type"] == "query"])
-def test_no_variable_is_empty(name: str, variable: dict[str, Any], house: tuple[Prometheus, int]) -> None:
+def test_no_variable_is_empty(name: str, variable: dict[str, Any], house: tuple[Prometheus, int, int]) -> None:
     selector, label = variable["query"]["query"].removeprefix("label_values(").removesuffix(")").rsplit(", ", 1)
     assert house[0].get(f"/api/v1/label/{label}/values", **{"match[]": filled(selector)})
 
 
-def test_the_home_page_tells_the_story(house: tuple[Prometheus, int]) -> None:
+def test_the_home_page_tells_the_story(house: tuple[Prometheus, int, int]) -> None:
     """Two requests and one upload that nobody asked for, from the kitchen."""
     server = house[0]
     assert shown(server, "home", "Nobody had asked") == {"uploads": 1}
@@ -114,8 +115,24 @@ def test_the_home_page_tells_the_story(house: tuple[Prometheus, int]) -> None:
     assert float(row["value"][1]) == 1
 
 
-def test_alertmanager_is_told(house: tuple[Prometheus, int]) -> None:
-    server, port = house
+def test_a_point_leads_to_its_upload(house: tuple[Prometheus, int, int]) -> None:
+    """From a query of the page to an exemplar, from there to the record."""
+    server, _, page = house
+    (target,) = [target for name, _, target in QUERIES if name == "home" and target["exemplar"]]
+    asked = {"query": filled(target["expr"]), "start": str(time.time() - 600), "end": str(time.time() + 1)}
+    found = server.get("/api/v1/query_exemplars", **asked)
+    uploads = {one["labels"]["upload"] for series in found for one in series["exemplars"]}
+    assert len(uploads) == 3
+    source = yaml.safe_load((shipped("dashboards") / "provisioning/grafana/datasources/prometheus.yml").read_text())
+    (link,) = source["datasources"][0]["jsonData"]["exemplarTraceIdDestinations"]
+    assert link["name"] == "upload"
+    path = link["url"].partition(":9877")[2].replace("$${__value.raw}", uploads.pop())
+    with urllib.request.urlopen(f"http://127.0.0.1:{page}{path}", timeout=10) as answer:
+        assert json.loads(answer.read())["event_type"] == "upload"
+
+
+def test_alertmanager_is_told(house: tuple[Prometheus, int, int]) -> None:
+    server, port, _ = house
 
     def alerts() -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/alerts", timeout=10) as answer:

@@ -40,7 +40,7 @@ type Written<T> =
   T extends object ? { [K in keyof T]: Written<T[K]> } : T;
 type Target = {
   refId: string; datasource: Panel['datasource']; expr: string; legendFormat: string; instant: boolean; range: boolean;
-  format: 'time_series' | 'table';
+  format: 'time_series' | 'table'; exemplar: boolean;
 };
 type PanelOf<Type, Options, Custom> = Omit<Written<Panel>, 'type' | 'options' | 'fieldConfig' | 'targets'> & {
   type: Type; options: Partial<Written<Options>>; targets: Target[];
