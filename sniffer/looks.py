@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sniffer.decode import decode
-from sniffer.decode.gather import Gatherer
+from sniffer.decode.gather import Gatherer, slim
 from sniffer.decode.news import News
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -31,13 +31,9 @@ def gathered(blocks: Iterable[FrameBlock], selection: Selection) -> Iterator[Pac
     gatherer = Gatherer()
     for block in blocks:
         batch, _ = decode(block, selection)
-        whole = 2 * len(batch) > len(block)  # nearly everything: not worth a copy
-        if whole or not gatherer.fits(batch):
-            yield from gatherer.flush()
-        if whole or not gatherer.fits(batch):
-            yield batch
-        elif len(batch):
-            gatherer.add(batch)
+        if selection.keys is not None and block.link_type == ETHERNET:
+            batch = slim(batch, selection.keys)
+        yield from gatherer.add(batch)
     yield from gatherer.flush()
 
 
@@ -72,11 +68,10 @@ class FirstLook:
         if len(self._news) > known:
             self._flush()
             self._arrivals(block, batch)
-        elif not self._gatherer.fits(batch) or 2 * len(batch) > len(block):
-            self._flush()
-            self._take(batch)
-        elif len(batch):
-            self._gatherer.add(batch)
+            return
+        assert self._selection.keys is not None
+        for earlier in self._gatherer.add(slim(batch, self._selection.keys)):
+            self._take(earlier)
 
     def finish(self) -> list[tuple[int, list[Event]]] | None:
         """What was measured, each with the time it became known; None where the file must be looked at again."""

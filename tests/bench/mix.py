@@ -86,15 +86,18 @@ def _events(house: House, random: np.random.Generator) -> _Events:
 
 
 def _bulk(house: House, random: np.random.Generator, count: int, first: int, hosts: int) -> _Events:
-    """Downloads and their acknowledgements, small packets, and a few that name things."""
+    """Downloads and their acknowledgements, smaller packets, and a few that name things. Speakers play music and keep
+    their connections alive; the others do all kinds of things."""
     kind = random.random(count)
-    payload = random.integers(0, 1100, count)
-    payload[kind < 0.42] = 1448
-    payload[(kind >= 0.42) & (kind < 0.78)] = 0
-    payload[kind >= 0.996] = -1
+    speakers = first == 0 and house.speakers > 0
+    full, acknowledged = (0.55, 0.93) if speakers else (0.42, 0.78)
+    payload = random.integers(30, 120, count) if speakers else random.integers(0, 1100, count)
+    payload[kind < full] = 1448
+    payload[(kind >= full) & (kind < acknowledged)] = 0
+    payload[kind >= 0.998] = -1
     up = random.random(count) < 0.5
-    up[kind < 0.42] = False
-    up[(kind >= 0.42) & (kind < 0.78)] = True
+    up[kind < full] = False
+    up[(kind >= full) & (kind < acknowledged)] = True
     return _Events(
         time_ns=START_NS + np.sort(random.integers(0, int(house.seconds * SECOND), count)),
         host=first + (random.random(count) ** 2 * hosts).astype(np.int64),  # some use far more than others
