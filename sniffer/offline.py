@@ -134,3 +134,6 @@ def _take_stock(pipeline: Pipeline, outcome: Outcome) -> None:
     watched = identifier.watched()
     outcome.hosts = identifier.devices()
     outcome.watched = [device for device in outcome.hosts if device.key in watched]
+    if cut := pipeline.stages.dissector.cut:
+        what = "1 packet that carries names was" if cut == 1 else f"{cut} packets that carry names were"
+        outcome.problems.append(f"{what} cut by the snap length: devices and services may stay unknown")

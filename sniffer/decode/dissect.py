@@ -55,6 +55,8 @@ class Dissector:
         self._hellos: OrderedDict[_FlowId, _Segments] = OrderedDict()
         self._initials: OrderedDict[_FlowId, _Connection] = OrderedDict()
         self.errors: Counter[str] = Counter()
+        #: How many of what was read had been cut short by the snap length.
+        self.cut = 0
 
     def dissect(self, batch: PacketBatch) -> list[Observation]:
         """What the identity packets of a batch say. Never raises for what the network sent."""
@@ -65,6 +67,7 @@ class Dissector:
             if not self._limiter.allows(int(batch.eth_src[row]), int(batch.time_ns[row])):
                 self.errors["limited"] += 1
                 continue
+            self.cut += bool(batch.payload_captured[row] < batch.payload_len[row])
             out.extend(read(batch, row))
         return out
 
