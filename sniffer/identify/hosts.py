@@ -37,6 +37,7 @@ class Host:
     forwards: bool = False
     opinion: Opinion | None = None
     since_ns: int | None = None
+    listed_ns: int | None = None
     vendors: list[tuple[int, str | None]] = field(default_factory=list)
     same_as: str | None = None
 

@@ -157,6 +157,11 @@ class Identifier:
             host.since_ns = time_ns if host.since_ns is None else host.since_ns
         elif not microphone or confidence < LOSE_CONFIDENCE:
             host.since_ns = None
+        innocent = opinion is not None and not opinion.microphone and confidence >= GUESS_CONFIDENCE
+        if innocent or host.forwards or self._scales.lists(host.hits) is None:
+            host.listed_ns = None
+        elif host.listed_ns is None:
+            host.listed_ns = time_ns
         return before is None or opinion is None or _told(before) != _told(opinion)
 
     def _compare(self, host: Host, fact: Fact) -> None:
@@ -238,8 +243,12 @@ class Identifier:
         return [self.device(key) for key in (*self._configured, *(host.key for host in seen))]
 
     def watched(self) -> dict[int, int]:
-        """Whose uploads are judged, each since the time of the packet that decided it."""
-        watched = {host.key: host.since_ns for host in self._hosts if host.since_ns is not None}
+        """Whose uploads are looked at, each since the time of the packet that decided it: recognised devices with a
+        microphone, and those that probably are (`Device.microphone` is false for these: listed, never accused)."""
+        watched = {host.key: host.listed_ns for host in self._hosts if host.listed_ns is not None}
+        for host in self._hosts:
+            if host.since_ns is not None:
+                watched[host.key] = min(host.since_ns, watched.get(host.key, host.since_ns))
         for key, settings in self._configured.items():
             if settings.watch:
                 watched[key] = 0

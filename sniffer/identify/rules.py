@@ -57,9 +57,12 @@ class Matches(Section):
 
 class EvidenceItem(Matches):
     """One reason: `weight` (log-odds) counts once where at least `at_least` different patterns are seen, and `absent`
-    where they are not. `more` adds to it where still more are seen: `{3: 1.5}`. A negative weight contradicts."""
+    where they are not. `more` adds to it where still more are seen: `{3: 1.5}`. A negative weight contradicts.
+    An item that `lists` is enough, alone, to list what the device sends, without an accusation: most devices that show
+    it have a microphone."""
 
     weight: Weight
+    lists: bool = False
     absent: Weight = 0
     at_least: Annotated[int, Field(ge=1, le=32)] = 1
     more: dict[Annotated[int, Field(ge=2, le=32)], Weight] = Field(default_factory=dict)

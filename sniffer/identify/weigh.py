@@ -99,6 +99,15 @@ class Scales:
         """Whether any of the rules that a host's facts fit is one for devices with a microphone."""
         return any(self._microphone[number] for number in hits.rules)
 
+    def lists(self, hits: Hits) -> DeviceRule | None:
+        """The rule of which one fact is enough to list what a host sends, where nothing contradicts it."""
+        for number in sorted(hits.rules):
+            rule = self._rules[number]
+            fits = [rule.evidence[item] for of, item, _ in hits.found if of == number and item >= 0]
+            if rule.microphone and any(item.lists for item in fits) and all(item.weight >= 0 for item in fits):
+                return rule
+        return None
+
     def weigh(self, hits: Hits, *, forwards: bool = False) -> Opinion | None:
         """The rule that explains the facts best, or None where none fits. For a host that forwards for others,
         only what it says of itself counts."""

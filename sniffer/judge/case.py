@@ -22,11 +22,12 @@ class Speaker:
     vendor: str | None
     kind: str
     earshot: str | None
+    microphone: bool = True
 
     @classmethod
     def of(cls, device: Device) -> Speaker:
         """The part of a device that matters here."""
-        return cls(device.key, device.name, device.vendor, device.kind, device.earshot)
+        return cls(device.key, device.name, device.vendor, device.kind, device.earshot, device.microphone)
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,6 +99,11 @@ class Case:
     def spoken(self) -> bool:
         """Is it what a wake word leads to?"""
         return not self.camera and self.upload.upload_class in (UploadClass.SPEECH, UploadClass.BULK)
+
+    @property
+    def sound(self) -> float:
+        """How probable it is that this carries live sound; a stream that goes on is a call or a view, whatever else."""
+        return 1.0 if self.upload.upload_class is UploadClass.MEDIA else self.upload.probability
 
     @property
     def hears(self) -> str:

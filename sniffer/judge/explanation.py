@@ -83,6 +83,8 @@ _INCONCLUSIVE: Mapping[str, str] = {
     "wake_source_down": "the ear that listens for wake words was not working",
     "source_may_have_missed": "no wake word was heard, but the ear that listens for it misses too many to be sure",
     "capture_loss": "some packets were lost, so it cannot be told whether it was asked for",
+    "may_not_be_speech": "nobody asked, but this was perhaps no sound at all",
+    "device_not_recognised": "nobody asked, but whether this device has a microphone is not certain",
     "no_view_source": "nothing reports who looks at this camera",
     "no_call_source": "nothing reports who began the call",
 }

@@ -73,6 +73,8 @@ def judge(case: Case, episode: Episode, world: World) -> Judgement:
         if explanation is None and not hearing:
             explanation = episode.self_reported.get(case)
     hearing_names = tuple(sorted(hearing))
+    if broken is not None and (doubt := _doubt(case, CERTAIN, settings)) is not None:
+        return _judgement(doubt, case.sound, _testimony(case, episode), unasked, hearing_names)
     if broken is not None:
         match = _match(explanation) if explanation else _testimony(case, episode)
         return _judgement(broken, CERTAIN, match, 1.0, hearing_names)
@@ -84,9 +86,18 @@ def judge(case: Case, episode: Episode, world: World) -> Judgement:
     reason = _silence(case, covering, ears, up, hearing, world)
     if reason is None:
         reason = _stray(case, episode, hearing)
+    if reason is None and unasked <= settings.bound:
+        reason = Reason.SOURCE_MAY_HAVE_MISSED
     if reason is None:
-        reason = Reason.NO_WAKE_EVENT if unasked > settings.bound else Reason.SOURCE_MAY_HAVE_MISSED
-    return _judgement(reason, unasked, match, unasked, hearing_names)
+        reason = _doubt(case, unasked, settings) or Reason.NO_WAKE_EVENT
+    return _judgement(reason, unasked * case.sound, match, unasked, hearing_names)
+
+
+def _doubt(case: Case, unasked: float, settings: JudgeSettings) -> Reason | None:
+    """What an accusation takes beside silence: that it was sound, and that the device has a microphone."""
+    if unasked * case.sound <= settings.bound:
+        return Reason.MAY_NOT_BE_SPEECH
+    return None if case.speaker.microphone else Reason.DEVICE_NOT_RECOGNISED
 
 
 def _judgement(

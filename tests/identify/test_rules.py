@@ -34,7 +34,7 @@ def test_rules_load_and_a_later_folder_replaces(tmp_path: Path) -> None:
     ("change", "place", "message"),
     [
         (("weight: 5.5", "wieght: 5.5"), ":10:5:", "did you mean 'weight'"),
-        (("oui: ", "uoi: "), ":12:10:", "no fact is called 'uoi'"),
+        (("oui: ", "uoi: "), ":13:10:", "no fact is called 'uoi'"),
         (("match: false", "match: true"), "", "one that must match and one that must not"),
     ],
 )

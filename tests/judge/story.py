@@ -32,6 +32,7 @@ DEVICES = {
     4: Device(4, "door", vendor="Ring", kind="camera", microphone=True),
     5: Device(5, "attic", vendor="Amazon", kind="speaker", microphone=True, earshot="upstairs"),
     6: Device(6, "nameless", kind="speaker", microphone=True),
+    7: Device(7, "perhaps", microphone=False),
 }
 KEYS = {device.name: key for key, device in DEVICES.items()}
 

@@ -1,5 +1,8 @@
 """The design's table of verdicts, row by row."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from sniffer.judge import KIND, MEANING, Reason
@@ -322,3 +325,14 @@ def test_devices_are_asked_only_by_key() -> None:
     hand(court, [hears(0, "KITCHEN"), says(0.2)])
     assert final(court.finish())[0.2, "kitchen"].verdict.reason == "wake_event"
     assert DEVICES
+
+
+@pytest.mark.parametrize("settings", [{}, {"quiet_hours": [{"start": "00:00", "end": "23:59"}]}])
+def test_silence_alone_accuses_nobody_of_what_is_perhaps_no_sound(settings: dict[str, Any]) -> None:
+    """A flush of logs that nobody asked for is listed, in quiet hours too, and is no accusation."""
+    flush = dataclasses.replace(says(10, what=BULK), probability=0.02)
+    assert verdicts(judge(ear(), **settings), flush) == ["may_not_be_speech"]
+
+
+def test_what_perhaps_has_no_microphone_is_not_accused() -> None:
+    assert verdicts(judge(ear()), says(10, device="perhaps")) == ["device_not_recognised"]
