@@ -337,7 +337,7 @@ def _metrics() -> dict[str, float]:
 
 
 def _until_ready() -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{PORT}/-/ready", timeout=2).close()
