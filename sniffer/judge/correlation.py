@@ -35,13 +35,15 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What was found: hits of every source for each case, explanations, distinct events, and those nobody used."""
+    """What was found: hits of every source for each case, explanations, distinct events, those nobody used, and the
+    cases that nothing explains but that were answered, or belong to a dialogue that was."""
 
     hits: Mapping[Case, Mapping[str, Hit]]
     independent: Mapping[Case, Explanation]
     self_reported: Mapping[Case, Explanation]
     events: Mapping[str, Sequence[WakeEvent]]
     unused: Sequence[WakeEvent]
+    answered: frozenset[Case]
 
 
 def addresses(event: WakeEvent, speaker: Speaker) -> bool:
@@ -78,7 +80,7 @@ def correlate(
     _calls(spoken, independent, witnesses, settings)
     self_reported = _direct(spoken, hits, Trust.SELF_REPORT) | independent
     _follow(by_device, self_reported, settings)
-    return Episode(hits, independent, self_reported, said, unused)
+    return Episode(hits, independent, self_reported, said, unused, _answered(by_device, independent, settings))
 
 
 def _distinct(events: Sequence[WakeEvent]) -> list[WakeEvent]:
@@ -174,6 +176,27 @@ def _follow(
                     explained[case] = Explanation("follow_up", reason, hit, before.depth + 1)
             if case in explained:
                 last = case
+
+
+def _answered(
+    by_device: Mapping[int, Sequence[Case]], explained: Mapping[Case, Explanation], settings: JudgeSettings
+) -> frozenset[Case]:
+    """If the word that began a dialogue was missed, an answer to any part of it speaks for all of it."""
+    found: set[Case] = set()
+    for cases in by_device.values():
+        dialogue: list[Case] = []
+        for case in [*cases, None]:
+            if dialogue and (case is None or _apart(dialogue[-1], case, settings)):
+                if any(part.upload.answered for part in dialogue):
+                    found.update(dialogue)
+                dialogue = []
+            if case is not None and case not in explained:
+                dialogue.append(case)
+    return frozenset(found)
+
+
+def _apart(one: Case, other: Case, settings: JudgeSettings) -> bool:
+    return other.upload.start_ns - one.upload.end_ns > settings.follow_up.gap * SECOND
 
 
 def _calls(

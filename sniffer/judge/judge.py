@@ -50,7 +50,7 @@ STEP_NS = 5 * SECOND
 #: Bounds on what is kept: uploads; those looked at together; items that wait; sources nobody configured.
 MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 256, 250_000, 64
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 
 _ON = {WakeKind.MUTE: "mute", WakeKind.AWAY: "away", WakeKind.CALL_START: "call", WakeKind.VIEW_START: "view"}
 _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call", WakeKind.VIEW_END: "view"}

@@ -69,7 +69,7 @@ class SourceLearning:
 class DeviceLearning:
     """One device: how often it is asked, against how often it is not."""
 
-    habit: Habit
+    habit: Habit = field(default_factory=Habit)
     history: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
 
@@ -107,7 +107,7 @@ class Learning:
             place = bisect.bisect_right(device.history, time_ns, key=lambda item: item[0])
             if place:
                 return device.history[place - 1][1]
-        return Habit.guess(self._settings.rates).odds
+        return Habit().odds(time_ns, self._settings.rates)
 
     def learn_habit(self, key: int, time_ns: int, unasked: float) -> None:
         """One settled upload of a device, with the probability that nobody asked."""
@@ -115,9 +115,9 @@ class Learning:
         if device is None:
             if len(self.devices) >= MAX_DEVICES:
                 return
-            device = self.devices[key] = DeviceLearning(Habit.guess(self._settings.rates))
-        device.habit.count(unasked)
-        device.history.append((time_ns, device.habit.odds))
+            device = self.devices[key] = DeviceLearning()
+        device.habit.count(time_ns, unasked)
+        device.history.append((time_ns, device.habit.odds(time_ns, self._settings.rates)))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -137,7 +137,7 @@ class Learning:
                 for name, item in self.sources.items()
             },
             "devices": {
-                str(key): {"habit": [d.habit.asked, d.habit.unasked], "history": [list(e) for e in d.history]}
+                str(key): {"habit": [d.habit.asked, d.habit.since_ns], "history": [list(e) for e in d.history]}
                 for key, d in self.devices.items()
             },
         }

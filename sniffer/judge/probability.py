@@ -12,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sniffer.clock import SECOND
 from sniffer.judge.settings import BaseRates
 
 #: Nothing is surer than this: the wire does not show who spoke.
 CERTAIN = 0.99
 #: How many requests the first guess of a miss rate counts for, and how many are remembered.
 PRIOR_REQUESTS, MEMORY = 20.0, 400.0
-#: How many days the first guess of the base rates counts for.
-PRIOR_DAYS = 10.0
+#: How many days the first guess of the base rates counts for, and how many are remembered.
+PRIOR_DAYS, MEMORY_DAYS = 10.0, 60
+DAY_NS = 86_400 * SECOND
 #: A measured miss rate is never believed to be lower than this, nor are base odds beyond these bounds.
 LEAST_MISS_RATE, LEAST_ODDS, MOST_ODDS = 0.002, 5.0, 500.0
 
@@ -72,26 +74,28 @@ class MissRate:
 
 @dataclass(slots=True)
 class Habit:
-    """How often a device is asked, against how often it sends unasked."""
+    """How often a device is asked. `since_ns` is when counting began, None before the first upload.
 
-    asked: float
-    unasked: float
+    How often it sends unasked is not learned but a budget: whoever was accused often is not guilty for that. So a
+    device that is asked more must be more plainly unasked, and the false accusations of all devices stay few: of
+    uploads that were asked for, at most `unasked * (1 - bound) / bound` a day can ever be accused (Markov's bound on
+    the likelihood ratio), which is one a month with the values that are set.
+    """
 
-    @classmethod
-    def guess(cls, rates: BaseRates) -> Habit:
-        """Before anything was seen."""
-        return cls(rates.requests * PRIOR_DAYS, rates.unasked * PRIOR_DAYS)
+    asked: float = 0.0
+    since_ns: int | None = None
 
-    def count(self, unasked: float) -> None:
+    def count(self, time_ns: int, unasked: float) -> None:
         """One more upload, with the probability that nobody asked for it."""
+        if self.since_ns is None:
+            self.since_ns = time_ns
         self.asked += 1.0 - unasked
-        self.unasked += unasked
-        if self.asked + self.unasked > MEMORY:
-            scale = MEMORY / (self.asked + self.unasked)
-            self.asked *= scale
-            self.unasked *= scale
+        if time_ns - self.since_ns > MEMORY_DAYS * DAY_NS:
+            self.asked /= 2
+            self.since_ns += (time_ns - self.since_ns) // 2
 
-    @property
-    def odds(self) -> float:
+    def odds(self, time_ns: int, rates: BaseRates) -> float:
         """Requests for one upload that nobody asked for."""
-        return min(MOST_ODDS, max(LEAST_ODDS, self.asked / max(self.unasked, 1e-9)))
+        days = 0.0 if self.since_ns is None else max(0, time_ns - self.since_ns) / DAY_NS
+        a_day = (rates.requests * PRIOR_DAYS + self.asked) / (PRIOR_DAYS + days)
+        return min(MOST_ODDS, max(LEAST_ODDS, a_day / rates.unasked))

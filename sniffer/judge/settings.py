@@ -73,8 +73,9 @@ class AwaySettings(Section):
 
 
 class BaseRates(Section):
-    """What is taken to be usual before anything is known of a device: requests a day; uploads a day that nobody
-    asked for; and how often the cloud answers each. The ratio of the first two is learned per device."""
+    """What is taken to be usual: `requests` a day, until it is known how often a device is asked; uploads a day that
+    nobody asked for (`unasked`), which is not learned but a budget, as it bounds the false accusations; and how often
+    the cloud answers each."""
 
     requests: Annotated[float, Field(gt=0, le=1000)] = 14.0
     unasked: Annotated[float, Field(gt=0, le=1000)] = 0.3

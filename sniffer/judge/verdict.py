@@ -64,7 +64,8 @@ def judge(case: Case, episode: Episode, world: World) -> Judgement:
     up = {name for name, source in ears.items() if _listened(case, source, world.presences[name])}
     hearing = {name for name in up if not _inside(world.deaf.get(name, ()), case.upload.start_ns)}
     missed = missed_by_all([_miss_rate(case, name, world) for name in sorted(hearing)], settings.shared_misses)
-    unasked = nobody_asked(case.odds, missed, case.upload.answered, settings.rates)
+    answered = case.upload.answered or case in episode.answered
+    unasked = nobody_asked(case.odds, missed, answered, settings.rates)
 
     explanation = episode.independent.get(case)
     broken = broken_rule(case, explanation is not None, world.switches, world.presences, settings)

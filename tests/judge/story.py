@@ -47,12 +47,13 @@ def says(
     seconds: float = 3.0,
     what: UploadClass = UploadClass.SPEECH,
     answered: bool = True,
+    probability: float = 0.99,
 ) -> Upload:
     key = KEYS[device]
     flow = FlowKey((0, V4_MAPPED | key), 4000, (0, V4_MAPPED | 99), 443, 6)
     end = at(start + seconds)
     return Upload(
-        key, (flow,), Service(), at(start), end, end + S, what, 5.0, 0.99, 40_000, 9_000, 60, 437, 20.0, seconds,
+        key, (flow,), Service(), at(start), end, end + S, what, 5.0, probability, 40_000, 9_000, 60, 437, 20.0, seconds,
         answered=answered,
     )  # fmt: skip
 

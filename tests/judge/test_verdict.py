@@ -49,10 +49,24 @@ def test_classes_that_are_not_judged_have_no_verdict() -> None:
     assert judged.verdict.reason == "not_judged"
 
 
-@pytest.mark.parametrize("what", [UploadClass.SPEECH, BULK])
-def test_audio_that_was_stored_is_judged_like_live_audio(what: UploadClass) -> None:
-    assert verdicts(judge(ear()), hears(0), says(0.5, what=what), says(60, what=what)) == [
-        "wake_event",
+def test_what_is_sent_in_bulk_may_be_anything() -> None:
+    court = judge(ear())
+    hand(court, [hears(0), says(0.5, what=BULK), says(60, what=BULK, probability=0.02)])
+    asked, unasked = court.finish()
+    assert asked.verdict.reason == "wake_event"
+    assert (unasked.verdict.kind, unasked.verdict.reason) == (VerdictKind.INCONCLUSIVE, "may_not_be_speech")
+
+
+def test_who_accuses_must_be_sure_that_it_was_speech() -> None:
+    found = verdicts(judge(ear()), *(says(n * 60.0, probability=p) for n, p in enumerate((0.6, 0.9, 0.95, 0.99))))
+    assert found == ["may_not_be_speech"] * 2 + ["no_wake_event"] * 2
+
+
+def test_an_answer_to_a_part_of_a_dialogue_speaks_for_all_of_it() -> None:
+    ear_that_misses = ear(miss_rate=0.01)
+    assert verdicts(judge(ear_that_misses), says(0), says(8, answered=False), says(90, answered=False)) == [
+        "source_may_have_missed",
+        "source_may_have_missed",
         "no_wake_event",
     ]
 
