@@ -40,7 +40,7 @@ class FollowUpSettings(Section):
     answered (the answer is spoken in this time), `unanswered_gap` where it was not, and `chain` times in a row."""
 
     gap: Annotated[float, Field(ge=0, le=60)] = 12.0
-    unanswered_gap: Annotated[float, Field(ge=0, le=60)] = 4.0
+    unanswered_gap: Annotated[float, Field(ge=0, le=60)] = 8.0
     chain: Annotated[int, Field(ge=0, le=20)] = 3
 
 
