@@ -179,7 +179,7 @@ def _whether_asked(record: Mapping[str, Any]) -> str:
             return f"Nobody asked for it: {words}{who}{sure}."
         case "inconclusive":
             words = _INCONCLUSIVE.get(_reason(record), _meaning(record, "the evidence does not suffice"))
-            return f"Whether somebody asked for it cannot be told: {words}."
+            return f"Whether somebody asked for it cannot be told: {words.partition(', so ')[0]}."
         case _:
             return "So it is listed, and nobody is accused."
 
