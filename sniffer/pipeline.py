@@ -174,7 +174,7 @@ class Pipeline:
             yield from self._detected(self.stages.detector.advance(self.time_ns))
         for judged in self.stages.judge.advance(self.time_ns):
             yield from self._judged(judged)
-        yield from self.stages.alerts.advance(self.time_ns)
+        yield from self._told_late()
 
     def finish(self, *, judge: bool = True) -> Iterator[Record]:
         """No packets will follow. With `judge` false, verdicts that wait for wake events stay in the state."""
@@ -184,7 +184,7 @@ class Pipeline:
             return
         for judged in self.stages.judge.finish():
             yield from self._judged(judged)
-        yield from self.stages.alerts.advance(self.time_ns)
+        yield from self._told_late()
 
     def _detected(self, events: Iterable[Listening | Upload | Drift]) -> Iterator[Record]:
         device = self.stages.identifier.device
@@ -209,6 +209,12 @@ class Pipeline:
                 for time_ns in np.unique(np.concatenate((times[[0, -1]], times[silences], times[silences + 1]))):
                     for event in presence.seen(presence.keys, int(time_ns)):
                         yield from self.wake(event)
+
+    def _told_late(self) -> Iterator[Record]:
+        """Alerts that were held, and the digest."""
+        for record in self.stages.alerts.advance(self.time_ns):
+            self.changes += 1
+            yield record
 
     def _judged(self, judged: Judged) -> Iterator[Record]:
         self.changes += 1

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,9 +126,11 @@ def nursery(path: str, port: int) -> None:
 class Receiver:
     """A server on a socket of our own, so that a connection can be broken at any point."""
 
-    def __init__(self, chance: random.Random, count: Count) -> None:
+    def __init__(
+        self, chance: random.Random, count: Count, told: Callable[[dict, str], object] = lambda data, message_id: None
+    ) -> None:
         self.faults = True
-        self._chance, self._count = chance, count
+        self._chance, self._count, self._told = chance, count, told
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._open = True
@@ -185,8 +188,9 @@ class Receiver:
                 f"HTTP/1.1 {self._chance.choice([500, 503, 429])} No\r\ncontent-length: 0\r\n\r\n".encode()
             )
             return True
-        number = self._verifier.verify(body, headers)["data"]["number"]
-        self._count.order.append(number)
+        data = self._verifier.verify(body, headers)["data"]
+        self._count.order.append(data.get("number"))
+        self._told(data, headers["webhook-id"])
         if fault < 0.25:
             self._count.unanswered += 1
             return False  # taken, and the answer is lost
