@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
@@ -10,6 +11,7 @@ from sniffer.cli import cli
 from sniffer.errors import SnifferError
 from sniffer.identify.rules import read_oui
 from sniffer.model import mac_key
+from sniffer.sinks.schemas import schema
 from sniffer.testing import House
 
 ECHO, PHONE = "68:db:f5:90:19:64", "02:11:22:33:44:55"
@@ -51,6 +53,8 @@ def test_records_are_devices_with_their_facts(capture: Path) -> None:
     assert echo["microphone"]
     assert {"kind": "oui", "value": "Amazon Technologies Inc."} in echo["facts"]
     assert records[0] == echo, "those with a microphone come first"
+    for record in records:
+        jsonschema.validate(record, schema("device"))
 
 
 def test_a_person_is_right(capture: Path) -> None:
