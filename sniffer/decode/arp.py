@@ -37,8 +37,9 @@ def parse_neighbour(data: Buffer, eth_src: int, source: tuple[int, int]) -> Bind
 
 
 def is_router(data: Buffer) -> bool:
-    """A router advertisement: who sends it forwards for others."""
-    return len(data) >= 16 and data[0] == ROUTER
+    """A router advertisement of a default router: who sends it forwards for others. Speakers that are border routers
+    of a Thread network advertise that, too, with a lifetime of 0 (RFC 4191): they forward for nobody here."""
+    return len(data) >= 16 and data[0] == ROUTER and (data[6] or data[7]) != 0
 
 
 def _option(data: Buffer, wanted: int) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.identify.names import Connection
-from sniffer.model import KEY_FROM_ADDRESS, PROTO_TCP, PROTO_UDP, PacketBatch, address_key
+from sniffer.model import KEY_FROM_ADDRESS, KEY_FROM_IPV6, PROTO_TCP, PROTO_UDP, PacketBatch, address_key
 
 Address = tuple[int, int]
 _GROUP = np.uint64(1 << 40)
@@ -50,6 +50,14 @@ def _is_host(batch: PacketBatch) -> Mask:
     if by_address.any():
         named |= by_address & local(batch.src_high, batch.src_low)
     return named
+
+
+def somebody(key: int) -> bool:
+    """A key that can be a host of this network: no group, nobody's, and no IPv4 address of the Internet."""
+    if key & KEY_FROM_ADDRESS:
+        address = key & 0xFFFF_FFFF
+        return bool(key & KEY_FROM_IPV6) or any(address & mask == network for network, mask in _LOCAL_V4)
+    return key != 0 and not key >> 40 & 1
 
 
 def first_rows(batch: PacketBatch) -> Iterator[tuple[int, int]]:

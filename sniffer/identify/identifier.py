@@ -8,7 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sniffer.identify.columns import Bindings, first_rows, gateway_rows, handshakes, local_pairs, open_ports, resolved
+from sniffer.identify.columns import (
+    Bindings,
+    first_rows,
+    gateway_rows,
+    handshakes,
+    local_pairs,
+    open_ports,
+    resolved,
+    somebody,
+)
 from sniffer.identify.hosts import FORWARDING, Host, Hosts
 from sniffer.identify.names import Names
 from sniffer.identify.oui import OuiTable
@@ -126,7 +135,7 @@ class Identifier:
         return host
 
     def _fact(self, fact: Fact) -> dict[int, None]:
-        if fact.key == 0 or (fact.key >> 40 & 1 and not fact.key >> 48):
+        if not somebody(fact.key):
             return {}
         known = fact.key in self._hosts
         host = self._host(fact.key, fact.time_ns)
@@ -148,7 +157,9 @@ class Identifier:
     def _weigh(self, host: Host, time_ns: int) -> bool:
         before = host.opinion
         opinion = host.opinion = self._scales.weigh(host.hits, forwards=host.forwards)
-        vendor = opinion.rule.vendor if opinion and opinion.confidence >= GUESS_CONFIDENCE else None
+        # That it is a speaker a person has said already; then little tells whose.
+        enough = 0.0 if host.key in self._configured and opinion and opinion.microphone else GUESS_CONFIDENCE
+        vendor = opinion.rule.vendor if opinion and opinion.confidence >= enough else None
         if not host.vendors or host.vendors[-1][1] != vendor:
             host.vendors = [*host.vendors[-3:], (time_ns, vendor)]
         microphone = opinion is not None and opinion.microphone
@@ -204,7 +215,7 @@ class Identifier:
         return replace(
             device,
             name=settings.name,
-            vendor=settings.vendor or device.vendor,
+            vendor=settings.vendor or (host.vendors[-1][1] if host and host.vendors else None) or device.vendor,
             model=settings.model or device.model,
             kind=settings.kind if "kind" in settings.model_fields_set else known_kind,
             confidence=1.0,

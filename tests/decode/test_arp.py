@@ -23,7 +23,8 @@ def test_neighbours() -> None:
     assert arp.parse_neighbour(bytes(ICMPv6ND_NS(tgt=V6)), key, (0, 0)) == (key, address_pair(V6)), "about to take it"
     advertised = bytes(ICMPv6ND_NA(tgt=V6) / ICMPv6NDOptDstLLAddr(lladdr=MAC))
     assert arp.parse_neighbour(advertised, 1, other) == (key, address_pair(V6))
-    assert arp.is_router(bytes(ICMPv6ND_RA()))
+    assert arp.is_router(bytes(ICMPv6ND_RA(routerlifetime=1800)))
+    assert not arp.is_router(bytes(ICMPv6ND_RA(routerlifetime=0))), "a speaker that is a Thread border router"
 
 
 @given(st.binary(max_size=100))

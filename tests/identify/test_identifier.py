@@ -184,6 +184,22 @@ def test_a_shared_host_is_voice_for_its_own_vendor_only() -> None:
         assert service(who, 2).role == role
 
 
+def test_a_named_device_with_little_to_see_is_still_somebody_s() -> None:
+    mini = DeviceSettings(mac="44:07:0b:50:4d:df", name="mini")
+    who = identifier(mini)
+    who.observe([Fact(START, mini.key, "dhcp.vendor_class", "x")])
+    assert who.device(mini.key).vendor == "Google"
+    who.observe([NameSeen(START, mini.key, "www.google.com", "sni", SERVER, proto=6, port=443, client_port=40000)])
+    assert who.service(mini.key, FLOW, START + SECOND).role == "voice"
+
+
+def test_a_name_server_on_the_internet_is_no_host_of_this_network() -> None:
+    who = identifier()
+    who.observe([Fact(START, address_key(*address_pair("8.8.8.8")), "dns.server", "53")])
+    who.observe([Fact(START, address_key(*address_pair("192.168.1.1")), "dns.server", "53")])
+    assert len(who.devices()) == 1
+
+
 # --- addresses -----------------------------------------------------------------------------------------------------
 
 
