@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sniffer.decode import decode
-from sniffer.decode.gather import Gatherer, slim
+from sniffer.decode.gather import Gatherer
 from sniffer.decode.news import News
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -30,9 +30,7 @@ def gathered(blocks: Iterable[FrameBlock], selection: Selection) -> Iterator[Pac
     """The selected rows of all blocks, few of many blocks put together."""
     gatherer = Gatherer()
     for block in blocks:
-        batch, _ = decode(block, selection)
-        if selection.keys is not None and block.link_type == ETHERNET:
-            batch = slim(batch, selection.keys)
+        batch, _ = decode(block, selection, slim=block.link_type == ETHERNET)
         yield from gatherer.add(batch)
     yield from gatherer.flush()
 
@@ -63,14 +61,13 @@ class FirstLook:
             self._look(batch)
             return
         known = len(self._news)
-        batch, errors = decode(block, self._selection, self._news)
+        batch, errors = decode(block, self._selection, self._news, slim=True)
         self.undecoded += sum(errors.by_protocol.values())
         if len(self._news) > known:
             self._flush()
             self._arrivals(block, batch)
             return
-        assert self._selection.keys is not None
-        for earlier in self._gatherer.add(slim(batch, self._selection.keys)):
+        for earlier in self._gatherer.add(batch):
             self._take(earlier)
 
     def finish(self) -> list[tuple[int, list[Event]]] | None:
@@ -96,7 +93,7 @@ class FirstLook:
         if fresh:
             self._suspects |= fresh
             self._selection = self._select()
-            batch, _ = decode(block, Selection(self._selection.keys, identity=False))
+            batch, _ = decode(block, Selection(self._selection.keys, identity=False), slim=True)
         self._measure(batch)
 
     def _take(self, batch: PacketBatch) -> None:

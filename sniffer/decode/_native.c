@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 2
+#define REVISION 3
 
 enum { IPV4 = 0x0800, IPV6 = 0x86DD, ARP = 0x0806, PPPOE = 0x8864, MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 enum { TCP = 6, UDP = 17, ICMPV6 = 58 };
@@ -334,16 +334,16 @@ static void release(struct call *c) {
 }
 
 PyDoc_STRVAR(decode_doc,
-    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, news, columns) -> (rows, link, ipv4, ipv6, "
-    "tcp, udp, fragments)\n\nFill the columns of a PacketBatch (each with room for every frame) with the selected rows. "
-    "`news` is None or (table, taken, most).");
+    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns) -> (rows, link, ipv4, "
+    "ipv6, tcp, udp, fragments)\n\nFill the columns of a PacketBatch (each with room for every frame) with the selected rows. "
+    "`slim` leaves out what decode.batch.decode says; `news` is None or (table, taken, most).");
 
 static PyObject *decode(PyObject *self, PyObject *args) {
     PyObject *inputs[INPUTS + 1], *columns, *told;
-    int link_type, identity;
+    int link_type, identity, slim;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OiOOOOOpOO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
-                          &inputs[5], &identity, &told, &columns))
+    if (!PyArg_ParseTuple(args, "OiOOOOOppOO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
+                          &inputs[5], &identity, &slim, &told, &columns))
         return NULL;
     struct call c;
     c.ins = c.outs = 0;
@@ -417,9 +417,15 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         if (!r.has_src && r.version) r.src = address_key(r.src_high, r.src_low);
         if (!r.has_dst && r.version) r.dst = address_key(r.dst_high, r.dst_low);
         int fresh = news.table && is_news(&news, &r);
-        if (select && !fresh && !keys_have(&keys, r.src) && !keys_have(&keys, r.dst) &&
-            !(identity && is_identity(p, cap, &r)))
-            continue;
+        int whole = 1; /* whether its bytes are wanted too */
+        if (select) {
+            int sent = keys_have(&keys, r.src), named = identity && !fresh && is_identity(p, cap, &r);
+            if (!fresh && !sent && !named && !keys_have(&keys, r.dst)) continue;
+            if (slim && !fresh) {
+                if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & 0x02) && !named) continue;
+                whole = named || (sent && r.length > 0);
+            }
+        }
         ipv4 += r.bad4;
         ipv6 += r.bad6;
         tcp += r.bad_tcp;
@@ -443,9 +449,9 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         o_ack[n] = r.ack;
         o_wire[n] = wire[i];
         o_frame[n] = at;
-        o_cap[n] = (int32_t)cap;
-        o_payload[n] = at + (r.transport < cap ? r.transport : cap);
-        o_seen[n] = (int32_t)payload_captured(&r, cap);
+        o_cap[n] = whole ? (int32_t)cap : 0;
+        o_payload[n] = !whole ? at : at + (r.transport < cap ? r.transport : cap);
+        o_seen[n] = whole ? (int32_t)payload_captured(&r, cap) : 0;
         n++;
     }
     free(keys.slots);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from sniffer.decode import native
@@ -11,19 +13,25 @@ from sniffer.decode.link import LINKS
 from sniffer.decode.network import network
 from sniffer.decode.news import MOST, News
 from sniffer.decode.transport import transport
-from sniffer.model import U64, DecodeErrors, FrameBlock, PacketBatch, Selection
+from sniffer.model import PROTO_TCP, U64, DecodeErrors, FrameBlock, PacketBatch, Selection
 
 
-def decode(block: FrameBlock, selection: Selection, news: News | None = None) -> tuple[PacketBatch, DecodeErrors]:
+def decode(
+    block: FrameBlock, selection: Selection, news: News | None = None, *, slim: bool = False
+) -> tuple[PacketBatch, DecodeErrors]:
     """The selected packets of a block, and what could not be decoded of them. Never raises for what is in the frames.
 
-    With `news`, also the packets that tell something of a host that was not told before.
+    With `news`, also the packets that tell something of a host that was not told before. `slim` leaves out what
+    neither the detector nor anybody else asks for when the keys of a selection are those of devices: their bare
+    acknowledgements, and the bytes (not the columns) of what is sent to them, but for the identity protocols.
 
     A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
     cannot be read is kept, with zeros where nothing is known.
     """
-    return (_decode_python if native.NATIVE is None else _decode_native)(block, selection, news)
+    return (_decode_python if native.NATIVE is None else _decode_native)(block, selection, news, slim)
 
+
+_SYN = 0x02
 
 #: The types of the columns of a batch, in order.
 COLUMN_TYPES: tuple[type[np.generic], ...] = (
@@ -32,7 +40,9 @@ COLUMN_TYPES: tuple[type[np.generic], ...] = (
 )  # fmt: skip
 
 
-def _decode_native(block: FrameBlock, selection: Selection, news: News | None) -> tuple[PacketBatch, DecodeErrors]:
+def _decode_native(
+    block: FrameBlock, selection: Selection, news: News | None, slim: bool
+) -> tuple[PacketBatch, DecodeErrors]:
     assert native.NATIVE is not None
     frames = len(block)
     columns = tuple(np.empty(frames, dtype=kind) for kind in COLUMN_TYPES)
@@ -46,6 +56,7 @@ def _decode_native(block: FrameBlock, selection: Selection, news: News | None) -
         np.ascontiguousarray(block.time_ns, dtype=np.int64),
         None if keys is None else np.ascontiguousarray(keys, dtype=np.uint64),
         selection.identity,
+        slim,
         None if news is None else (news.table, news.taken, MOST),
         columns,
     )
@@ -56,7 +67,9 @@ def _decode_native(block: FrameBlock, selection: Selection, news: News | None) -
     return batch, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
 
 
-def _decode_python(block: FrameBlock, selection: Selection, news: News | None) -> tuple[PacketBatch, DecodeErrors]:
+def _decode_python(
+    block: FrameBlock, selection: Selection, news: News | None, slim: bool
+) -> tuple[PacketBatch, DecodeErrors]:
     rows = np.arange(len(block), dtype=np.int64)
     data = Bytes(block.data)
     read_link = LINKS.get(block.link_type)
@@ -110,10 +123,9 @@ def _decode_python(block: FrameBlock, selection: Selection, news: News | None) -
         payload_offset=offset + np.minimum(transports.payload, captured),
         payload_captured=payload_captured.astype(np.int32),
     )
-    keep = links.good & _wanted(batch, selection)
-    if news is not None:
-        rows = np.flatnonzero(links.good)
-        keep[rows] |= news.mask(batch.take(rows))
+    keep, whole = _wanted(batch, selection, links.good, news, slim)
+    if not whole.all():
+        batch = _without_bytes(batch, ~whole)
     if not keep.all():
         batch = batch.take(np.flatnonzero(keep))
     for name, bad in (
@@ -136,10 +148,28 @@ def _or_address(keys: U64, known: Mask, is_ip: Mask, high: U64, low: U64) -> U64
     return np.asarray(np.where(known, keys, made), dtype=np.uint64)
 
 
-def _wanted(batch: PacketBatch, selection: Selection) -> Mask:
+def _wanted(batch: PacketBatch, selection: Selection, good: Mask, news: News | None, slim: bool) -> tuple[Mask, Mask]:
+    """Which rows are kept, and of which the bytes too."""
+    fresh = np.zeros(len(batch), dtype=np.bool_)
+    if news is not None:
+        rows = np.flatnonzero(good)
+        fresh[rows] = news.mask(batch.take(rows))
     if selection.keys is None:
-        return np.ones(len(batch), dtype=np.bool_)
-    keep = np.isin(batch.eth_src, selection.keys) | np.isin(batch.eth_dst, selection.keys)
-    if selection.identity:
-        keep |= identity_mask(batch)
-    return np.asarray(keep, dtype=np.bool_)
+        return good, np.ones(len(batch), dtype=np.bool_)
+    sent = np.isin(batch.eth_src, selection.keys)
+    named = identity_mask(batch) if selection.identity else np.zeros(len(batch), dtype=np.bool_)
+    keep = good & (fresh | named | sent | np.isin(batch.eth_dst, selection.keys))
+    if not slim:
+        return keep, np.ones(len(batch), dtype=np.bool_)
+    bare = (batch.ip_version != 0) & (batch.proto == PROTO_TCP) & (batch.payload_len == 0)
+    bare &= batch.tcp_flags & _SYN == 0
+    return keep & (fresh | named | ~bare), fresh | named | (sent & (batch.payload_len > 0))
+
+
+def _without_bytes(batch: PacketBatch, rows: Mask) -> PacketBatch:
+    return replace(
+        batch,
+        frame_captured=np.where(rows, 0, batch.frame_captured).astype(np.int32),
+        payload_captured=np.where(rows, 0, batch.payload_captured).astype(np.int32),
+        payload_offset=np.where(rows, batch.frame_offset, batch.payload_offset),
+    )

@@ -8,33 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from sniffer.decode.identity import identity_mask
-from sniffer.model import PACKET_COLUMNS, PROTO_TCP, U64, PacketBatch
+from sniffer.model import PACKET_COLUMNS, PacketBatch
 
 #: What is put together holds at most so many rows and so many bytes of frames.
 MAX_ROWS = 16_384
 MAX_BYTES = 1 << 20
-
-_SYN = 0x02
-
-
-def slim(batch: PacketBatch, keys: U64) -> PacketBatch:
-    """What of a batch can matter further on: no bare acknowledgements, and the bytes only of what the hosts in `keys`
-    sent and of the identity protocols. Of what came back to them, the columns tell all that is asked."""
-    bare = (batch.proto == PROTO_TCP) & (batch.payload_len == 0) & (batch.tcp_flags & _SYN == 0)
-    bare &= batch.ip_version != 0
-    if bare.any():
-        batch = batch.take(~bare)
-    wanted = np.isin(batch.eth_src, keys) & (batch.payload_len > 0)
-    rest = np.flatnonzero(~wanted)
-    if len(rest):
-        wanted[rest] = identity_mask(batch.take(rest))
-    return replace(
-        batch,
-        frame_captured=np.where(wanted, batch.frame_captured, 0).astype(np.int32),
-        payload_captured=np.where(wanted, batch.payload_captured, 0).astype(np.int32),
-        payload_offset=np.where(wanted, batch.payload_offset, batch.frame_offset),
-    )
 
 
 class Gatherer:
