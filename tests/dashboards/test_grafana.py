@@ -1,6 +1,5 @@
 """Dashboards: what dashboard-linter asks for, and that a real Prometheus has data for every panel."""
 
-import importlib.util
 import json
 import re
 import time
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dashboards.grafana import source
 from sniffer.model import Drift, Listening, Service, WakeEvent, WakeKind
 from sniffer.records import device_record, drift_record, listening_record, wake_record
 from sniffer.resources import shipped
@@ -36,19 +36,9 @@ each_query = pytest.mark.parametrize(
 
 
 def test_the_files_are_what_the_script_makes() -> None:
-    spec = importlib.util.spec_from_file_location("grafana_build", FOLDER / "build.py")
-    assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["grafana_build"] = script
-    try:
-        spec.loader.exec_module(script)
-    finally:
-        del sys.modules["grafana_build"]
-    assert set(script.DASHBOARDS) == set(DASHBOARDS)
+    assert set(source.DASHBOARDS) == set(DASHBOARDS)
     for name in DASHBOARDS:
-        assert (FOLDER / f"{name}.json").read_text() == script.rendered(name), "run python dashboards/grafana/build.py"
+        assert (FOLDER / f"{name}.json").read_text() == source.rendered(name), "run python -m dashboards.grafana.source"
 
 
 def test_uids_and_titles_are_unique() -> None:
