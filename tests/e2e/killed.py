@@ -26,7 +26,7 @@ from sniffer.clock import SECOND
 START = 1_795_000_000 * SECOND
 MAC = "68:db:f5:90:19:64"
 #: Virtual seconds in one of ours; between two utterances; from the end of one until the daemon has saved it.
-SPEED, EVERY, SPARE = 40.0, 9.0, 4.0
+SPEED, EVERY, SPARE = 20.0, 6.0, 8.0
 
 
 class FastClock:
@@ -202,7 +202,7 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
     chance, outcome = random.Random(seed), Outcome()
     house = House(seed=seed, start_ns=START)
     host = house.host("kitchen", MAC)
-    seconds = kills * 1.2 * SPEED + 120
+    seconds = kills * 2 * SPEED + 120
     at = 40.0
     while at < seconds:
         length = chance.choice([2.0, 3.0, 4.0])
@@ -235,7 +235,7 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
             if chance.random() < 0.1:
                 receiver.go_away(chance.random() * 0.05)
             born = int(ask("live"))
-            time.sleep(chance.uniform(0.1, 1.0) if life < kills else 1.0)
+            time.sleep(chance.uniform(0.4, 2.0) if life < kills else 1.0)
             died = clock.now_ns()
             if life == kills:
                 receiver.faults = False
