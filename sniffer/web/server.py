@@ -48,6 +48,7 @@ class HttpServer:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            self._socket.listen(64)  # who comes before the server is ready waits, and is not refused
         except (OSError, OverflowError) as error:
             self._socket.close()
             raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
