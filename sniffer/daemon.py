@@ -7,6 +7,7 @@ own; they reach the pipeline through one queue, and read snapshots.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import logging
 import queue
 import threading
@@ -20,6 +21,7 @@ from sniffer import records
 from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
+from sniffer.judge.alerts import EVERY_DEVICE
 from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
 from sniffer.pipeline import EVERYTHING, Pipeline
 from sniffer.sinks.evidence import EvidenceKeeper
@@ -338,12 +340,22 @@ class Daemon:
         device, now_ns = request.get("device"), self._clock.now_ns()
         if not isinstance(device, str) or not device or len(device) > 64:
             raise WakeError("device: a configured name or a MAC address is needed")
+        self._known(device)
         until_ns = _until(request, now_ns)
         try:
             self._waiting.put_nowait(Mute(device, until_ns))
         except queue.Full:
             raise WakeError("too many requests are waiting") from None
         return {"device": device, "until": timestamp(until_ns)}
+
+    def _known(self, device: str) -> None:
+        """Who mistypes a name believes that alerts are off. Raises WakeError."""
+        names = {record["device"]["name"].casefold(): record["device"]["name"] for record in self._devices}
+        macs = {record["device"]["mac"] for record in self._devices}
+        if self._devices and device.casefold() not in {EVERY_DEVICE, *names} and device.lower() not in macs:
+            close = difflib.get_close_matches(device.casefold(), names, n=1)
+            hint = f"; did you mean '{names[close[0]]}'?" if close else "; `sniffer devices` lists them, `all` is all"
+            raise WakeError(f"no device is called '{device}'{hint}")
 
     def uploads(
         self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int

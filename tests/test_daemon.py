@@ -193,6 +193,17 @@ def test_muted_devices_are_judged_and_not_told(world: Callable[..., World]) -> N
     assert not [r for r in w.sink.records if r["event_type"] == "alert"]
 
 
+def test_a_mistyped_name_is_not_muted_silently(world: Callable[..., World]) -> None:
+    w = world()
+    w.run(0.1)
+    for name in ("kitchen", "Kitchen", MAC, MAC.upper(), "all"):
+        w.daemon.mute({"device": name, "seconds": 1})
+    with pytest.raises(WakeError, match="no device is called 'kitchn'; did you mean 'kitchen'"):
+        w.daemon.mute({"device": "kitchn", "seconds": 1})
+    with pytest.raises(WakeError, match="`sniffer devices` lists them"):
+        w.daemon.mute({"device": "=cmd()", "seconds": 1})
+
+
 @pytest.mark.parametrize(
     "request_",
     [

@@ -22,7 +22,7 @@ from sniffer.model import LEVELS, Record
 #: held, maintenance windows, and ids in one alert.
 MAX_UPLOADS, MAX_OPEN, MAX_COOLDOWNS, MAX_HELD, MAX_MUTES, MAX_IDS = 300, 300, 1000, 200, 200, 100
 
-EVERYTHING = "all"
+EVERY_DEVICE = "all"
 _HOUR = 3600 * SECOND
 
 
@@ -75,7 +75,7 @@ class AlertPolicy:
 
     def _muted(self, record: Record, now_ns: int) -> bool:
         device = record["device"]
-        names = (EVERYTHING, device["name"].casefold(), str(device["mac"]).casefold())
+        names = (EVERY_DEVICE, device["name"].casefold(), str(device["mac"]).casefold())
         return any(self._mutes.get(name, 0) > now_ns for name in names)
 
     # --- uploads ---
@@ -210,7 +210,7 @@ class AlertPolicy:
         self._cooldowns = {key: end for key, end in self._cooldowns.items() if end > now_ns}
         _bound(self._cooldowns, MAX_COOLDOWNS)
         revision = record["revision"] if record is not None else 0
-        where = group["key"] if group["device"] else EVERYTHING
+        where = group["key"] if group["device"] else EVERY_DEVICE
         dedup_key = f"{where}/{group['rule']}"
         seed = "\0".join((kind, dedup_key, str(revision), str(group["count"]), *group["uploads"]))
         summary, text = self._words(group, record)
