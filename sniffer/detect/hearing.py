@@ -23,6 +23,8 @@ _SECOND = 1_000_000_000
 _LOOK_BACK_NS = 8 * _SECOND
 #: Runs below this are not worth a word, unless they are speech.
 _LEAST_BYTES = 2_000
+#: Fewer packets than this, and below `_LEAST_BYTES`, are a sign of life: a speaker gives hundreds an hour.
+_LEAST_PACKETS = 4
 #: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
 _HEAD_BYTES = 6_000
 _BIN_NS = int(BIN * _SECOND)
@@ -50,7 +52,7 @@ class Hearing:
         self._weights, self._services, self._silence_ns = weights, services, silence_ns
         self._learned = learned
         self._slow = SlowUploads()
-        self._open: dict[int, list[tuple[Flow, Run]]] = {}
+        self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the identity of the run
         self._held: dict[int, Upload] = {}  # by the identity of the run that carries an upload on
 
     def learned(self) -> dict[int, Learned]:
@@ -60,7 +62,7 @@ class Hearing:
     def begun(self, flow: Flow, run: Run) -> None:
         """A run has begun."""
         run.from_ns = run.start_ns
-        self._open.setdefault(flow.key, []).append((flow, run))
+        self._open.setdefault(flow.key, {})[id(run)] = (flow, run)
 
     def look(self, flow: Flow, run: Run, at_ns: int) -> list[Event]:
         """Is this run live audio now? Says so when it begins to be, and takes it back later."""
@@ -91,15 +93,20 @@ class Hearing:
         if run.listening:
             service = self._services.service(flow.key, flow.flow, run.final_ns)
             events.append(Listening(flow.key, flow.flow, service, run.from_ns, run.final_ns, 0.0, ended=True))
-        first_ns = run.from_ns
-        for cut_ns in [*self._cuts(flow, run), run.last_ns + 1]:
-            if cut_ns > first_ns:
-                events += self._report(flow, run, first_ns, cut_ns, run.final_ns)
-            first_ns = cut_ns
-        runs = self._open.get(flow.key, [])
-        runs[:] = [pair for pair in runs if pair[1] is not run]
+        if run.packets < _LEAST_PACKETS and run.bytes < _LEAST_BYTES and not run.listening:
+            service = self._services.service(flow.key, flow.flow, run.final_ns)
+            slow = self._slow.add(flow.key, flow.flow, service, run.start_ns, run.bin_list(), run.final_ns)
+            events += [slow] if slow is not None else []
+        else:
+            first_ns = run.from_ns
+            for cut_ns in [*self._cuts(flow, run), run.last_ns + 1]:
+                if cut_ns > first_ns:
+                    events += self._report(flow, run, first_ns, cut_ns, run.final_ns)
+                first_ns = cut_ns
+        runs = self._open[flow.key]
+        del runs[id(run)]
         if not runs:
-            self._open.pop(flow.key, None)
+            del self._open[flow.key]
         held = self._held.pop(id(run), None)
         if held is not None:
             events = _joined(held, events, run.final_ns)
@@ -192,7 +199,7 @@ class Hearing:
     def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:
         """The run on another connection, if any, that carries this utterance on: it begins as this one ends, without
         a head, at the same pace."""
-        for other, candidate in self._open.get(flow.key, []):
+        for other, candidate in self._open.get(flow.key, {}).values():
             if other is flow or candidate.warm_ns > now_ns or id(candidate) in self._held:
                 continue
             if not -400_000_000 <= candidate.start_ns - run.last_ns <= self._silence_ns:
