@@ -17,6 +17,7 @@ import yaml
 
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.resources import shipped
+from sniffer.sinks.formats import alert_labels
 from tests.conftest import ToolFinder
 from tests.dashboards.live import Prometheus, free_port, prometheus
 from tests.dashboards.test_grafana import QUERIES, VARIABLES, each_query, filled, shown
@@ -146,3 +147,20 @@ def test_alertmanager_is_told(house: tuple[Prometheus, int, int]) -> None:
     assert [one["name"] for one in alert["receivers"]] == ["people"]
     runbook = Path(alert["annotations"]["runbook_url"])
     assert (shipped("dashboards") / "runbooks" / runbook.name).is_file()
+
+
+def test_of_two_alerts_about_one_upload_the_sniffers_own_is_kept(house: tuple[Prometheus, int, int]) -> None:
+    server, port, _ = house
+    url = f"http://127.0.0.1:{port}/api/v2/alerts"
+    labels = alert_labels({"event_type": "alert", "rule": "upload-outside-wake", "level": "high", "device": "kitchen"})
+    body = json.dumps([{"labels": labels, "annotations": {"summary": "ours"}}]).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10):
+        pass
+
+    def held_back() -> bool:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found = {alert["labels"]["alertname"]: alert["status"] for alert in json.loads(answer.read())}
+        ours, theirs = found.get("upload-outside-wake"), found.get("SnifferUnaskedUpload")
+        return bool(ours and theirs and theirs["inhibitedBy"] and not ours["inhibitedBy"])
+
+    server.wait(held_back, "the alert that Prometheus made is held back")

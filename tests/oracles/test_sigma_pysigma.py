@@ -21,6 +21,8 @@ pytest.importorskip("sigma.backends.sqlite", reason="pySigma and its SQLite back
 
 from sigma.backends.sqlite import sqliteBackend
 from sigma.collection import SigmaCollection
+from sigma.plugins import InstalledSigmaPlugins
+from sigma.validation import SigmaValidator
 
 RULES = load_upload_rules([shipped("rules") / "uploads"]).rules
 
@@ -75,6 +77,15 @@ def test_pysigma_finds_nothing_wrong_with_a_rule(rule: Any) -> None:
     collection = SigmaCollection.from_yaml(Path(rule.file).read_text())
     assert not collection.errors and not collection.rules[0].errors
     assert str(collection.rules[0].id) == str(rule.document.id)
+
+
+def test_pysigmas_validators_find_nothing_to_improve() -> None:
+    """All of them, but for those that look up MITRE's tags in the network."""
+    found = InstalledSigmaPlugins.autodiscover().validators
+    offline = [one for name, one in found.items() if not any(word in name for word in ("attack", "d3fend", "tag"))]
+    assert len(offline) > 10
+    collection = SigmaCollection.load_ruleset([shipped("rules") / "uploads"])
+    assert [str(issue) for issue in SigmaValidator(offline).validate_rules(collection)] == []
 
 
 # --- detections and records made at random -----------------------------------------------------------------------
