@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def command(
         for device in everybody:
             click.echo(json.dumps(as_record(device, capture)))
     elif everybody:
-        _print(everybody, why)
+        _print(everybody, observer.identifier.watched(), why)
 
 
 def as_record(device: Device, capture: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _remembered(config: Config) -> dict[str, Any]:
         store.close()
 
 
-def _print(devices: Sequence[Device], why: bool) -> None:
+def _print(devices: Sequence[Device], watched: Collection[int], why: bool) -> None:
     columns = (Column("host", no_wrap=True), Column("address", no_wrap=True), Column("name", no_wrap=True), "what",
                Column("sure", justify="right"), "judged", "why")  # fmt: skip
     table = Table(*columns, box=None, pad_edge=False)
@@ -112,12 +112,17 @@ def _print(devices: Sequence[Device], why: bool) -> None:
         sure = f"{device.confidence:.0%}" if device.confidence else "-"
         address = address_text(*device.address) if device.address else "-"
         told = ("\n".join(device.reasons) if why else "; ".join(device.reasons[:2])) or _facts(device)
-        cells = (key_text(device.key), address, device.name, what(device), sure, "yes" if device.microphone else "no")
+        cells = (key_text(device.key), address, device.name, what(device), sure, _judged(device, watched))
         style = "bold" if device.microphone else ""
         table.add_row(*(Text(plain(cell, 60), style) for cell in cells), Text("\n".join(
             plain(line, 300 if why else 120) for line in told.split("\n"))))  # fmt: skip
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+
+
+def _judged(device: Device, watched: Collection[int]) -> str:
+    """`listed`: what it sends is listed, and nobody is accused, for it only probably has a microphone."""
+    return "yes" if device.microphone else "listed" if device.key in watched else "no"
 
 
 def _facts(device: Device) -> str:

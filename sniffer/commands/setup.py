@@ -25,6 +25,8 @@ from sniffer.judge.explanation import explain
 from sniffer.model import Device, address_text, key_text
 
 MAX_ASKED = 40
+#: Bytes kept of each packet while looking around: names are in the first ones, and hellos have up to two segments.
+WHOLE = 2048
 NAME = re.compile(r"[\w .:-]{1,64}")
 
 
@@ -99,7 +101,8 @@ def _observe(
     click.echo(f"watching {', '.join(names)}{f' ({why})' if why else ''} for {seconds:.0f} seconds; "
                "switch a speaker off and on to have it recognised best", err=True)  # fmt: skip
     clock = SystemClock()
-    with closing(LiveCapture(names, config.capture, None, clock=clock)) as source, click.progressbar(
+    settings = config.capture.model_copy(update={"snap_length": WHOLE})
+    with closing(LiveCapture(names, settings, None, clock=clock)) as source, click.progressbar(
         length=int(seconds), label="looking around", file=sys.stderr
     ) as bar:  # fmt: skip
         observer.live(source, seconds, clock, lambda passed: bar.update(int(passed) - bar.pos))

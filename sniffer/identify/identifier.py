@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +45,10 @@ GUESS_CONFIDENCE = 0.5
 #: As many public IPv4 source addresses behind one MAC make it a gateway.
 GATEWAY_ADDRESSES = 4
 _IDENTITY_KINDS = ("dhcp.hostname", "dhcp.client_id", "mdns.host")
+_HIDES = {
+    "dns.encrypted": "looks names up by encrypted DNS, so that its services may stay unnamed",
+    "tls.ech": "hides names by Encrypted ClientHello, or pretends to",
+}
 _COMMON_NAMES = frozenset({"localhost", "android", "unknown", "wlan0", "espressif"})
 
 
@@ -227,15 +231,15 @@ class Identifier:
 
     def _recognised(self, host: Host) -> Device:
         opinion = host.opinion
-        extra = (host.same_as,) if host.same_as else ()
         shown = tuple(host.shown.values())
+        extra = ((host.same_as,) if host.same_as else ()) + tuple(_hidden(shown))
         facts = shown if opinion is None else tuple(dict.fromkeys(opinion.facts + shown))
         if opinion is None or opinion.confidence < GUESS_CONFIDENCE:
             name = f"host-{_suffix(host.key)}"
             return Device(host.key, name, host.address, vendor=host.oui, facts=facts, reasons=extra)
         return Device(
             key=host.key,
-            name=f"{_slug(opinion.model or opinion.rule.title)}-{_suffix(host.key)}",
+            name=f"{_slug(opinion.model or opinion.kind)}-{_suffix(host.key)}",
             address=host.address,
             vendor=opinion.rule.vendor or host.oui,
             model=opinion.model,
@@ -352,6 +356,14 @@ class Identifier:
 def _told(opinion: Opinion) -> tuple[object, ...]:
     """What people see of an opinion: a change elsewhere is no news."""
     return opinion.rule.id, opinion.model, opinion.kind, round(opinion.confidence, 1), len(opinion.reasons)
+
+
+def _hidden(facts: Sequence[Fact]) -> Iterator[str]:
+    """What keeps the names of services from us."""
+    for kind, text in _HIDES.items():
+        values = [fact.value for fact in facts if fact.kind == kind]
+        if values:
+            yield f"{text} ({', '.join(filter(None, values[:3])) or kind})"
 
 
 def _suffix(key: int) -> str:

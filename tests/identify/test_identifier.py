@@ -123,6 +123,14 @@ def test_a_new_mac_with_an_old_name_is_proposed_as_the_same() -> None:
     assert "kitchen-homepod" in reason
 
 
+def test_encrypted_dns_is_said() -> None:
+    who = identifier()
+    who.observe([sni("dns.google", 1), Fact(START, KEY, "tls.ech", "cover.example")])
+    reasons = who.device(KEY).reasons
+    assert any("encrypted DNS" in reason and "doh dns.google" in reason for reason in reasons)
+    assert any("Encrypted ClientHello" in reason and "cover.example" in reason for reason in reasons)
+
+
 # --- services ------------------------------------------------------------------------------------------------------
 
 SERVER, LOCAL = address_pair("52.94.233.109"), address_pair("192.168.1.20")
