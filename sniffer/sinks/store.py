@@ -49,7 +49,8 @@ STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "dig
 #: itself; what was asked for; what nobody asked for, and who was told.
 KEEP_SHARES: Mapping[int, float] = {0: 0.2, 1: 0.3, 2: 0.5}
 
-_FULL, _TRIMMED = 0.9, 0.8
+#: Shares of its size: when records are removed, until when, and how much of it is left to them whatever else there is.
+_FULL, _TRIMMED, _LEAST = 0.9, 0.8, 0.25
 _PAGE = 500
 
 #: The columns of `_row`, in its order.
@@ -248,9 +249,9 @@ class Store:
             while self.used_bytes() > self._max_bytes * _TRIMMED:
                 held = dict(self._db.execute("SELECT keep, SUM(size) FROM records GROUP BY keep").fetchall())
                 total = sum(held.values())
-                over = [keep for keep in sorted(held) if held[keep] > KEEP_SHARES.get(keep, 0) * total]
-                if not over:
+                if total < self._max_bytes * _LEAST:  # the rest is messages that wait, which have a bound of their own
                     break
+                over = [keep for keep in sorted(held) if held[keep] > KEEP_SHARES.get(keep, 0) * total]
                 self._db.execute(
                     "DELETE FROM records WHERE seq IN (SELECT seq FROM records WHERE keep = ? ORDER BY time_ns LIMIT "
                     "(SELECT 1 + COUNT(*) / 20 FROM records WHERE keep = ?))",

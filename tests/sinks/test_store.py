@@ -13,6 +13,7 @@ import pytest
 
 from sniffer.clock import SECOND
 from sniffer.errors import StoreError, UsageError
+from sniffer.sinks.messages import Messages
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 from tests.sinks.builders import KITCHEN, START, upload
@@ -145,6 +146,19 @@ def test_a_flood_of_unexpected_uploads_leaves_room_for_the_others(tmp_path: Path
                 if at % 20 == 0:
                     store.emit(upload(None, at=at, port=7))
     assert len(store.uploads(verdict="none", limit=None)) == 75
+    store.close()
+
+
+def test_messages_that_wait_do_not_push_out_all_records(tmp_path: Path) -> None:
+    store = Store(StoreSettings(path=tmp_path / "small.db", max_bytes=1 << 20))
+    with store.transaction():
+        for at in range(100):
+            store.emit(upload(at=at))
+        for number in range(300):
+            Messages(store).put("down", {"event_type": "alert", "id": f"a{number}", "text": "x" * 4000}, 1)
+    store.emit(upload(at=5000))
+    assert len(store.uploads(limit=None)) > 50
+    assert Messages(store).count("down")[0] == 300
     store.close()
 
 
