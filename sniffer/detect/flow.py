@@ -89,6 +89,11 @@ class Flow:
         length = piece.batch.payload_len[rows].astype(np.int64)
         carrying = upstream & (length > 0)
         down = ~upstream & (length > 0)
+        if not carrying.any():  # a download, mostly
+            self._answered |= bool((down & (length >= self._least_answer())).any())
+            if self.run is not None:
+                self.run.receive(time[down], length[down], self.run.last_ns + silence_ns)
+            return
         answers = self._answers(carrying, down & (length >= self._least_answer()))
         fresh = self._columns(piece, rows[carrying], time[carrying], length[carrying], answers)
         received = (time[down], length[down])
