@@ -67,6 +67,9 @@ class Process:
         lines = Path(self._out.name).read_text().splitlines()
         return [record for line in lines if (record := json.loads(line))["event_type"] == event_type]
 
+    def judged(self) -> list[dict[str, Any]]:
+        return [record for record in self.records("upload") if record["verdict"] is not None]
+
     def until(self, what: Callable[[], object], seconds: float = 40) -> Any:
         """The first true answer."""
         end = time.monotonic() + seconds
@@ -75,7 +78,7 @@ class Process:
                 return found
             assert self._process.poll() is None, self.said()
             time.sleep(0.05)
-        raise AssertionError(f"not within {seconds} s; it said: {self.said()}")
+        raise AssertionError(f"not within {seconds} s; {self.records('upload')}; it said: {self.said()}")
 
     @property
     def url(self) -> str:
@@ -125,10 +128,10 @@ def hook(lan: None) -> Iterator[Receiver]:
         yield told
 
 
-def speak(seconds: float) -> None:
+def speak(seconds: float, answer: int = 30_000) -> None:
     """A speaker sends speech, now and at the pace of speech."""
     house = House(seed=4, start_ns=time.time_ns())
-    house.host("kitchen", mac=MAC).says(seconds).to("voice.example.com", at=0.5)
+    house.host("kitchen", mac=MAC).says(seconds, answer=answer).to("voice.example.com", at=0.5)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind(("far0", 0))
         for frame in house.frames():
@@ -142,8 +145,8 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
     daemon = Process(tmp_path, "-c", str(config))
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
-        speak(2.0)
-        (upload,) = daemon.until(lambda: daemon.records("upload"))
+        speak(2.0, answer=300)
+        (upload,) = daemon.until(daemon.judged)
         assert (upload["device"]["name"], upload["upload"]["class"]) == ("kitchen", "speech")
         assert (upload["verdict"], upload["reason"]) == ("unexpected", "no_wake_event")
         assert daemon.records("listening")
@@ -151,7 +154,7 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
         assert hook.requests[0].headers["webhook-signature"].startswith("v1,")
         assert "kitchen" in hook.requests[0].body.decode()
         stored = json.loads(daemon.get("/api/v1/uploads"))
-        assert [record["id"] for record in stored] == [upload["id"]]
+        assert upload["id"] in [record["id"] for record in stored]
         metrics = daemon.get("/metrics")
         assert 'sniffer_uploads_total{class="speech",device="kitchen",verdict="unexpected"} 1.0' in metrics
         assert 'sniffer_deliveries_total{outcome="delivered",sink="phone"} 1.0' in metrics
@@ -168,7 +171,7 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
         assert daemon.post("/api/v1/wake", {"device": "pantry"}, "wrong") == 401
         assert daemon.post("/api/v1/wake", {"device": "pantry"}, "t0p-secret-ear") == 202
         speak(1.5)
-        second = daemon.until(lambda: daemon.records("upload")[1:])[0]
+        second = daemon.until(lambda: daemon.judged()[1:])[0]
         assert (second["device"]["name"], second["verdict"]) == ("pantry", "expected")
         assert "t0p-secret-ear" not in daemon.said() + daemon.get("/metrics")
     finally:
