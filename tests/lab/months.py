@@ -165,12 +165,21 @@ class Day:
         held = [self.resident.flow(purpose) for purpose in ("control", "telemetry")]
         if not speaker.voice.quic:
             held.append(self.resident.flow("voice"))
-        self.add(do.keepalives(luck, speaker, self.begin, self.begin + DAY, held))
+        self.add(self.near(plan, do.keepalives(luck, speaker, self.begin, self.begin + DAY, held)))
         for at, kind in sorted(plan):
             getattr(self, f"_{kind}")(at)
         if speaker.lan_rate and plan:
             at = plan[int(luck.integers(len(plan)))][0]
             self.add(do.lan_sync(luck, speaker, at - 30, at + 60, self.resident.flow("lan")))
+
+    def near(self, plan: list[tuple[float, str]], w: Writes) -> Writes:
+        """Signs of life within two minutes of something that happens, and one in ten of the others: alone they are
+        nothing, and there would be hundreds of thousands a month."""
+        at = np.sort(np.array([when for when, _ in plan]))
+        place = np.searchsorted(at, w.t)
+        padded = np.r_[-np.inf, at, np.inf]
+        close = np.minimum(w.t - padded[place], padded[place + 1] - w.t) < 120
+        return w.take(close | (self.house.luck.random(len(w)) < 0.1))
 
     def add(self, w: Writes, resident: Resident | None = None) -> None:
         """Writes of this speaker, or of another in the house."""
