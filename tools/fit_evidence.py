@@ -75,12 +75,11 @@ class Recorder(Hearing):
         super().__init__(*arguments)  # type: ignore[arg-type]
         self.seen: list[tuple[object, int, int, Rows, Case]] = []
 
-    def _report(self, flow, run, first_ns, cut_ns, final_ns):  # type: ignore[no-untyped-def]
-        part = self._stretch(run, first_ns, cut_ns)
+    def _report(self, flow, run, part, final_ns):  # type: ignore[no-untyped-def]
         if len(part.rows.bytes):
             case = self._case(flow, run, part, final_ns, final=True)
             self.seen.append((flow.flow, part.first_ns, run.bytes, part.rows, case))
-        return super()._report(flow, run, first_ns, cut_ns, final_ns)
+        return super()._report(flow, run, part, final_ns)
 
 
 def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[tuple[object, int, int, Rows, Case]]:

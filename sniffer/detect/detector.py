@@ -76,6 +76,7 @@ class Detector:
             if self._now_ns is not None and times[0] < self._now_ns - _STEP_BACK_NS:
                 events += self.finish()
                 self._now_ns = None
+                self._flows.clear()  # their last rows are of another time
             clock = np.maximum.accumulate(times if self._now_ns is None else np.maximum(times, self._now_ns))
             back = np.flatnonzero(times < clock - _STEP_BACK_NS)
             if back.size:  # time went back: what was open ends there, and another epoch begins

@@ -66,6 +66,8 @@ class Hearing:
 
     def look(self, flow: Flow, run: Run, at_ns: int) -> list[Event]:
         """Is this run live audio now? Says so when it begins to be, and takes it back later."""
+        if run.listening and (at_ns - run.start_ns) % _SECOND:
+            return []  # once it is announced, once a second is enough
         part = self._stretch(run, max(run.from_ns, at_ns - _LOOK_BACK_NS), at_ns)
         if part.shape.rate == 0 and not run.listening:
             return []
@@ -83,7 +85,7 @@ class Hearing:
         events: list[Event] = [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)]
         if score >= SPEECH_SCORE and silent_ns >= self._silence_ns:  # over, though the connection goes on
             cut_ns = part.body_ns[1] + 1
-            events += self._report(flow, run, run.from_ns, cut_ns, at_ns)
+            events += self._report(flow, run, self._stretch(run, run.from_ns, cut_ns), at_ns)
             run.from_ns = cut_ns
         return events
 
@@ -99,9 +101,11 @@ class Hearing:
             events += [slow] if slow is not None else []
         else:
             first_ns = run.from_ns
-            for cut_ns in [*self._cuts(flow, run), run.last_ns + 1]:
-                if cut_ns > first_ns:
-                    events += self._report(flow, run, first_ns, cut_ns, run.final_ns)
+            whole = self._stretch(run, first_ns, run.last_ns + 1)
+            cuts = self._cuts(flow, run, whole)
+            for cut_ns in [*cuts, run.last_ns + 1]:
+                part = self._stretch(run, first_ns, cut_ns) if cuts else whole
+                events += self._report(flow, run, part, run.final_ns)
                 first_ns = cut_ns
         runs = self._open[flow.key]
         del runs[id(run)]
@@ -135,21 +139,23 @@ class Hearing:
             final=final,
         )
 
-    def _cuts(self, flow: Flow, run: Run) -> list[int]:
+    def _cuts(self, flow: Flow, run: Run, whole: Stretch) -> list[int]:
         """Where one utterance ends and the next begins without a pause: behind a body, before another one's head.
         A stream is not cut: a camera's pictures are no heads."""
-        whole = self._stretch(run, run.from_ns, run.last_ns + 1)
+        shape = whole.shape
+        if shape.begin < 0.6 and shape.duration - shape.end < 0.6:
+            return []  # nothing before or behind the body that could be another utterance
         case = self._case(flow, run, whole, run.final_ns, final=True)
         if classify(case, 0.0, _two_way(run, whole)) is UploadClass.MEDIA:
             return []
         return [whole.first_ns + round(second * 1e9) + 1 for second in _cut_seconds(whole.rows, whole.shape, 0.0)]
 
-    def _report(self, flow: Flow, run: Run, first_ns: int, cut_ns: int, final_ns: int) -> Iterator[Event]:
-        """The upload between two moments of a run."""
-        part = self._stretch(run, first_ns, cut_ns)
+    def _report(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> Iterator[Event]:
+        """The upload that a part of a run is."""
         if not len(part.rows.bytes):
             return
-        whole = first_ns <= run.start_ns and cut_ns > run.last_ns
+        to_the_end = part.last_ns >= run.last_ns or run.overflowed
+        whole = part.first_ns <= run.start_ns and to_the_end
         case = self._case(flow, run, part, final_ns, final=True)
         score, evidence = weigh(case, self._weights)
         upload_class = classify(case, score, _two_way(run, part))
@@ -189,7 +195,7 @@ class Hearing:
         yield from habits.learn(upload, shape.rate)
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
-        if upload_class is UploadClass.SPEECH and cut_ns > run.last_ns:
+        if upload_class is UploadClass.SPEECH and to_the_end:
             carrier = self._carrier(flow, run, part, final_ns)
             if carrier is not None:
                 self._held[id(carrier)] = upload
@@ -224,12 +230,12 @@ def _cut_seconds(rows: Rows, shape: Shape, offset: float, depth: int = 4) -> lis
     if depth == 0 or shape.body < 0.4:
         return []
     found: list[float] = []
-    early = until(rows, shape.begin - 1e-6)
+    early = until(rows, shape.begin - 1e-6) if shape.begin >= 0.6 else until(rows, -1.0)
     first = measure(early)
     if first.body >= 0.6 and first.writes >= 6 and _new_head(rows, first.end, shape.begin, first.rate):
         found += _cut_seconds(early, first, offset, depth - 1)
         found.append(offset + first.end)
-    late = after(rows, shape.end)
+    late = after(rows, shape.end if shape.duration - shape.end >= 0.6 else shape.duration)
     second = measure(late)
     if second.body >= 0.6 and second.writes >= 6 and len(late.seconds):
         begin = float(rows.seconds[len(rows.seconds) - len(late.seconds)])

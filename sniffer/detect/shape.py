@@ -70,7 +70,6 @@ class Shape:
     gap_regularity: float = 0.0
     longest_gap: float = 0.0
     bin_variation: float = 1.0
-    wander: float = 1.0
     constancy: float = 0.0
     size_spread: float = 1.0
     full_share: float = 0.0
@@ -163,14 +162,13 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
         rate=rate,
         writes=len(writes),
         writes_per_second=len(writes) / seconds,
-        gap_regularity=float(np.mean((gaps > 0.4 * gap) & (gaps < 1.8 * gap))) if gaps.size else 0.0,
+        gap_regularity=int(np.count_nonzero((gaps > 0.4 * gap) & (gaps < 1.8 * gap))) / max(len(gaps), 1),
         longest_gap=float(gaps.max()) if gaps.size else 0.0,
         bin_variation=_bin_variation(body),
-        wander=_wander(body),
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
         full_share=_full_share(body, full),
-        answer_share=float(np.mean(np.logical_or.reduceat(body.answers, starts))),
+        answer_share=int(np.count_nonzero(np.logical_or.reduceat(body.answers, starts))) / len(starts),
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
         head_ratio=peak / rate,
@@ -261,8 +259,9 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     """Three sizes cover three of few units whatever they are: only what is said more than once counts."""
     if not unit.size:
         return 0.0, 0
-    values, inverse = np.unique(unit, return_inverse=True)
-    often = np.bincount(inverse, weights=count)
+    ordered = np.argsort(unit, kind="stable")
+    begins = np.flatnonzero(np.concatenate(([True], np.diff(unit[ordered]) > 0)))
+    values, often = unit[ordered][begins], np.add.reduceat(count[ordered], begins)
     order = np.argsort(-often, kind="stable")[:3]
     repeated = float((np.maximum(often[order] - 1, 0) * values[order]).sum())
     once = float(values[order].sum())
@@ -294,15 +293,6 @@ def _typical(rows: Rows) -> float:
     if not len(rows.bytes):
         return 0.0
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
-
-
-def _wander(body: Rows) -> float:
-    """How far, in seconds of audio, the sum of bytes strays from its own straight line."""
-    seconds = body.seconds - body.seconds[0]
-    rate = float(body.bytes.sum()) / max(float(seconds[-1]), 1e-3)
-    off = np.cumsum(body.bytes) - rate * seconds
-    low, high = quantiles(off, 0.05, 0.95)
-    return (high - low) / rate
 
 
 def _peak(before: Rows) -> float:

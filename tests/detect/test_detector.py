@@ -103,3 +103,28 @@ def test_how_packets_are_cut_into_batches_does_not_matter(cuts: list[int]) -> No
     wire.speech(8.0, 2.0)
     batch = wire.batch()
     assert detect(batch, cuts) == detect(batch)
+
+
+def test_time_that_steps_back_ends_what_was_open() -> None:
+    late, early = Wire(), Wire()
+    late.speech(1_000.0, 3.0)
+    early.speech(1.0, 3.0)
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    events = detector.feed(late.batch(), {DEVICE: 0}) + detector.feed(early.batch(), {DEVICE: 0}) + detector.finish()
+    assert [u.upload_class for u in uploads(events)] == [UploadClass.SPEECH] * 2
+    assert [u.start_ns - BASE for u in uploads(events)] == [1_000 * 10**9, 10**9]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-(2**62), 2**62), st.integers(1, 65_000), st.booleans()), min_size=1, max_size=60)
+)
+def test_nothing_that_a_capture_says_of_time_or_size_raises(packets: list[tuple[int, int, bool]]) -> None:
+    wire = Wire()
+    for at, size, udp in packets:
+        wire.send(0.0, size, udp=udp)
+        wire.rows[-1]["time_ns"] = at
+    wire.rows.sort(key=lambda row: row["payload_len"])
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    detector.feed(wire.batch(), {DEVICE: 0})
+    detector.finish()
