@@ -197,6 +197,7 @@ class Mqtt(Target):
         client.reconnect_delay_set(1, 60)
         client.max_queued_messages_set(1000)
         client.on_connect = self._connected
+        client.on_connect_fail = self._unreachable
         client.on_disconnect = self._disconnected
         client.on_message = self._heard
         return client
@@ -214,6 +215,13 @@ class Mqtt(Target):
         if self._settings.discovery:
             client.subscribe(f"{self._settings.discovery}/status", qos=1)
         self._show_all(anew=True)
+
+    def _unreachable(self, client: Client, data: Any) -> None:
+        """Said once; paho goes on trying."""
+        reason = f"nobody answers at {self._settings.host}"
+        if self._refused != reason:
+            log.warning("%s: %s; trying on", self.name, reason)
+        self._refused = reason
 
     def _disconnected(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         self._up.clear()

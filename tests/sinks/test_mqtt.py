@@ -145,7 +145,7 @@ def test_the_broker_dies_and_comes_back(tool, tmp_path: Path) -> None:
         link.show(upload())
         box.emit(alert() | {"id": "alert-2"})
         link._settings = link._settings.model_copy(update={"timeout": 0.01})
-        with pytest.raises(UnansweredError, match="not connected"):
+        with pytest.raises(UnansweredError, match=r"not connected|nobody answers"):
             link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
         with mosquitto(tool, tmp_path, port):  # without persistence: it has forgotten everything
             watcher = Watcher(port)
@@ -192,6 +192,16 @@ def test_user_and_password(tool, tmp_path: Path, caplog: pytest.LogCaptureFixtur
         with pytest.raises(UnansweredError, match="Not authorized"):
             refused.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
         refused.close()
+
+
+@pytest.mark.timeout(60)
+def test_a_broker_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    link = mqtt(free_port())
+    until(lambda: any("nobody answers at 127.0.0.1" in record.message for record in caplog.records))
+    link._settings = link._settings.model_copy(update={"timeout": 0.01})
+    with pytest.raises(UnansweredError, match="nobody answers"):
+        link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
+    link.close()
 
 
 def test_invented_devices_are_bounded_and_phones_are_not_shown() -> None:
