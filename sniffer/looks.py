@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sniffer.decode import decode
-from sniffer.decode.gather import Gatherer
+from sniffer.decode.gather import Gatherer, united
 from sniffer.decode.news import News
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -56,6 +56,7 @@ class FirstLook:
         self.packets += len(block)
         if block.link_type != ETHERNET:  # hosts are known by what is learned of their addresses, perhaps later
             self._detector = None
+            self._flush()
             batch, errors = decode(block, EVERYTHING)
             self.undecoded += sum(errors.by_protocol.values())
             self._look(batch)
@@ -64,9 +65,7 @@ class FirstLook:
         batch, errors = decode(block, self._selection, self._news, slim=True)
         self.undecoded += sum(errors.by_protocol.values())
         if len(self._news) > known:
-            self._flush()
-            self._arrivals(block, batch)
-            return
+            batch = self._arrivals(block, batch)
         for earlier in self._gatherer.add(batch):
             self._take(earlier)
 
@@ -83,18 +82,17 @@ class FirstLook:
         for batch in self._gatherer.flush():
             self._take(batch)
 
-    def _arrivals(self, block: FrameBlock, batch: PacketBatch) -> None:
-        """Somebody new is there. If it may be a speaker, the whole block is wanted of it."""
-        self._look(batch)
+    def _arrivals(self, block: FrameBlock, batch: PacketBatch) -> PacketBatch:
+        """Somebody new may be there. If it may be a speaker, everything that the block holds of it is wanted."""
         here = {*batch.eth_src.tolist(), *batch.eth_dst.tolist()} - self._seen
-        fresh = (self._identifier.suspects() - self._seen) | {key for key in here if self._identifier.suspicious(key)}
-        fresh -= self._suspects
         self._seen |= here
-        if fresh:
-            self._suspects |= fresh
-            self._selection = self._select()
-            batch, _ = decode(block, Selection(self._selection.keys, identity=False), slim=True)
-        self._measure(batch)
+        fresh = {key for key in here if self._identifier.suspicious(key)} - self._suspects
+        if not fresh:
+            return batch
+        self._suspects |= fresh
+        self._selection = self._select()
+        more, _ = decode(block, Selection(sorted_keys(fresh), identity=False), slim=True)
+        return united(batch, more)
 
     def _take(self, batch: PacketBatch) -> None:
         self._look(batch)
