@@ -1,25 +1,11 @@
-"""Text patterns of rules: wildcards that match in linear time, and regular expressions that cannot run away.
+"""Wildcards of rules, matched in linear time: host names come from strangers, and no name may make a rule slow.
 
-Host names come from strangers, so a rule must not become slow because somebody chose a name for it. Wildcards are
-matched by hand, without backtracking. Regular expressions are searched in the first `MAX_TEXT` characters only, and a
-pattern in which one repetition stands inside another, or which goes back to what it matched, is refused.
+Regular expressions are in `sniffer.judge.regex`, for the same reason.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from re import _constants, _parser  # type: ignore[attr-defined]  # the parser of `re`: there is no public one
-from typing import Any
-
-#: A regular expression sees no more of a value than this. A host name has 253 characters at most.
-MAX_TEXT = 256
-MAX_PATTERN = 256
-#: Repetitions in one pattern that may each match a long stretch: with n of them a search takes up to
-#: MAX_TEXT^(n+1) steps.
-MAX_REPETITIONS = 3
-#: A repetition of at most so many is no repetition in this sense: `[0-9]{1,3}`.
-_SHORT = 8
+from collections.abc import Callable, Sequence
 
 Token = str | None
 #: One character, and any number of characters, in a list of wildcard tokens.
@@ -67,54 +53,3 @@ def wildcard_test(tokens: Sequence[Token]) -> TextTest:
         return all(token is MANY for token in tokens[position:])
 
     return test
-
-
-def regex_test(pattern: str) -> TextTest:
-    """Is a pattern found in a text? Case matters, as Sigma says. Raises ValueError with the reason for a refusal."""
-    if len(pattern) > MAX_PATTERN:
-        raise ValueError(f"the pattern is longer than {MAX_PATTERN} characters")
-    try:
-        compiled = re.compile(pattern)
-        tree = _parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    if _repetitions(tree, inside=False) > MAX_REPETITIONS:
-        raise ValueError(
-            f"more than {MAX_REPETITIONS} open repetitions (*, +): a stranger's host name could slow it down"
-        )
-    return lambda text: compiled.search(text[:MAX_TEXT]) is not None
-
-
-def _repetitions(items: Iterable[Any], *, inside: bool) -> int:
-    """How many long repetitions there are. Raises ValueError where one stands inside another, or might as well."""
-    count = 0
-    for operation, argument in items:
-        if operation in (_constants.GROUPREF, _constants.GROUPREF_EXISTS):
-            raise ValueError("references to a group (\\1) are not supported")
-        if operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT, _constants.POSSESSIVE_REPEAT):
-            low, high, body = argument
-            long = high > _SHORT and high != low
-            if long and inside:
-                raise ValueError("a repetition inside a repetition, such as (a+)+: it can take forever")
-            count += long + _repetitions(body, inside=inside or high > _SHORT)
-        elif operation is _constants.BRANCH:
-            branches = argument[1]
-            if inside and not _start_differently(branches):
-                raise ValueError("repeated alternatives that begin alike, such as (a|ab)*: it can take forever")
-            count += sum(_repetitions(branch, inside=inside) for branch in branches)
-        else:
-            count += sum(_repetitions(part, inside=inside) for part in _parts(argument))
-    return count
-
-
-def _parts(argument: Any) -> list[Any]:
-    """The patterns inside a group, an atomic group or a look-around."""
-    if isinstance(argument, _parser.SubPattern):
-        return [argument]
-    return [part for part in argument if isinstance(part, _parser.SubPattern)] if isinstance(argument, tuple) else []
-
-
-def _start_differently(branches: Sequence[Any]) -> bool:
-    firsts = [branch[0] if len(branch) else None for branch in branches]
-    literals = [first[1] for first in firsts if first is not None and first[0] is _constants.LITERAL]
-    return len(literals) == len(branches) == len(set(literals))

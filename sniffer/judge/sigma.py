@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sniffer.judge.patterns import MANY, regex_test, wildcard_test, wildcard_tokens
+from sniffer.judge.patterns import MANY, wildcard_test, wildcard_tokens
+from sniffer.judge.regex import search_test
 
 Test = Callable[[Mapping[str, Any]], bool]
 ValueTest = Callable[[Any], bool]
@@ -133,7 +134,7 @@ def _like(before: bool, after: bool) -> Callable[[str, Any], Test]:
 
 
 def _regex(field: str, wanted: Any) -> Test:
-    test = regex_test(_text(wanted))
+    test = search_test(_text(wanted))
     return _on_values(field, lambda value: isinstance(value, str) and test(value))
 
 

@@ -1,4 +1,4 @@
-"""Wildcards against an independent matcher, and regular expressions that would take for ever."""
+"""Wildcards against an independent matcher."""
 
 import re
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniffer.judge.patterns import regex_test, wildcard_test, wildcard_tokens
+from sniffer.judge.patterns import wildcard_test, wildcard_tokens
 
 TEXT = st.text(alphabet="abAB.", max_size=12)
 WILD = st.text(alphabet="abA.*?", max_size=8)
@@ -42,45 +42,3 @@ def test_many_wildcards_stay_fast() -> None:
     began = time.perf_counter()
     assert not test("a" * 2000)
     assert time.perf_counter() - began < 1
-
-
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        "(a+)+$",
-        "(a*)*b",
-        "((a{2,})+)+",
-        "(a|ab)*c",
-        "(a|a?)+b",
-        "(?:x+x+)+y",
-        r"(a)\1",
-        "a*b*c*d*",
-        "(",
-        "a" * 300,
-    ],
-)
-def test_what_could_run_away_is_refused(pattern: str) -> None:
-    with pytest.raises(ValueError):
-        regex_test(pattern)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "text", "expected"),
-    [
-        (r"^avs-alexa-\d{1,2}-(na|eu|fe)\.amazon\.com$", "avs-alexa-4-na.amazon.com", True),
-        (r"^(foo|bar)+$", "foobarfoo", True),
-        (r"^[a-z]+\.[a-z]+\.", "one.two.three", True),
-        ("Kitchen", "kitchen", False),
-        ("(?i)Kitchen", "kitchen", True),
-        ("(?=.*chen)kit", "kitchen", True),
-    ],
-)
-def test_what_is_harmless_works(pattern: str, text: str, expected: bool) -> None:
-    assert regex_test(pattern)(text) is expected
-
-
-def test_the_worst_that_is_allowed_ends() -> None:
-    test = regex_test("[a-z]+[a-z]+[a-z]+1")
-    began = time.process_time()
-    assert not test("a" * 10_000)
-    assert time.process_time() - began < 20
