@@ -18,11 +18,13 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sniffer import records
+from sniffer.capture.hidden import HIDDEN_REMEDY, HiddenBytes
+from sniffer.capture.sight import LONGEST_FRAME
 from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.judge.alerts import EVERY_DEVICE
-from sniffer.model import FrameBlock, Loss, Record, Sink, WakeEvent
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, sorted_keys
 from sniffer.pipeline import EVERYTHING, Pipeline
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
@@ -71,6 +73,10 @@ class PacketSource(Protocol):
         ...
 
     def statistics(self) -> Mapping[str, Counts]: ...
+
+    def up(self) -> Mapping[str, bool]:
+        """By interface: is anything being captured there?"""
+        ...
 
     def losses(self) -> list[Loss]: ...
 
@@ -124,6 +130,8 @@ class Daemon:
         self._devices: tuple[Record, ...] = ()
         self._sources: tuple[Record, ...] = ()
         self._watched: frozenset[int] | None = None
+        self._hidden: dict[str, HiddenBytes] = {}
+        self._told_hidden: set[str] = set()
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
         self._began = self._next_save = self._next_stats = clock.monotonic()
@@ -206,7 +214,24 @@ class Daemon:
         for sink in self._sinks:
             if isinstance(sink, EvidenceKeeper):
                 sink.feed(batch, self._watched or ())
+        self._obstacles(batch)
         self._emit(self._pipeline.packets(batch))
+
+    def _obstacles(self, batch: PacketBatch) -> None:
+        """What merges packets or carries them past us, counted; the latter is said once."""
+        name = batch.interface
+        merged = int((batch.wire_len > LONGEST_FRAME).sum())
+        if merged:
+            self._metrics.merged(name, merged)
+        counts = self._source.statistics().get(name)
+        if counts is not None and counts.dropped != self._dropped.get(name, 0):
+            self._hidden.pop(name, None)  # what was lost just now would look hidden
+        hidden = self._hidden.setdefault(name, HiddenBytes()).add(batch, sorted_keys(self._watched or ()))
+        if hidden:
+            self._metrics.hidden(name, hidden)
+            if name not in self._told_hidden:
+                self._told_hidden.add(name)
+                logger.warning("%s: watched devices send bytes that do not pass here: %s", name, HIDDEN_REMEDY)
 
     def _not_kept(self, error: StoreError) -> None:
         """A full disk must not end the watch: what this turn found is kept in memory, and written when it can be."""
@@ -229,7 +254,10 @@ class Daemon:
             self._dropped[interface] = counts.dropped
             self._metrics.dropped(interface, max(0, new))
             self._totals["dropped"] += max(0, new)
+        for interface, up in self._source.up().items():
+            self._metrics.capturing(interface, up)
         for loss in self._source.losses():
+            self._hidden.pop(loss.interface, None)
             self._emit(self._pipeline.loss(loss))
         for line in self._source.events():
             logger.warning("%s", line)

@@ -64,6 +64,9 @@ class Source:
     def statistics(self) -> Mapping[str, Counts]:
         return dict(self.counts)
 
+    def up(self) -> Mapping[str, bool]:
+        return {"br-lan": True}
+
     def losses(self) -> list[Loss]:
         lost, self.lost = self.lost, []
         return lost
@@ -315,3 +318,17 @@ def test_the_end_of_a_replay_judges_everything(world: Callable[..., World]) -> N
     assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
     assert w.daemon.ready() == (True, "the capture has ended")
     assert w.store.state_get("stage.judge") is None
+
+
+def test_uploads_that_pass_us_by_and_interfaces_that_go_are_metrics(world: Callable[..., World]) -> None:
+    house = House(seed=4, start_ns=START)
+    house.host("kitchen", mac=MAC).flushes(2_000_000, 4.0).to("logs.example.com", at=1.0)
+    frames = list(house.frames())
+    w = world()
+    w.source.frames = frames[:60] + frames[-20:]
+    w.run(7)
+    hidden = w.metric("sniffer_capture_hidden_bytes_total", interface="br-lan")
+    assert hidden is not None
+    assert hidden > 1_000_000
+    assert w.metric("sniffer_capture_up", interface="br-lan") == 1
+    assert w.metric("sniffer_capture_merged_packets_total", interface="br-lan") == 0

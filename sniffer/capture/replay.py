@@ -104,6 +104,10 @@ class ReplayCapture:
         """Nothing is dropped here."""
         return {}
 
+    def up(self) -> Mapping[str, bool]:
+        """A capture has no interface of its own."""
+        return {}
+
     def losses(self) -> list[Loss]:
         """Nothing is lost here."""
         return []

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from sniffer.capture import interfaces, offload
+from sniffer.capture.hidden import HIDDEN_REMEDY, HiddenBytes
 from sniffer.capture.interfaces import forwards
 from sniffer.capture.live import LiveCapture
 from sniffer.capture.netlink import Link, links
@@ -89,13 +92,16 @@ def hidden(names: Sequence[str]) -> Iterator[Check]:
 def traffic(names: Sequence[str], settings: CaptureSettings, seconds: float) -> Iterator[Check]:
     """Look at real packets for a while."""
     sight = Sight(*_own(links()))
+    hidden, holes = HiddenBytes(), 0
     dropped = 0
     try:
         with LiveCapture(names, settings, None) as capture:
             end = time.monotonic() + seconds
             while (left := end - time.monotonic()) > 0:
                 for block in capture.poll(left):
-                    sight.add(decode(block, Selection())[0])
+                    batch = decode(block, Selection())[0]
+                    sight.add(batch)
+                    holes += hidden.add(batch, np.unique(batch.eth_src))
             dropped = sum(one.dropped for one in capture.statistics().values())
     except CaptureError as error:
         yield Check("traffic", "fail", str(error))
@@ -111,6 +117,8 @@ def traffic(names: Sequence[str], settings: CaptureSettings, seconds: float) -> 
         )
     yield _others(sight, where)
     yield _names(sight, seconds)
+    if holes and not dropped:
+        yield Check("hidden", "fail", f"{holes >> 10} KiB were sent that do not pass {where}", HIDDEN_REMEDY)
     if sight.merged:
         yield Check(
             "merging",

@@ -21,7 +21,7 @@ MARKS = {
     "fail": ("fail", "red"),
     "skipped": ("skipped", "cyan"),
 }
-CAPTURING = ("privilege", "interface", "traffic", "visibility")
+CAPTURING = ("privilege", "interface", "traffic", "visibility", "hidden")
 
 
 @click.command()

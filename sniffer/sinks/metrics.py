@@ -158,6 +158,15 @@ class Metrics:
         self._dropped = counter(
             "sniffer_capture_dropped_packets_total", "Packets the kernel dropped before we read them.", "interface"
         )
+        self._merged = counter(
+            "sniffer_capture_merged_packets_total", "Packets that were merged before we saw them.", "interface"
+        )
+        self._hidden = counter(
+            "sniffer_capture_hidden_bytes_total",
+            "Bytes that watched devices sent past us, told from their sequence numbers.",
+            "interface",
+        )
+        self._capturing = gauge("sniffer_capture_up", "1 where the interface is there and up.", "interface")
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
         for layer in LAYERS:
             self._decode_errors.labels(self._protocol(layer))
@@ -323,11 +332,25 @@ class Metrics:
     def packets(self, interface: str, count: int) -> None:
         """So many more packets were captured."""
         self._packets.labels(self._interface(interface)).inc(count)
-        self._dropped.labels(self._interface(interface))
+        for other in (self._dropped, self._merged, self._hidden):
+            other.labels(self._interface(interface))
+        self.capturing(interface, True)
 
     def dropped(self, interface: str, count: int) -> None:
         """So many more packets were dropped by the kernel."""
         self._dropped.labels(self._interface(interface)).inc(count)
+
+    def merged(self, interface: str, count: int) -> None:
+        """So many more packets were longer than a frame can be."""
+        self._merged.labels(self._interface(interface)).inc(count)
+
+    def hidden(self, interface: str, count: int) -> None:
+        """So many more bytes were sent past us."""
+        self._hidden.labels(self._interface(interface)).inc(count)
+
+    def capturing(self, interface: str, up: bool) -> None:
+        """Whether the interface is there and up."""
+        self._capturing.labels(self._interface(interface)).set(up)
 
     def decode_error(self, protocol: str, count: int = 1) -> None:
         """So many more packets could not be decoded."""

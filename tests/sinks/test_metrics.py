@@ -17,6 +17,8 @@ sniffer_uploads_total{device,class,verdict} sniffer_verdict_changes_total{device
 sniffer_verdict_changed_speech_seconds_total{device,from,to} sniffer_upload_bytes_total{device,class}
 sniffer_speech_seconds_total{device,verdict} sniffer_upload_duration_seconds_bucket{le}
 sniffer_wake_events_total{device,source} sniffer_wake_source_up{source} sniffer_alerts_total{device,rule,level}
+sniffer_capture_up{interface}
+sniffer_capture_merged_packets_total{interface} sniffer_capture_hidden_bytes_total{interface}
 sniffer_capture_packets_total{interface} sniffer_capture_dropped_packets_total{interface}
 sniffer_decode_errors_total{protocol} sniffer_last_packet_timestamp_seconds{interface} sniffer_flows
 sniffer_deliveries_total{sink,outcome} sniffer_outbox_messages{sink} sniffer_config_last_reload_successful
