@@ -95,9 +95,9 @@ class Dissector:
         choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
         choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
         choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
-        modern, google = self._quic_masks(batch, udp)
+        modern, old = self._quic_masks(batch, udp)
         choose(modern, self._quic)
-        choose(google, self._gquic)
+        choose(old, self._gquic)
         choose(self._hello_mask(batch, tcp), self._hello)
         if not chosen:
             return
@@ -109,9 +109,9 @@ class Dissector:
     @staticmethod
     def _quic_masks(batch: PacketBatch, udp: Mask) -> tuple[Mask, Mask]:
         """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port; and so did
-        the hello of Google's own QUIC, whose version is written `Q0..` behind the flags or behind a connection id."""
+        the hello of gQUIC, whose version is written `Q0..` behind the flags or behind a connection id."""
         modern = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
-        google = np.zeros(len(batch), bool)
+        old = np.zeros(len(batch), bool)
         rows = np.flatnonzero(modern)
         if len(rows):
             data = np.frombuffer(batch.data, np.uint8)
@@ -119,8 +119,8 @@ class Dissector:
             version = _word(data, start + 1)
             modern[rows] = (data[start] & 0xC0 == 0xC0) & np.isin(version, quic.VERSIONS)
             named = (version >> 16 == _Q0) | (_word(data, start + 9) >> 16 == _Q0)
-            google[rows] = named & ~modern[rows]
-        return modern, google
+            old[rows] = named & ~modern[rows]
+        return modern, old
 
     def _hello_mask(self, batch: PacketBatch, tcp: Mask) -> Mask:
         """Segments that start a ClientHello, and the following ones of those that need more than one."""
@@ -289,13 +289,13 @@ class Dissector:
         stream = connection.crypto.stream()
         hello = tls.parse(stream)
         if hello is None:
-            hello = _google_hello(stream)
+            hello = _gquic_hello(stream)
         if hello is not None:
             connection.done = hello.whole
             yield from self._client(batch, row, hello, connection.told, "quic")
 
     def _gquic(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
-        hello = _google_hello(batch.payload(row))
+        hello = _gquic_hello(batch.payload(row))
         if hello is not None:
             yield from self._client(batch, row, hello, set(), "quic")
 
@@ -424,8 +424,8 @@ class _Limiter:
         return allowed
 
 
-def _google_hello(data: dns.Buffer) -> tls.ClientHello | None:
-    """A hello of Google's own QUIC, as far as it says the same."""
+def _gquic_hello(data: dns.Buffer) -> tls.ClientHello | None:
+    """A hello of gQUIC, as far as it says the same."""
     name = gquic.server_name(data)
     return None if name is None else tls.ClientHello(version=0, server_name=name, whole=False)
 

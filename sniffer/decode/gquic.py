@@ -1,4 +1,4 @@
-"""Google's own QUIC, which its devices spoke until about 2021: the server name in its client hello.
+"""gQUIC, as it was before the standard and on some devices still is: the server name in its client hello.
 
 A CHLO is a table of four-letter tags and where their values end (QUIC Crypto, Langley & Chang, 2013-2016); up to
 version Q046 it travels in the clear, in Q050 inside an Initial packet.

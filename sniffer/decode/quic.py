@@ -25,7 +25,7 @@ _SALT_23 = bytes.fromhex("c3eef712c72ebb5a11a7d2432bb46365bef9f502")
 _SALT_Q050 = bytes.fromhex("504574efd066fe2f9d945cfcdbd3a7f0d3b56b45")
 _SALT_T050 = bytes.fromhex("7ff579e5acd072915580304c43a2367c60488310")
 _SALT_T051 = bytes.fromhex("7a4edef4e7ccee5fa4506c19124fc8ccda6e033d")
-#: The salts by version. Devices that get no more updates still speak the drafts, or Google's versions on the way there.
+#: The salts by version. Devices that get no more updates still speak the drafts, or gQUIC on the way there.
 _SALTS = {
     V1: _SALT_V1,
     V2: _SALT_V2,
@@ -185,7 +185,7 @@ def _frames(plain: bytes, *, cut: bool) -> list[tuple[int, bytes]] | None:
                 continue
             elif kind in (2, 3):
                 at = _skip_ack(plain, at, kind)
-            elif kind in (6, 8):  # 8: CRYPTO in Google's versions; the others may not use it here
+            elif kind in (6, 8):  # 8: CRYPTO in gQUIC; the others may not use it here
                 offset, at = _variable(plain, at)
                 length, at = _variable(plain, at)
                 data = plain[at : at + length]
