@@ -8,19 +8,17 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sniffer.decode import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
+from sniffer.decode.pending import Connection, DissectSettings, FlowId, Limiter, Segments, keep
+from sniffer.decode.pick import Mask, begins_hello, hello_mask, quic_masks
 from sniffer.model import (
     I64,
     PROTO_ICMPV6,
     PROTO_TCP,
     PROTO_UDP,
-    U32,
     AddressSeen,
     Fact,
     NameSeen,
@@ -29,21 +27,6 @@ from sniffer.model import (
 )
 
 MAX_VALUE = 255
-_SECOND = 1_000_000_000
-_Q0 = 0x5130
-
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True)
-class DissectSettings:
-    """Bounds. A sender may say `burst` things at once and `rate` a second after that; the rest is counted as
-    `limited` and not read. `pending` hellos are waited for at once."""
-
-    rate: int = 200
-    burst: int = 4000
-    senders: int = 4096
-    pending: int = 256
 
 
 class Dissector:
@@ -51,9 +34,9 @@ class Dissector:
 
     def __init__(self, settings: DissectSettings | None = None) -> None:
         self._settings = settings or DissectSettings()
-        self._limiter = _Limiter(self._settings)
-        self._hellos: OrderedDict[_FlowId, _Segments] = OrderedDict()
-        self._initials: OrderedDict[_FlowId, _Connection] = OrderedDict()
+        self._limiter = Limiter(self._settings)
+        self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
+        self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
         self.cut = 0
@@ -95,56 +78,16 @@ class Dissector:
         choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
         choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
         choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
-        modern, old = self._quic_masks(batch, udp)
+        modern, old = quic_masks(batch, udp)
         choose(modern, self._quic)
         choose(old, self._gquic)
-        choose(self._hello_mask(batch, tcp), self._hello)
+        choose(hello_mask(batch, tcp, self._hellos), self._hello)
         if not chosen:
             return
         rows = np.concatenate([rows for rows, _ in chosen])
         readers = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _ in chosen])
         for index in np.argsort(rows, kind="stable"):
             yield int(rows[index]), chosen[readers[index]][1]
-
-    @staticmethod
-    def _quic_masks(batch: PacketBatch, udp: Mask) -> tuple[Mask, Mask]:
-        """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port; and so did
-        the hello of gQUIC, whose version is written `Q0..` behind the flags or behind a connection id."""
-        modern = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
-        old = np.zeros(len(batch), bool)
-        rows = np.flatnonzero(modern)
-        if len(rows):
-            data = np.frombuffer(batch.data, np.uint8)
-            start = batch.payload_offset[rows]
-            version = _word(data, start + 1)
-            modern[rows] = (data[start] & 0xC0 == 0xC0) & np.isin(version, quic.VERSIONS)
-            named = (version >> 16 == _Q0) | (_word(data, start + 9) >> 16 == _Q0)
-            old[rows] = named & ~modern[rows]
-        return modern, old
-
-    def _hello_mask(self, batch: PacketBatch, tcp: Mask) -> Mask:
-        """Segments that start a ClientHello, and the following ones of those that need more than one."""
-        mask = tcp & (batch.payload_captured >= 6)
-        rows = np.flatnonzero(mask)
-        waiting = {(flow.client_port, flow.source[1]) for flow in self._hellos}
-        if len(rows):
-            data = np.frombuffer(batch.data, np.uint8)
-            start = batch.payload_offset[rows]
-            begins = (data[start] == tls.HANDSHAKE) & (data[start + 1] == 3) & (data[start + 5] == tls.CLIENT_HELLO)
-            mask[rows] = begins
-            rows = rows[begins]
-            start = start[begins]
-            record = 5 + (data[start + 3].astype(np.int32) << 8 | data[start + 4])
-            more = (record > batch.payload_len[rows]) | _spans_records(
-                data, start, record, batch.payload_captured[rows]
-            )
-            waiting |= {(int(batch.src_port[r]), int(batch.src_low[r])) for r in rows[more]}
-        if waiting:
-            ports = np.fromiter({port for port, _ in waiting}, np.uint16)
-            hosts = np.fromiter({low for _, low in waiting}, np.uint64)
-            further = tcp & np.isin(batch.src_port, ports) & np.isin(batch.src_low, hosts)
-            mask |= _first_of_each(batch, further)
-        return mask
 
     # --- one packet each -------------------------------------------------------------------------------------------
 
@@ -234,16 +177,16 @@ class Dissector:
             yield self._fact(batch, row, kind, value)
 
     def _hello(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
-        flow = _FlowId.of(batch, row)
+        flow = FlowId.of(batch, row)
         data = bytes(batch.payload(row)[: tls.MAX_HELLO])
-        begins = _begins(data)
+        begins = begins_hello(data)
         segments = self._hellos.get(flow)
         sequence = int(batch.tcp_seq[row])
         if segments is None or (begins and sequence != segments.start):
             if not begins:
                 return
-            segments = _Segments(sequence)
-            _keep(self._hellos, flow, segments, self._settings.pending)
+            segments = Segments(sequence)
+            keep(self._hellos, flow, segments, self._settings.pending)
         segments.add(sequence, data)
         stream, more = tls.handshake_bytes(segments.stream())
         hello = tls.parse(stream)
@@ -259,10 +202,10 @@ class Dissector:
 
     def _continues(self, batch: PacketBatch, row: int) -> bool:
         """A segment starts a hello, or belongs to one that is waited for."""
-        return _begins(batch.payload(row)) or _FlowId.of(batch, row) in self._hellos
+        return begins_hello(batch.payload(row)) or FlowId.of(batch, row) in self._hellos
 
     def _quic(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
-        flow = _FlowId.of(batch, row)
+        flow = FlowId.of(batch, row)
         connection = self._initials.get(flow)
         fresh = False
         for initial in quic.initials(batch.payload(row), int(batch.payload_len[row])):
@@ -270,14 +213,14 @@ class Dissector:
             if connection is not None and initial.version == connection.version:
                 candidates.append(connection)
             if connection is None or initial.destination != connection.destination:
-                candidates.append(_Connection(initial.version, initial.destination))
+                candidates.append(Connection(initial.version, initial.destination))
             for candidate in candidates:
                 frames = quic.open_initial(initial, candidate.keys)
                 if frames is None:
                     continue
                 if candidate is not connection:
                     connection = candidate
-                    _keep(self._initials, flow, connection, self._settings.pending)
+                    keep(self._initials, flow, connection, self._settings.pending)
                 for offset, data in frames:
                     connection.crypto.add(offset, data)
                 fresh = fresh or bool(frames)
@@ -330,115 +273,13 @@ class Dissector:
                 )
 
 
-def _word(data: npt.NDArray[np.uint8], at: I64) -> U32:
-    """Four bytes at each place, as numbers."""
-    value = np.zeros(len(at), np.uint32)
-    for index in range(4):
-        value = value << np.uint32(8) | data[at + index].astype(np.uint32)
-    return value
-
-
 _Reader = Callable[[PacketBatch, int], Iterator[Observation]]
-
-
-@dataclass(frozen=True, slots=True)
-class _FlowId:
-    key: int
-    source: tuple[int, int]
-    destination: tuple[int, int]
-    client_port: int
-    port: int
-
-    @staticmethod
-    def of(batch: PacketBatch, row: int) -> _FlowId:
-        return _FlowId(
-            int(batch.eth_src[row]),
-            (int(batch.src_high[row]), int(batch.src_low[row])),
-            (int(batch.dst_high[row]), int(batch.dst_low[row])),
-            int(batch.src_port[row]),
-            int(batch.dst_port[row]),
-        )
-
-
-@dataclass(slots=True)
-class _Segments:
-    """TCP payload from `start` on, put in order; a hello needs few segments."""
-
-    start: int
-    told: set[str] = field(default_factory=set)
-    _parts: dict[int, bytes] = field(default_factory=dict)
-    _seen: int = 0
-
-    LIMIT = 24
-
-    @property
-    def exhausted(self) -> bool:
-        return self._seen >= self.LIMIT
-
-    def add(self, sequence: int, data: bytes) -> None:
-        self._seen += 1
-        offset = (sequence - self.start) & 0xFFFF_FFFF
-        if offset < tls.MAX_HELLO and len(data) > len(self._parts.get(offset, b"")):
-            self._parts[offset] = data
-
-    def stream(self) -> bytes:
-        out = bytearray()
-        for offset in sorted(self._parts):
-            if offset > len(out):
-                break
-            out += self._parts[offset][len(out) - offset :]
-        return bytes(out[: tls.MAX_HELLO])
-
-
-@dataclass(slots=True)
-class _Connection:
-    version: int
-    destination: bytes
-    told: set[str] = field(default_factory=set)
-    crypto: quic.CryptoStream = field(default_factory=quic.CryptoStream)
-    done: bool = False
-    _keys: quic.Keys | None = None
-
-    @property
-    def keys(self) -> quic.Keys:
-        if self._keys is None:
-            self._keys = quic.client_keys(self.version, self.destination)
-        return self._keys
-
-
-class _Limiter:
-    """A bucket of tokens for each sender, filled by packet time; the sender longest silent is forgotten first."""
-
-    def __init__(self, settings: DissectSettings) -> None:
-        self._settings = settings
-        self._buckets: OrderedDict[int, tuple[float, int]] = OrderedDict()
-
-    def allows(self, key: int, time_ns: int) -> bool:
-        tokens, last = self._buckets.pop(key, (float(self._settings.burst), time_ns))
-        gained = max(0, time_ns - last) * self._settings.rate / _SECOND
-        tokens = min(float(self._settings.burst), tokens + gained)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - 1 if allowed else tokens, max(last, time_ns))
-        if len(self._buckets) > self._settings.senders:
-            self._buckets.popitem(last=False)
-        return allowed
 
 
 def _gquic_hello(data: dns.Buffer) -> tls.ClientHello | None:
     """A hello of gQUIC, as far as it says the same."""
     name = gquic.server_name(data)
     return None if name is None else tls.ClientHello(version=0, server_name=name, whole=False)
-
-
-def _begins(data: dns.Buffer) -> bool:
-    return len(data) >= 6 and data[0] == tls.HANDSHAKE and data[1] == 3 and data[5] == tls.CLIENT_HELLO
-
-
-def _keep(table: OrderedDict[_FlowId, Any], flow: _FlowId, value: Any, limit: int) -> None:
-    table.pop(flow, None)
-    table[flow] = value
-    if len(table) > limit:
-        table.popitem(last=False)
 
 
 def _answers(message: dns.Message, asked: str) -> Iterator[tuple[dns.Record, str]]:
@@ -454,26 +295,3 @@ def _answers(message: dns.Message, asked: str) -> Iterator[tuple[dns.Record, str
     for record in answers:
         if record.addresses:
             yield record, asked if record.name in alias else record.name
-
-
-def _spans_records(data: npt.NDArray[np.uint8], start: I64, record: Any, captured: Any) -> Mask:
-    """The handshake message is longer than its first record."""
-    spans = np.zeros(len(start), bool)
-    for index, at in enumerate(start):
-        if captured[index] >= 9:
-            spans[index] = 9 + int.from_bytes(data[at + 6 : at + 9].tobytes(), "big") > record[index]
-    return spans
-
-
-def _first_of_each(batch: PacketBatch, mask: Mask) -> Mask:
-    """Of the rows in `mask` the first few of each client port: enough for a hello, whatever follows it."""
-    rows = np.flatnonzero(mask)
-    if len(rows) > _Segments.LIMIT:
-        order = np.argsort(batch.src_port[rows], kind="stable")
-        ports = batch.src_port[rows][order]
-        first = np.searchsorted(ports, ports)
-        keep = np.arange(len(rows)) - first < 4 * _Segments.LIMIT
-        kept = np.zeros(len(batch), bool)
-        kept[rows[order[keep]]] = True
-        return kept
-    return mask

@@ -5,7 +5,8 @@ from ipaddress import ip_address
 
 import pytest
 
-from sniffer.decode.dissect import Dissector, DissectSettings
+from sniffer.decode.dissect import Dissector
+from sniffer.decode.pending import DissectSettings
 from sniffer.model import AddressSeen, Fact, NameSeen, Observation, PacketBatch
 from sniffer.testing import Frame, House, packet_batch, wire
 
