@@ -221,7 +221,7 @@ class AlertPolicy:
             "timestamp": timestamp(now_ns),
             "kind": kind,
             "dedup_key": dedup_key,
-            "level": record["level"] if record is not None and record["level"] else group["level"],
+            "level": group["level"],
             "rule": group["rule"],
             "rules": rules,
             "title": known.document.title if known else group["rule"].replace("-", " ").capitalize(),

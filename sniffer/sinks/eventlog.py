@@ -66,16 +66,26 @@ class EventLog:
         os.ftruncate(self._file, self._size)
 
     def _rotate(self) -> None:
-        self._close()
-        for number in range(self._keep - 1, 0, -1):
-            older = _numbered(self._path, number)
-            if older.exists():
-                older.replace(_numbered(self._path, number + 1))
-        if self._keep:
-            self._path.replace(_numbered(self._path, 1))
+        try:
+            for number in range(self._keep - 1, 0, -1):
+                older = _numbered(self._path, number)
+                if older.exists():
+                    older.replace(_numbered(self._path, number + 1))
+            if self._keep:
+                self._path.replace(_numbered(self._path, 1))
+            else:
+                self._path.unlink()
+        except PermissionError:  # the file is ours and its folder is not, since we gave up root
+            self._halve()
         else:
-            self._path.unlink()
-        self._open()
+            self._open()
+
+    def _halve(self) -> None:
+        """Without a place for old files the newer half stays."""
+        rest = os.pread(self._file, self._max_bytes // 2, max(0, self._size - self._max_bytes // 2))
+        rest = rest[rest.find(b"\n") + 1 :]
+        os.ftruncate(self._file, 0)
+        self._size = os.write(self._file, rest)
 
     def _close(self) -> None:
         if self._file >= 0:

@@ -52,12 +52,14 @@ class _Piece:
 
 
 class EvidenceKeeper:
-    """A sink that is fed packets too. Raises StoreError where a file cannot be written."""
+    """A sink that is fed packets too. Raises StoreError where its folder or a file cannot be made."""
 
     name = "evidence"
 
     def __init__(self, settings: EvidenceSettings) -> None:
         self._settings = settings
+        with self._errors(settings.folder):  # now: later we may have given up the privilege to
+            settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._ring: deque[_Piece] = deque()
         self._size = 0
 
@@ -100,7 +102,6 @@ class EvidenceKeeper:
         if content is None:
             return None
         with self._errors(path):
-            self._settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._make_room(len(content))
             half = path.with_suffix(".part")
             with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as stream:

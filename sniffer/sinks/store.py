@@ -322,6 +322,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         "wal_autocheckpoint = 256",
         "journal_size_limit = 1048576",
         "cache_size = -2000",
+        "temp_store = MEMORY",
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")

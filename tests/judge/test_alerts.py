@@ -131,6 +131,14 @@ def test_a_rule_that_is_not_grave_does_not_break_the_cooldown_of_one_that_is() -
     assert trace.at(60, upload(at=60, rules=("upload-outside-wake", "long-speech"))) == []
 
 
+def test_an_alert_has_the_level_of_the_rule_that_it_tells() -> None:
+    trace = Trace()
+    trace.at(0, upload(rules=("speech-while-muted",), level="critical"))
+    assert trace.records[0]["level"] == "critical"
+    trace.at(60, upload(at=60, rules=("speech-while-muted", "upload-outside-wake"), level="critical"))
+    assert [(r["rule"], r["level"]) for r in trace.records] == [("upload-outside-wake", "high")]
+
+
 def test_what_is_explained_before_the_roll_up_is_not_in_it() -> None:
     trace = Trace()
     trace.at(0, upload())

@@ -68,6 +68,21 @@ def test_none_kept(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["events.jsonl"]
 
 
+def test_in_a_folder_that_cannot_be_written_the_newer_half_stays(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    log = EventLog(EventLogSettings(path=path, max_bytes=1 << 16, keep=2))
+    monkeypatch.setattr(Path, "replace", refused)
+    for number in range(400):
+        log.emit({"number": number, "filler": "x" * 1000})
+    log.close()
+    kept = [line["number"] for line in lines(path)]
+    assert path.stat().st_size <= 1 << 16
+    assert kept == list(range(kept[0], 400))
+    assert len(kept) > 25
+
+
 def test_a_file_that_was_moved_away_is_made_anew(path: Path) -> None:
     log = EventLog(EventLogSettings(path=path))
     log.emit({"a": 1})

@@ -87,8 +87,6 @@ def test_tshark_reads_it(batch: PacketBatch, tmp_path: Path, tool) -> None:
 
 def test_it_is_the_same_however_the_packets_were_batched(batch: PacketBatch, tmp_path: Path) -> None:
     whole, pieces = keeper(tmp_path / "a"), keeper(tmp_path / "b")
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
     whole.feed(batch, {KEY})
     for start in range(0, len(batch), 3):
         pieces.feed(batch.take(slice(start, start + 3)), [KEY])
@@ -136,7 +134,7 @@ def test_as_a_sink_it_writes_what_nobody_asked_for_and_removes_what_was_explaine
     kept.feed(batch, {KEY})
     kept.emit(record(verdict="expected"))
     kept.emit({"event_type": "wake"})
-    assert not (tmp_path / "evidence").exists()
+    assert list((tmp_path / "evidence").iterdir()) == []
     kept.emit(record())
     kept.emit(record(revision=1))
     assert len(list((tmp_path / "evidence").iterdir())) == 1
@@ -156,12 +154,17 @@ def test_nothing_to_hold(batch: PacketBatch, tmp_path: Path) -> None:
     assert kept.write(record(device=nobody)) is None
 
 
-def test_a_folder_that_cannot_be_written(batch: PacketBatch, tmp_path: Path) -> None:
-    (tmp_path / "evidence").write_text("a file")
+def test_a_folder_that_cannot_be_made_or_written(
+    batch: PacketBatch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kept = keeper(tmp_path)
     kept.feed(batch, {KEY})
+    (tmp_path / "evidence").rmdir()
     with pytest.raises(StoreError, match="the evidence cannot be written"):
         kept.emit(record())
+    (tmp_path / "evidence").write_text("a file")
+    with pytest.raises(StoreError, match="the evidence cannot be written"):
+        keeper(tmp_path)
 
 
 def test_a_capture_that_was_cut_short_is_cut_no_further_than_it_was(batch: PacketBatch, tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
             "speech_today": "sensor",
             "unexpected_today": "sensor",
         }
+        assert set(found) <= {"device", "origin", "components", "availability_topic", "state_topic", "qos"}
+        assert set(found["device"]) <= {"identifiers", "connections", "name", "manufacturer", "model"}
         ids = [part["unique_id"] for part in found["components"].values()]
         assert len(set(ids)) == len(ids)
 
