@@ -11,7 +11,7 @@ BIN     := $(VENV)/bin
 CAPTURE ?=
 CONFIG  ?= $(wildcard sniffer.yaml)
 JOBS    ?= auto
-APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables chromium
+APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables chromium docker-compose
 
 .PHONY: run demo test check setup clean bench lab image
 
@@ -54,8 +54,8 @@ test: packages $(BIN)/.installed-dev check
 	$(BIN)/python -m pytest -q -n $(JOBS)
 
 check: $(BIN)/.installed-dev
-	$(BIN)/ruff check sniffer tests
-	$(BIN)/ruff format --check sniffer tests
+	$(BIN)/ruff check sniffer tests dashboards
+	$(BIN)/ruff format --check sniffer tests dashboards
 	$(BIN)/mypy
 
 # The container image, built and tried; without a registry: make image BASE=debootstrap (root).

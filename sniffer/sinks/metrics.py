@@ -77,7 +77,8 @@ class Metrics:
     ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry = registry or CollectorRegistry()
-        self._device = Labels(max_devices, (*devices, "all"))
+        names = list(devices)
+        self._device = Labels(max_devices, (*names, "all"))
         self._source, self._sink = Labels(64), Labels(64)
         self._rule, self._interface, self._protocol = Labels(200), Labels(32), Labels(32)
         self._what = Labels(32)
@@ -183,6 +184,7 @@ class Metrics:
             "sniffer_config_last_reload_successful", "1 where the configuration was last read without error."
         )
         self._reload.set(1)
+        self.announce(names)
 
     # --- records ---
 

@@ -126,8 +126,8 @@ def health() -> Json:
             ),
             Panel(
                 "Packets dropped",
-                "Packets a second that the kernel dropped before we read them (uploads near a loss are inconclusive), and "
-                "that receive offload merged (their sizes are lost, their bytes are not).",
+                "Packets a second that the kernel dropped before we read them (uploads near a loss are inconclusive), "
+                "and that receive offload merged (their sizes are lost, their bytes are not).",
                 "timeseries",
                 [
                     Query(rate("interface", "sniffer_capture_dropped_packets_total"), "{{interface}}", over_time=True),
@@ -147,8 +147,8 @@ def health() -> Json:
             ),
             Panel(
                 "Uploads that passed us by",
-                "Bytes a second that watched devices sent and that were not seen, told from TCP's sequence numbers: flow "
-                "offloading takes connections past the interface. `sniffer doctor` says which.",
+                "Bytes a second that watched devices sent and that were not seen, told from TCP's sequence numbers: "
+                "flow offloading takes connections past the interface. `sniffer doctor` says which.",
                 "timeseries",
                 [Query(rate("interface", "sniffer_capture_hidden_bytes_total"), "{{interface}}", over_time=True)],
                 6,
