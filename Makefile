@@ -11,7 +11,7 @@ BIN     := $(VENV)/bin
 CAPTURE ?=
 CONFIG  ?= $(wildcard sniffer.yaml)
 JOBS    ?= auto
-APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables chromium docker-compose
+APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl
 
 .PHONY: run demo test check setup clean bench lab image
 
