@@ -52,7 +52,7 @@ def test_everything_has_a_default(text: str) -> None:
 
 
 def test_deep_nesting_is_refused() -> None:
-    with pytest.raises(ConfigError, match="nested too deeply"):
+    with pytest.raises(ConfigError, match="nested deeper than"):
         parse_config("[" * 5000 + "]" * 5000, "sniffer.yaml")
 
 

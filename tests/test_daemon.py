@@ -20,6 +20,7 @@ from sniffer.sinks.outbox import Outbox, Target
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 from sniffer.testing import Frame, House, ManualClock, RecordingSink, frame_block
+from tests.sinks.test_schemas import check
 
 START = 1_700_000_000 * SECOND
 MAC = "02:00:00:00:00:0a"
@@ -279,6 +280,21 @@ def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> Non
     w.source.frames = says(3.0, at=2.0)
     w.run(15)
     assert len(w.uploads()) == 1
+
+
+def test_every_record_is_as_its_schema_says(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.lost = [Loss("br-lan", START, START + SECOND, 7)]
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 30}, "ear")
+    w.source.frames = says(3.0, at=12.0)
+    w.run(20)
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 11}, "ear")
+    w.clock.advance(86_400)
+    w.run(2)
+    kinds = {record["event_type"] for record in w.sink.records}
+    assert kinds >= {"upload", "listening", "device", "wake", "alert", "resolved", "loss", "stats", "digest"}
+    for record in w.sink.records:
+        check(dict(record))
 
 
 def test_a_full_disk_ends_nothing_and_loses_nothing(
