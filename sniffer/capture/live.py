@@ -49,7 +49,7 @@ class _Link:
         self.called = name
         self.socket = _open(name, settings)
         self.received = self.dropped = 0
-        self.drained_ns = now_ns
+        self.drained_ns = self.seen_well_ns = now_ns
         self.gone_ns: int | None = None if is_up(name) else now_ns
 
 
@@ -197,7 +197,7 @@ class LiveCapture:
 
     def _lost(self, link: _Link, why: str) -> None:
         if link.gone_ns is None:
-            link.gone_ns = self._clock.now_ns()
+            link.gone_ns = link.seen_well_ns
             self._events.append(f"{link.called}: {why}; capturing goes on when it is back")
 
     def _look(self, link: _Link) -> None:
@@ -220,6 +220,7 @@ class LiveCapture:
             self._lost(link, trouble)
         if is_up(link.called):
             self._back(link)
+            link.seen_well_ns = self._clock.now_ns()
         else:
             self._lost(link, "went down")
 

@@ -71,9 +71,21 @@ def choice(configured: str | Sequence[str]) -> tuple[tuple[str, ...], list[Check
         else:
             more = f"; not looked at: {', '.join(others)} (name several in capture.interface)" if others else ""
             checks.append(Check("interface", "ok", f"{name}: {reason or 'as configured'}{more}"))
+        if link is not None and (whole := _bridge_of(link, names, there)):
+            checks.append(
+                Check(
+                    "interface", "warning", f"{name} is a part of {whole}: its packets come twice", f"leave {name} out"
+                )
+            )
     if any(check.status == "fail" for check in checks):
         return (), checks
     return names, checks
+
+
+def _bridge_of(link: Link, names: Sequence[str], there: dict[str, Link]) -> str | None:
+    """The other chosen interface that the packets of this one pass as well."""
+    above = {one.index: one.name for one in there.values() if one.name in names and one is not link}
+    return above.get(link.master or -1)
 
 
 def hidden(names: Sequence[str]) -> Iterator[Check]:

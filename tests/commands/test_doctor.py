@@ -181,3 +181,16 @@ def test_merged_segments_are_told(lan: None) -> None:
 def test_silence_is_told(lan: None) -> None:
     _, checks = doctor("-i", "br-lan", "--seconds", "0.1")
     assert checks["traffic"][0]["message"] == "no packet on br-lan in 0.1 s"
+
+
+@pytest.mark.root
+@root
+def test_a_bridge_and_its_port_together_are_told(tmp_path: Path, lan: None) -> None:
+    ip("link", "add", "br0", "type", "bridge")
+    ip("link", "set", "br0", "up")
+    ip("link", "set", "br-lan", "master", "br0")
+    file = tmp_path / "sniffer.yaml"
+    file.write_text("capture:\n  interface: [br0, br-lan]\n")
+    _, checks = doctor("-c", str(file), "--seconds", "0")
+    assert [check["status"] for check in checks["interface"]] == ["ok", "ok", "warning"]
+    assert checks["interface"][2]["message"] == "br-lan is a part of br0: its packets come twice"
