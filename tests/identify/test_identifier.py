@@ -2,14 +2,17 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
 from sniffer.identify import Identifier
-from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
+from sniffer.identify.rules import FACT_KINDS, load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
 from sniffer.model import (
     AddressSeen,
@@ -257,3 +260,36 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert service(after, 2).host == VOICE
     after.restore({"version": 1, "hosts": [{"key": "x"}], "names": [[1]]})
     after.restore({})
+
+
+@given(st.text(max_size=300), st.sampled_from(["_googlecast._tcp:md=Google Home", "_yandexio._tcp:platform="]))
+def test_whatever_a_stranger_calls_itself_its_name_is_a_label(text: str, start: str) -> None:
+    who = identifier()
+    kind = start.partition(":")[0]
+    who.observe(facts(("mdns.service", kind), ("mdns.txt", start + text), ("dhcp.hostname", text), ("mdns.host", text)))
+    device = who.device(KEY)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9-]{0,60}", device.name)
+    assert device.model is None or re.fullmatch(r"[A-Za-z0-9 .+()/_-]{1,48}", device.model)
+    json.dumps(who.state())
+
+
+TIMES, KEYS, TEXTS = st.integers(0, 2**62), st.integers(0, 2**64 - 1), st.text(max_size=40)
+ADDRESSES = st.one_of(st.tuples(st.integers(0, 3), st.integers(0, 3)), st.tuples(KEYS, KEYS))
+OBSERVATIONS = st.lists(
+    st.one_of(
+        st.builds(Fact, TIMES, KEYS, st.sampled_from(sorted(FACT_KINDS)), TEXTS),
+        st.builds(NameSeen, TIMES, KEYS, TEXTS, st.sampled_from(["dns", "sni", "quic", "mdns"]), ADDRESSES),
+        st.builds(AddressSeen, TIMES, KEYS, ADDRESSES),
+    ),
+    max_size=30,
+)
+
+
+@given(OBSERVATIONS)
+def test_any_observations(observations: list[Observation]) -> None:
+    who = identifier(max_hosts=16)
+    who.observe(observations)
+    assert len(who.devices()) <= 17
+    again = identifier(max_hosts=16)
+    again.restore(json.loads(json.dumps(who.state())))
+    assert {device.key for device in again.devices()} == {device.key for device in who.devices()}
