@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sniffer.errors import ConfigError, RuleError
 from sniffer.judge.fields import FIELDS
 from sniffer.judge.rules import Rule, RuleSet, failed_tests, load_upload_rules, parse_rule
 from sniffer.judge.settings import ExceptionSettings, RuleSettings
+from sniffer.judge.sigma import compile_detection
 from sniffer.model import (
     LEVELS,
     Device,
@@ -139,6 +142,32 @@ def test_a_record_gets_the_names_and_the_highest_level() -> None:
     quiet = record(VerdictKind.EXPECTED)
     RuleSet(RULES).apply(quiet, NOON)
     assert (quiet["rules"], quiet["level"]) == ([], None)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300) | st.just("fe80::1%eth0")
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+)
+
+
+HOW = {"contains": "a", "endswith": "b*", "re": "(a+)+b", "gte": 1, "lt": 2.5, "cidr": "fe80::/10", "exists": True}
+EVERY_QUESTION = compile_detection(
+    {
+        "condition": "all of them",
+        "none": [{f"{field}|{how}": value for how, value in HOW.items()} for field in sorted(FIELDS)],
+        **{how: [{f"{field}|{how}": value} for field in sorted(FIELDS)] for how, value in HOW.items()},
+    }
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted({field.split(".")[0] for field in FIELDS})), JSON, max_size=8), JSON)
+def test_no_record_can_break_a_rule(made: dict[str, Any], inner: Any) -> None:
+    """Records are ours, and still: what comes from the network must not end the daemon."""
+    for part in ("upload", "history", "service", "device"):
+        fields = [field.split(".")[1] for field in FIELDS if field.startswith(f"{part}.")]
+        RuleSet(RULES).evaluate(made | {part: dict.fromkeys(fields, inner)}, NOON)
+    EVERY_QUESTION(made)
 
 
 # --- exceptions and levels ---------------------------------------------------------------------------------------
