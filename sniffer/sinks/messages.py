@@ -63,6 +63,13 @@ class Messages:
         """The oldest message that may be tried now; those that were refused so often come behind the others."""
         return self._one("target = ? AND status = 'pending' AND next_ns <= ?", [target, now_ns], overtaken_after)
 
+    def next_ns(self, target: str) -> int:
+        """When the next message of this target may be tried."""
+        rows = self._store.read(
+            "SELECT COALESCE(MIN(next_ns), 0) FROM messages WHERE target = ? AND status = 'pending'", [target]
+        )
+        return int(rows[0][0])
+
     def _one(self, test: str, values: list[Any], overtaken_after: int = 1 << 30) -> Message | None:
         return next(iter(self._many(test, values, f"refusals >= {int(overtaken_after)}, seq LIMIT 1")), None)
 
@@ -78,10 +85,12 @@ class Messages:
         ]
 
     def hurry(self, target: str) -> None:
-        """The next try of what the target never saw is now: somebody may have restarted us because it is back."""
+        """What got no answer at all is tried now: somebody may have restarted us because the receiver is back."""
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE messages SET next_ns = 0 WHERE target = ? AND status = 'pending' AND refusals = 0", [target]
+                "UPDATE messages SET next_ns = 0 WHERE target = ? AND status = 'pending' AND refusals = 0 "
+                "AND error NOT LIKE 'HTTP %'",
+                [target],
             )
 
     def recent(self, target: str, since_ns: int) -> list[Message]:

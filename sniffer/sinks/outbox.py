@@ -164,13 +164,14 @@ class Outbox:
             self._threads.append(thread)
             thread.start()
 
-    def close(self, timeout: float = 10.0) -> None:
-        """Stop delivering; what waits stays in the store."""
+    def close(self, timeout: float = 8.0) -> None:
+        """Stop delivering, after what is on its way (or `timeout` seconds); what waits stays in the store."""
         self._stopping.set()
         for line in self._lines.values():
             line.wake.set()
+        deadline = self._clock.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
         self._threads.clear()
         for target in self._targets:
             target.close()
@@ -182,7 +183,10 @@ class Outbox:
             try:
                 pause = self.step(target)
             except StoreError as error:
-                log.error("outbox: %s", error)
+                log.error("%s: %s", target.name, error)
+                pause = 30.0
+            except Exception as error:  # whatever it is, deliveries must not end with it
+                log.error("%s: %s", target.name, type(error).__name__)
                 pause = 30.0
             if pause is None or pause > 0:
                 line.wake.wait(60.0 if pause is None else min(60.0, pause))
@@ -192,6 +196,8 @@ class Outbox:
         line, now = self._lines[target.name], self._clock.now_ns()
         if line.gone:
             return None
+        if line.taken is not None:  # the store could not be written when it was delivered
+            self._delivered(target, line.taken)
         if self._seconds_until(line.not_before_ns, now) > 0:
             return self._seconds_until(line.not_before_ns, now)
         first = self._messages.first(target.name)
@@ -203,7 +209,8 @@ class Outbox:
         elif self._seconds_until(first.next_ns, now) > 0:
             message = None
         if message is None:
-            return self._seconds_until(first.next_ns, now)
+            next_ns = first.next_ns if first.refusals < OVERTAKEN_AFTER else self._messages.next_ns(target.name)
+            return max(0.05, self._seconds_until(next_ns, now))
         if now - message.created_ns > self._settings.max_age_hours * 3600 * SECOND:
             self._give_up(target, message, "too old")
             return 0
@@ -229,7 +236,7 @@ class Outbox:
         line, now = self._lines[target.name], self._clock.now_ns()
         if line.failures:
             log.info("%s: reachable again", target.name)
-        line.failures, line.not_before_ns = 0, 0
+        line.failures, line.not_before_ns, line.taken = 0, 0, message
         dropped_name = f"outbox.dropped.{target.name}"
         with self._store.transaction():
             self._messages.done(message)
@@ -237,6 +244,7 @@ class Outbox:
             if dropped and "alert" in target.events:
                 self._store.state_set(dropped_name, None)
                 self._messages.put(target.name, dropped_record(target.name, dropped, now), now)
+        line.taken = None
         self._count(target.name, "delivered")
         self._gauge(target.name)
 
@@ -260,10 +268,11 @@ class Outbox:
         line.failures += 1
         asked = min(error.retry_after or 0.0, LONGEST_WAIT)
         wait = max(asked, self._backoff(message.attempts))
-        self._messages.again(
-            message, now + round(wait * SECOND), str(error), refused=not isinstance(error, UnansweredError)
-        )
-        line.not_before_ns = now + round(max(asked, self._backoff(line.failures - 1)) * SECOND)
+        refused = not isinstance(error, UnansweredError)
+        self._messages.again(message, now + round(wait * SECOND), str(error), refused=refused)
+        # An error may be this message's fault: then the others need not wait as long as it does.
+        pause = self._backoff(min(line.failures - 1, 2) if refused else line.failures - 1)
+        line.not_before_ns = now + round(max(asked, pause) * SECOND)
         self._count(target.name, "refused" if error.permanent else "retried")
         if line.failures in (1, 10, 100):
             log.warning("%s: not delivered, %s; next try in %.0f s", target.name, error, wait)
@@ -301,6 +310,7 @@ class _Line:
         self.failures = 0
         self.not_before_ns = 0
         self.gone = False
+        self.taken: Message | None = None
 
 
 def wanted(target: Target, record: Record) -> bool:

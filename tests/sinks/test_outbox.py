@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniffer.clock import SECOND
-from sniffer.errors import DeliveryError
+from sniffer.errors import DeliveryError, StoreError
 from sniffer.sinks.messages import Message, message_id
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.outbox import GoneError, Outbox, Target, UnansweredError
@@ -258,6 +258,48 @@ def test_a_restart_goes_on_where_it_stood(store: Store, clock: ManualClock) -> N
     second = outbox(store, clock, target)
     assert second.step(target) == 0  # at once: somebody may have restarted us because it is back
     assert target.taken == [1]
+
+
+def test_a_restart_does_not_forget_that_the_receiver_asked_us_to_wait(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget()
+    target.always = UnansweredError("HTTP 429", retry_after=600)
+    box = outbox(store, clock, target)
+    box.emit(alert(1))
+    box.emit(alert(2))
+    box.step(target)
+    target.always = None
+    again = outbox(store, clock, target)
+    run(again, clock, target, 590)
+    assert target.taken == []
+    run(again, clock, target, 20)
+    assert target.taken == [1, 2]
+
+
+def test_what_was_delivered_while_the_disk_was_full_is_not_sent_again(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget()
+    box = outbox(store, clock, target)
+    box.emit(alert(1))
+    box.emit(alert(2))
+    store._db.execute("PRAGMA query_only = ON").fetchall()
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            box.step(target)
+    store._db.execute("PRAGMA query_only = OFF").fetchall()
+    run(box, clock, target, 10)
+    assert target.taken == [1, 2]
+
+
+def test_behind_one_that_waits_long_another_is_tried_when_its_time_comes(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget()
+    target.fails[1] = target.fails[2] = DeliveryError("HTTP 500")
+    box = outbox(store, clock, target)
+    box.emit(alert(1))
+    run(box, clock, target, 5000)
+    box.emit(alert(2))
+    box.step(target)
+    target.fails.clear()
+    run(box, clock, target, 60)
+    assert 2 in target.taken
 
 
 def test_what_rolls_back_is_not_told(store: Store, clock: ManualClock) -> None:
