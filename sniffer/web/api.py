@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sniffer.clock import Clock
 from sniffer.errors import SnifferError
 from sniffer.model import Record
-from sniffer.web.auth import RateLimit, Token, authenticate
+from sniffer.web.auth import Token, authenticate, rate_limits
 from sniffer.web.settings import HttpSettings
 
 #: A wake event is some hundred bytes; a list of them after an outage, some kilobytes.
@@ -70,7 +70,7 @@ class Backend(Protocol):
 
 def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token], clock: Clock) -> Starlette:
     """The application. Raises nothing; every error of a caller is a JSON object with `error`."""
-    limits = RateLimit([token.source for token in tokens])
+    limits = rate_limits(tokens)
 
     def allowed(request: Request, scope: str) -> Token | Response:
         token = authenticate(request.headers.get("authorization"), tokens)
@@ -79,9 +79,8 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
             return _error(401, hint, {"WWW-Authenticate": "Bearer"})
         if scope not in token.scopes:
             return _error(403, f"the token of '{token.source}' does not carry the scope '{scope}'")
-        wait = limits.allow(token.source, clock.monotonic())
-        if wait:
-            return _error(429, "too many requests", {"Retry-After": str(int(wait) + 1)})
+        if not limits[token.source].allows(clock.monotonic()):
+            return _error(429, "too many requests", {"Retry-After": "1"})
         return token
 
     def changes_state(scope: str, act: Callable[[Any, Token], Response]) -> Callable[[Request], Awaitable[Response]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sniffer.wake.limit import RateLimit
 from sniffer.web.settings import TokenSettings
 
 #: A household does not wake its speakers more often than this for long: requests a minute, with the same as a burst.
-RATE_PER_MINUTE = 60.0
+RATE_PER_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +43,6 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-class RateLimit:
-    """A token bucket for each source. The sources are the configured ones, so the state is bounded."""
-
-    def __init__(self, sources: Sequence[str], per_minute: float = RATE_PER_MINUTE) -> None:
-        self._per_second = per_minute / 60
-        self._burst = per_minute
-        self._buckets: dict[str, tuple[float, float]] = dict.fromkeys(sources, (per_minute, 0.0))
-
-    def allow(self, source: str, now: float) -> float:
-        """0 where one more request is allowed at monotonic time `now`, else the seconds to wait."""
-        level, then = self._buckets[source]
-        level = min(self._burst, level + (now - then) * self._per_second)
-        if level < 1:
-            self._buckets[source] = (level, now)
-            return (1 - level) / self._per_second
-        self._buckets[source] = (level - 1, now)
-        return 0.0
-
-
-def scopes_of(tokens: Sequence[Token]) -> Mapping[str, frozenset[str]]:
-    """What each source may do, for the log line at start."""
-    return {token.source: token.scopes for token in tokens}
+def rate_limits(tokens: Sequence[Token]) -> dict[str, RateLimit]:
+    """One a source: so many requests a minute, and at once."""
+    return {token.source: RateLimit(RATE_PER_MINUTE / 60, RATE_PER_MINUTE) for token in tokens}
