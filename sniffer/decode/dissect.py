@@ -74,7 +74,7 @@ class Dissector:
         port53 = (source == 53) | (destination == 53)
         choose(udp & port53, self._dns)
         choose(tcp & port53, self._dns_tcp)
-        choose(udp & (source == 5353), self._mdns)
+        choose(udp & ((source == 5353) | (destination == 5353)), self._mdns)
         choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
         choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
         choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)

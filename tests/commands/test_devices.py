@@ -7,11 +7,15 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+from sniffer.assembly import load_rulebook
 from sniffer.cli import cli
+from sniffer.commands._who import Observer
+from sniffer.config import load_config
 from sniffer.errors import SnifferError
 from sniffer.identify.rules import read_oui
 from sniffer.model import mac_key
 from sniffer.sinks.schemas import schema
+from sniffer.sinks.store import Store
 from sniffer.testing import House
 
 ECHO, PHONE = "68:db:f5:90:19:64", "02:11:22:33:44:55"
@@ -78,6 +82,19 @@ def test_without_a_daemon_there_is_nobody_to_remember(tmp_path: Path) -> None:
     config.write_text(f"store: {{path: {tmp_path}/no.db}}\n")
     with pytest.raises(SnifferError, match="no daemon has run here"):
         run("-c", config)
+
+
+def test_whom_the_daemon_has_seen(capture: Path, tmp_path: Path) -> None:
+    config_file = tmp_path / "sniffer.yaml"
+    config_file.write_text(f"store: {{path: {tmp_path}/sniffer.db}}\n")
+    config = load_config(config_file)
+    observer = Observer(config, load_rulebook(config))
+    observer.captures([capture], print)
+    store = Store(config.store)
+    store.state_set("stage.identify", observer.identifier.state())
+    store.close()
+    out = run("-c", config_file).stdout
+    assert any(line.startswith(ECHO) and " yes " in line for line in out.splitlines())
 
 
 @pytest.mark.parametrize(
