@@ -41,7 +41,7 @@ from sniffer.model import Service, UploadClass
 
 #: What the physics suggests, in log-odds for each unit of evidence; the fit may move them, not turn them around.
 PRIOR = {
-    "intercept": -6.5, "pace": 5.0, "steadiness": 2.0, "regular_gaps": 2.0, "chunk_constancy": 3.0, "narrow_sizes": 2.0, "mixed_sizes": -4.5,
+    "intercept": -6.5, "pace": 5.0, "steadiness": 2.0, "regular_gaps": 2.0, "chunk_constancy": 2.5, "comb": 2.5, "narrow_sizes": 2.0, "mixed_sizes": -4.5,
     "burst_then_pace": 2.0, "full_packets": -4.0, "too_fast": -3.0, "too_slow": -4.5, "too_few_chunks": -2.0,
     "asked_for_each": -8.0, "rest": -1.0, "bursts": -1.0,
 }  # fmt: skip

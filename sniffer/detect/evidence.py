@@ -106,6 +106,13 @@ def _chunk_constancy(case: Case) -> tuple[float, float] | None:
     return case.shape.constancy * _confidence(case), case.shape.constancy
 
 
+def _comb(case: Case) -> tuple[float, float] | None:
+    """One size at one distance in time, whatever else leaves between."""
+    if case.shape.comb_size == 0:
+        return None
+    return case.shape.comb * _voluntary(case), float(case.shape.comb_size)
+
+
 def _narrow_sizes(case: Case) -> tuple[float, float] | None:
     """Speech codecs of variable rate: sizes differ, but not by much. Says nothing where sizes are constant anyway."""
     shape = case.shape
@@ -271,6 +278,7 @@ ITEMS: tuple[Item, ...] = (
             f"{v:.0%} of the steady part is made of pieces of the same few sizes, mostly {c.shape.chunk} bytes"
         ),
     ),
+    Item("comb", _comb, lambda c, v: f"Pieces of exactly {v:.0f} bytes left like clockwork"),
     Item(
         "narrow_sizes",
         _narrow_sizes,

@@ -24,17 +24,24 @@ _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
 _PERIODIC_TIMES = 5
+#: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
+_USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
 
 
 @dataclass(slots=True)
 class Periodic:
-    """Unpaced uploads to one server: how large, how far apart, how often seen; and since when they are a habit."""
+    """Unpaced uploads to one server: how large, how far apart, how often seen; and whether they are a habit, by the
+    clock or at any time."""
 
     bytes: float
     interval: float = 0.0
     regular: int = 0
+    first_ns: int = 0
     last_ns: int = 0
     known: bool = False
+    times: int = 1
+    largest: float = 0.0
+    usual: bool = False
 
 
 @dataclass(slots=True)
@@ -78,11 +85,14 @@ class Learned:
         return self.servers.get(server, 0) >= 2
 
     def expects(self, upload: Upload) -> bool:
-        """An unpaced upload of a usual size to a usual server at a usual time."""
-        habit = self.periodic.get(server_of(upload.service, upload.flows[0]))
-        if habit is None or not habit.known:
-            return False
-        return _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
+        """An unpaced upload of a usual size to a usual server, at a usual time if it has one."""
+        server = server_of(upload.service, upload.flows[0])
+        habit = self.periodic.get(server)
+        if habit is None or self.knows_server(server) or upload.service.role == "voice":
+            return False  # where speech goes, no upload of its size is taken for granted
+        if habit.usual and upload.bytes <= 1.3 * habit.largest:
+            return True
+        return habit.known and _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
 
     @property
     def chunk(self) -> int | None:
@@ -183,22 +193,24 @@ class Learned:
         if habit is None:
             if len(self.periodic) >= _MAX_PERIODIC:
                 del self.periodic[min(self.periodic, key=lambda name: self.periodic[name].last_ns)]
-            self.periodic[server] = Periodic(bytes=float(upload.bytes), last_ns=upload.start_ns)
+            size, at = float(upload.bytes), upload.start_ns
+            self.periodic[server] = Periodic(bytes=size, first_ns=at, last_ns=at, largest=size)
             return []
+        drifts = _learn_usual(upload, habit)
         interval = (upload.start_ns - habit.last_ns) / _SECOND
         alike = _near(upload.bytes, habit.bytes, 1.3)
         on_time = habit.interval == 0 or _near(interval, habit.interval, 1.15)
         habit.last_ns = upload.start_ns
         if not (alike and on_time):
             habit.bytes, habit.interval, habit.regular, habit.known = float(upload.bytes), 0.0, 0, False
-            return []
+            return drifts
         habit.interval = _moved(habit.interval, interval) if habit.interval else interval
         habit.bytes = _moved(habit.bytes, float(upload.bytes))
         habit.regular = min(habit.regular + 1, 1_000)
         if habit.known or habit.regular < _PERIODIC_TIMES or habit.interval < 60:
-            return []
+            return drifts
         habit.known = True
-        return [Drift(upload.key, upload.final_ns, "periodic_upload_bytes", 0.0, round(habit.bytes))]
+        return [*drifts, Drift(upload.key, upload.final_ns, "periodic_upload_bytes", 0.0, round(habit.bytes))]
 
     # --- for the store -----------------------------------------------------------------------------------------------
 
@@ -228,6 +240,18 @@ class Learned:
         except (TypeError, ValueError, AttributeError):
             return cls()
         return learned
+
+
+def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
+    """Flushes at any time of day. What is much larger than ever before is no part of the habit."""
+    if upload.bytes > 2 * habit.largest:
+        return []
+    habit.times = min(habit.times + 1, 1_000)
+    habit.largest = max(habit.largest, float(upload.bytes))
+    if habit.usual or habit.times < _USUAL_TIMES or upload.start_ns - habit.first_ns < _USUAL_NS:
+        return []
+    habit.usual = True
+    return [Drift(upload.key, upload.final_ns, "usual_upload_bytes", 0.0, round(habit.largest))]
 
 
 def server_of(service: Service, flow: FlowKey) -> str:

@@ -32,6 +32,8 @@ WRITE_GAP = 0.004
 LEAST_FULL = 1_150
 BIN = 0.25
 
+#: Smaller pieces are pings and window updates; a codec's chunks come more often than this.
+_COMB_LEAST, _COMB_GAP = 80, 0.35
 _STEP = 0.125
 _MAX_STEPS = 400
 
@@ -80,6 +82,8 @@ class Shape:
     bursts: int = 0
     outside_bytes: int = 0
     typical_rate: float = 0.0  # of a quarter of a second, in bytes a second
+    comb: float = 0.0  # how regular in time the commonest size comes, whatever else leaves between
+    comb_size: int = 0
 
     @property
     def spoken(self) -> float:
@@ -150,6 +154,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
     amount = int(body.bytes.sum())
     rate = amount / seconds
     constancy, chunk = _constancy(body, sizes, starts, full)
+    comb, comb_size = _comb(rows, full)
     before = rows.between(begin - 1.5, begin)
     peak = _peak(before)
     return Shape(
@@ -174,6 +179,8 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
         head_ratio=peak / rate,
         bursts=_bursts(rows, rate, end),
         typical_rate=_typical(rows),
+        comb=comb,
+        comb_size=comb_size,
         outside_bytes=total - amount - int(before.bytes.sum()),
     )
 
@@ -253,6 +260,26 @@ def _constancy(body: Rows, writes: I64, starts: I64, full: int) -> tuple[float, 
     if chunk == 0 and write == 0:
         return 0.0, int(np.bincount(body.bytes).argmax())
     return (share, chunk) if share + 0.1 >= written else (written, write)
+
+
+def _comb(rows: Rows, full: int) -> tuple[float, int]:
+    """Pieces of one size at one distance in time: a codec's chunks, also where other data of the same connection stands
+    between them. 1 where eight and more are regular, 0 where their distances are chance."""
+    known = (rows.units > 0) & (rows.unit < full) & (rows.unit >= _COMB_LEAST)
+    unit = rows.unit[known]
+    if unit.size < 5:
+        return 0.0, 0
+    size = int(np.bincount(unit).argmax())
+    times = rows.seconds[known][unit == size]
+    times = times[np.concatenate(([True], times[1:] - times[:-1] > WRITE_GAP))]
+    if times.size < 5:
+        return 0.0, 0
+    gaps = times[1:] - times[:-1]
+    gap = quantiles(gaps, 0.5)[0]
+    if gap > _COMB_GAP or size / gap < SLOWEST:
+        return 0.0, 0
+    near = int(np.count_nonzero((gaps > 0.7 * gap) & (gaps < 1.4 * gap))) / len(gaps)
+    return max(0.0, 2 * near - 1) * min(1.0, (len(times) - 2) / 6), size
 
 
 def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:

@@ -86,3 +86,17 @@ def test_it_can_be_stored_and_bad_state_is_forgotten() -> None:
     assert Learned.from_dict({"chunks": {"x": "y"}}) == Learned()
     assert Learned.from_dict({"chunks": 3, "speech": "many"}) == Learned()
     assert Learned.from_dict({"periodic": {"a": {"evil": 1}}}) == Learned()
+
+
+def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes() -> None:
+    learned, taught_server = Learned(), taught()
+    drifts, silent = [], []
+    for number, hours in enumerate([0, 7, 9, 20, 31, 42, 55, 60]):
+        flush = upload(hours * 3_600 + number * 100, UploadClass.BULK, 100_000 + number * 9_000, None)
+        drifts += [d.what for d in learned.learn(flush, 0)]
+        silent += [d.what for d in taught_server.learn(flush, 0)]
+    assert "usual_upload_bytes" in drifts
+    again = upload(70 * 3_600, UploadClass.BULK, 120_000, None)
+    assert learned.expects(again)
+    assert not learned.expects(upload(70 * 3_600, UploadClass.BULK, 400_000, None))
+    assert not taught_server.expects(again)
