@@ -97,7 +97,8 @@ class Detector:
                 flow = Flow(piece.key, key, local=self._local.excludes(key), opened_ns=self._opened(key, piece, clock))
                 self._flows[piece.flow_id] = flow
             flow.push(piece, clock, self._silence_ns, self)
-        events = self._settle(int(clock[-1]))
+        self._now_ns = int(clock[-1])
+        events = self._settle(self._now_ns)
         self._evict()
         return events
 
@@ -109,10 +110,7 @@ class Detector:
         """The capture is over: close everything."""
         if self._now_ns is None:
             return []
-        now_ns = self._now_ns
-        events = self._settle(now_ns + 2 * self._silence_ns)
-        self._now_ns = now_ns
-        return events
+        return self._settle(self._now_ns + 2 * self._silence_ns)
 
     # --- what flows tell ---------------------------------------------------------------------------------------------
 
@@ -131,7 +129,6 @@ class Detector:
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is due by `now_ns`, in the order of time."""
-        self._now_ns = now_ns
         still_open = []
         for flow, run in self._touched:
             while run.next_look_ns <= run.last_ns:

@@ -128,3 +128,16 @@ def test_nothing_that_a_capture_says_of_time_or_size_raises(packets: list[tuple[
     detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
     detector.feed(wire.batch(), {DEVICE: 0})
     detector.finish()
+
+
+def test_a_clock_that_runs_ahead_of_the_packets_changes_nothing() -> None:
+    wire = Wire()
+    wire.speech(1.0, 3.0)
+    batch = wire.batch()
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    events: list[object] = []
+    for row in range(len(batch)):
+        events += detector.feed(batch.take(slice(row, row + 1)), {DEVICE: 0})
+        events += detector.advance(int(batch.time_ns[row]) + 80_000_000)
+    events += detector.advance(int(batch.time_ns[-1]) + 10**9)
+    assert events == detect(batch)
