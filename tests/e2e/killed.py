@@ -8,6 +8,7 @@ verdict may come lives later.
 """
 
 import argparse
+import itertools
 import logging
 import os
 import pickle
@@ -22,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sniffer.clock import SECOND
+from sniffer.testing import House, frame_block
+from tests.test_daemon import Source
 
 START = 1_795_000_000 * SECOND
 MAC = "68:db:f5:90:19:64"
@@ -42,43 +45,22 @@ class FastClock:
         return time.monotonic() * SPEED
 
 
-class Passing:
+class Passing(Source):
     """The packets that pass while we live."""
 
     def __init__(self, frames, clock: FastClock) -> None:
-        self._frames, self._clock, self._last = frames, clock, clock.now_ns()
-        while self._frames and self._frames[0].time_ns <= self._last:
-            self._frames.pop(0)
+        self._last = clock.now_ns()
+        super().__init__(clock, [frame for frame in frames if frame.time_ns > self._last])
 
     def poll(self, timeout: float):
-        from sniffer.testing import frame_block
-
         time.sleep(timeout)
-        now = self._clock.now_ns()
-        due = 0
-        while due < len(self._frames) and self._frames[due].time_ns <= now:
-            due += 1
-        passed, self._frames = self._frames[:due], self._frames[due:]
-        self._last = now
+        now = self._last = self.clock.now_ns()
+        passed = list(itertools.takewhile(lambda frame: frame.time_ns <= now, self.frames))
+        self.frames = self.frames[len(passed) :]
         return [frame_block(passed, interface="br-lan")] if passed else []
 
     def complete_ns(self) -> int:
         return self._last
-
-    def watch(self, keys) -> None: ...
-
-    def hurry(self, soon: bool) -> None: ...
-
-    def statistics(self):
-        return {}
-
-    def losses(self):
-        return []
-
-    def events(self):
-        return []
-
-    def close(self) -> None: ...
 
 
 def live(folder: Path, port: int, zero: float, frames, rulebook) -> None:
@@ -196,7 +178,6 @@ def start_of(upload: str) -> int:
 
 def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
     """So many lives, and a last one that ends in peace."""
-    from sniffer.testing import House
     from tests.sinks.torture import Count, Receiver
 
     chance, outcome = random.Random(seed), Outcome()
@@ -242,7 +223,7 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
                 time.sleep(1)
                 assert ask("end") == "0"
             else:
-                ask("kill")
+                assert ask("kill") == "9"  # and not of its own
                 outcome.kills += 1
             outcome.lives.append((born, died))
     finally:
