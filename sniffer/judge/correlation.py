@@ -5,6 +5,7 @@ A pure function of the uploads and events of one episode, in any order they arri
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -104,8 +105,15 @@ def _pairs(cases: Sequence[Case], events: Sequence[WakeEvent], source: WakeSourc
         gap = case.upload.start_ns - mine[e].time_ns
         return case.known[source.name].window.fit(gap) * _WEIGHT[case.upload.upload_class]
 
+    times = [event.time_ns for event in mine]
+    candidates: list[range] = []
+    for case in cases:
+        window, start = case.known[source.name].window, case.upload.start_ns
+        low = bisect.bisect_right(times, start - window.skew_ns - window.before_ns)
+        high = bisect.bisect_left(times, start - window.skew_ns + window.after_ns)
+        candidates.append(range(low, high))
     found = []
-    for u, e in pair(len(cases), len(mine), value):
+    for u, e in pair(candidates, value):
         gap = cases[u].upload.start_ns - mine[e].time_ns
         self_report = Trust.SELF_REPORT in (mine[e].trust, source.trust)
         trust = Trust.SELF_REPORT if self_report else Trust.INDEPENDENT

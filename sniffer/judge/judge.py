@@ -47,8 +47,9 @@ SETTLE_NS = 300 * SECOND
 REVIEW_NS = 15 * SECOND
 #: The clock was set back where time goes back by more than this.
 STEP_NS = 5 * SECOND
-#: Bounds on what is kept: uploads; those looked at together; items that wait; sources nobody configured.
-MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 256, 250_000, 64
+#: Bounds on what is kept: uploads; those looked at together, on either side of what changed; items that wait; sources
+#: nobody configured.
+MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 32, 250_000, 64
 
 STATE_VERSION = 3
 
@@ -84,9 +85,10 @@ class Judge:
         self._serial = 0
         self._now_ns = 0
         self.refused = 0
+        # Uploads further apart than this share no event, dialogue or call.
         windows = [max(source.before, source.after) for source in sources] + [WakeSource("").before]
-        follow = max(settings.follow_up.gap, settings.follow_up.unanswered_gap)
-        self._reach_ns = round((2 * (max(windows) + settings.max_skew) + follow + settings.call_setup + 30) * SECOND)
+        pauses = (settings.follow_up.gap, settings.follow_up.unanswered_gap, settings.call_setup, 30.0)
+        self._reach_ns = round((max(2 * (max(windows) + settings.max_skew), *pauses) + 1) * SECOND)
         if state is not None:
             self._restore(state)
 
@@ -197,7 +199,7 @@ class Judge:
         self._log.prune(oldest)
         self._world.losses.prune(oldest)
         for presence in self._presences.values():
-            presence.marks.prune(oldest)
+            presence.prune(oldest)
         for _, marks in self._world.switches.named():
             marks.prune(oldest - LONGEST_NS)
         return found
@@ -240,7 +242,7 @@ class Judge:
             return []
         on = event.kind is not WakeKind.SOURCE_DOWN
         rate = event.miss_rate if event.kind is WakeKind.SOURCE_UP and event.miss_rate is not None else -1.0
-        if not presence.marks.add(Mark(event.time_ns, on, event.source, "", rate)):
+        if not presence.add(Mark(event.time_ns, on, event.source, "", rate)):
             return []
         until = presence.next_mark(event.time_ns) or event.time_ns + RETAIN_NS
         return self._look_again(event.time_ns - SECOND, until + self._reach_ns)
@@ -459,7 +461,8 @@ class Judge:
                 self._strangers.setdefault(event.source, WakeSource(event.source, hears=frozenset()))
         for name, marks in state["presences"].items():
             if name in self._presences:
-                self._presences[name].marks.items = codec.MARKS.validate_python(marks)
+                for mark in codec.MARKS.validate_python(marks):
+                    self._presences[name].add(mark)
         for name, switch in self._world.switches.named():
             switch.items = codec.MARKS.validate_python(state["switches"][name])
         self._world.losses.items = [(start, end) for start, end in state["losses"]]

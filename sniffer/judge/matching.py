@@ -20,25 +20,25 @@ def fit(gap_ns: int, skew_ns: int, before_ns: int, after_ns: int) -> float:
     return 1.0 - abs(off) / width if abs(off) < width else 0.0
 
 
-def pair(uploads: int, events: int, value: Callable[[int, int], float]) -> list[tuple[int, int]]:
+def pair(candidates: Sequence[Sequence[int]], value: Callable[[int, int], float]) -> list[tuple[int, int]]:
     """The order-keeping one-to-one pairing with the highest sum of `value(upload, event)`, as index pairs.
 
-    Among equal sums the one that takes the earlier upload and the earlier event wins, so the answer does not depend
-    on anything but the values. Runs of uploads that share no candidates are paired by themselves.
+    `candidates` are the events, by index and in order, that each upload could take. Among equal sums the one that
+    takes the earlier upload and the earlier event wins, so the answer depends on nothing but the values. Runs of
+    uploads that share no candidates are paired by themselves.
     """
-    candidates = [[e for e in range(events) if value(u, e) > LEAST_FIT] for u in range(uploads)] if events else []
     fitting = [u for u, found in enumerate(candidates) if found]
     pairs: list[tuple[int, int]] = []
     block: list[int] = []
-    first, last = events, -1
     # The lowest event that this or any later upload could take: windows may differ from upload to upload.
-    lowest = [events] * (len(fitting) + 1)
+    lowest = [0] * len(fitting) + [1 << 62]
     for place in range(len(fitting) - 1, -1, -1):
         lowest[place] = min(lowest[place + 1], candidates[fitting[place]][0])
+    first, last = 1 << 62, -1
     for place, u in enumerate(fitting):
         if block and lowest[place] > last:
             pairs += _pair_block(block, range(first, last + 1), value)
-            block, first, last = [], events, -1
+            block, first, last = [], 1 << 62, -1
         block.append(u)
         first, last = min(first, candidates[u][0]), max(last, candidates[u][-1])
     if block:
@@ -50,17 +50,17 @@ def _pair_block(
     uploads: Sequence[int], events: Sequence[int], value: Callable[[int, int], float]
 ) -> list[tuple[int, int]]:
     """Sequence alignment (Needleman and Wunsch, 1970): gaps cost nothing, pairs bring their value."""
+    values = [[value(u, e) for e in events] for u in uploads]
     best = [[0.0] * (len(events) + 1) for _ in range(len(uploads) + 1)]
     for i in range(len(uploads) - 1, -1, -1):
         for j in range(len(events) - 1, -1, -1):
             best[i][j] = max(best[i + 1][j], best[i][j + 1])
-            worth = value(uploads[i], events[j])
-            if worth > LEAST_FIT:
-                best[i][j] = max(best[i][j], worth + best[i + 1][j + 1])
+            if values[i][j] > LEAST_FIT:
+                best[i][j] = max(best[i][j], values[i][j] + best[i + 1][j + 1])
     pairs = []
     i = j = 0
     while i < len(uploads) and j < len(events):
-        worth = value(uploads[i], events[j])
+        worth = values[i][j]
         if worth > LEAST_FIT and best[i][j] <= worth + best[i + 1][j + 1]:
             pairs.append((uploads[i], events[j]))
             i, j = i + 1, j + 1

@@ -65,6 +65,18 @@ class Presence:
     miss_rate: float
     expires_ns: int | None = None
     marks: Marks = field(default_factory=Marks)
+    rates: Marks = field(default_factory=Marks)
+
+    def add(self, mark: Mark) -> bool:
+        """False where it was known already."""
+        if mark.on and mark.miss_rate >= 0:
+            self.rates.add(mark)
+        return self.marks.add(mark)
+
+    def prune(self, before_ns: int) -> None:
+        """Forget what no longer holds."""
+        self.marks.prune(before_ns)
+        self.rates.prune(before_ns)
 
     def up_throughout(self, start_ns: int, end_ns: int) -> bool:
         """Was it up all the time between two times?"""
@@ -89,10 +101,8 @@ class Presence:
 
     def stated_miss_rate(self, time_ns: int) -> float | None:
         """The miss rate that the newest `source_up` before a time stated."""
-        for mark in reversed(self.marks.items[: self.marks.upto(time_ns)]):
-            if mark.on and mark.miss_rate >= 0:
-                return mark.miss_rate
-        return None
+        place = self.rates.upto(time_ns)
+        return self.rates.items[place - 1].miss_rate if place else None
 
     def next_mark(self, time_ns: int) -> int | None:
         """The time of the first mark after a time."""
