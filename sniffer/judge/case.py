@@ -59,8 +59,12 @@ class Stage(enum.IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Case:
-    """One upload. `known` and `odds` are what was believed of sources and device when it was final. `joined`: it goes
-    on from, or along with, another upload, so it had no wake word of its own."""
+    """One upload.
+
+    `known` and `odds` are what was believed of sources and device when it was final. `joined`: it goes on from, or
+    along with, another upload, so it had no wake word of its own. `order` is where it stands among all cases, and
+    its identity.
+    """
 
     upload: Upload
     speaker: Speaker
@@ -73,12 +77,11 @@ class Case:
     hits: Mapping[str, Hit] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     joined: bool = False
+    order: tuple[int, int, int, str] = field(init=False)
 
-    @property
-    def order(self) -> tuple[int, int, int, str]:
-        """Where it stands among all cases; also its identity."""
+    def __post_init__(self) -> None:
         upload = self.upload
-        return upload.start_ns, upload.key, upload.final_ns, str(upload.flows[0]) if upload.flows else ""
+        self.order = (upload.start_ns, upload.key, upload.final_ns, str(upload.flows[0]) if upload.flows else "")
 
     @property
     def judged_class(self) -> bool:

@@ -141,25 +141,27 @@ def _arbitrate(cases: Sequence[Case], explained: dict[Case, Explanation], settin
     """Speakers that began within moments of one that was asked; of those that one event named, all but the first."""
     span = round(settings.arbitration * SECOND)
     direct = [case for case in cases if case in explained]
+    named: dict[int, list[Case]] = {}
     for case in direct:
         mine = explained[case].hit
-        for first in direct:
-            theirs = explained[first]
-            if first.order < case.order and theirs.hit.event is mine.event and in_earshot(case.speaker, first.speaker):
-                explained[case] = Explanation("arbitration", Reason.ARBITRATION, mine)
-                break
+        heard = named.setdefault(id(mine.event), [])
+        if any(in_earshot(case.speaker, first.speaker) for first in heard):
+            explained[case] = Explanation("arbitration", Reason.ARBITRATION, mine)
+        heard.append(case)
+    direct = [case for case in direct if explained[case].relation == "direct"]
+    starts = [case.upload.start_ns for case in direct]
     for case in cases:
         if case in explained or case.call:
             continue
+        start = case.upload.start_ns
+        low, high = bisect.bisect_left(starts, start - span), bisect.bisect_right(starts, start + span)
         near = [
-            (abs(case.upload.start_ns - first.upload.start_ns), first.order, first)
-            for first in direct
-            if explained[first].relation == "direct"
-            and in_earshot(case.speaker, first.speaker)
-            and abs(case.upload.start_ns - first.upload.start_ns) <= span
+            (abs(start - first.upload.start_ns), first.order, place)
+            for place, first in enumerate(direct[low:high], start=low)
+            if in_earshot(case.speaker, first.speaker)
         ]
         if near:
-            hit = explained[min(near)[2]].hit
+            hit = explained[direct[min(near)[2]]].hit
             gap = case.upload.start_ns - hit.event.time_ns
             explained[case] = Explanation("arbitration", Reason.ARBITRATION, Hit(hit.event, gap, 0.0, hit.trust))
 

@@ -49,7 +49,7 @@ REVIEW_NS = 15 * SECOND
 STEP_NS = 5 * SECOND
 #: Bounds on what is kept: uploads; those looked at together, on either side of what changed; items that wait; sources
 #: nobody configured.
-MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 32, 250_000, 64
+MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 16, 250_000, 64
 
 STATE_VERSION = 3
 

@@ -37,20 +37,26 @@ def pair(candidates: Sequence[Sequence[int]], value: Callable[[int, int], float]
     first, last = 1 << 62, -1
     for place, u in enumerate(fitting):
         if block and lowest[place] > last:
-            pairs += _pair_block(block, range(first, last + 1), value)
+            pairs += _pair_block(block, range(first, last + 1), candidates, value)
             block, first, last = [], 1 << 62, -1
         block.append(u)
         first, last = min(first, candidates[u][0]), max(last, candidates[u][-1])
     if block:
-        pairs += _pair_block(block, range(first, last + 1), value)
+        pairs += _pair_block(block, range(first, last + 1), candidates, value)
     return pairs
 
 
 def _pair_block(
-    uploads: Sequence[int], events: Sequence[int], value: Callable[[int, int], float]
+    uploads: Sequence[int],
+    events: range,
+    candidates: Sequence[Sequence[int]],
+    value: Callable[[int, int], float],
 ) -> list[tuple[int, int]]:
     """Sequence alignment (Needleman and Wunsch, 1970): gaps cost nothing, pairs bring their value."""
-    values = [[value(u, e) for e in events] for u in uploads]
+    values = [[0.0] * len(events) for _ in uploads]
+    for row, u in zip(values, uploads, strict=True):
+        for e in candidates[u]:
+            row[e - events.start] = value(u, e)
     best = [[0.0] * (len(events) + 1) for _ in range(len(uploads) + 1)]
     for i in range(len(uploads) - 1, -1, -1):
         for j in range(len(events) - 1, -1, -1):
