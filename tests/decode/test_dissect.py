@@ -4,6 +4,8 @@ import random
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
 from sniffer.decode.pending import DissectSettings
@@ -153,3 +155,47 @@ def test_a_hello_across_segments(order: list[int]) -> None:
     assert {(o.kind, o.value) for o in apart if isinstance(o, Fact)} == {
         (o.kind, o.value) for o in whole if isinstance(o, Fact)
     }
+
+
+#: Of a ClientHello, a QUIC Initial and a DNS answer.
+BEGINNINGS = (
+    b"",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"\xc0\0\0\0\1\x08",
+    b"\0\1\x81\x80\0\1\0\1\0\0\0\0",
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([53, 67, 443, 546, 547, 853, 1900, 5353, 40000]),
+            st.sampled_from([53, 68, 443, 547, 853, 1900, 5353]),
+            st.booleans(),
+            st.sampled_from(BEGINNINGS),
+            st.binary(max_size=80),
+            st.sampled_from([0, 1300]),
+        ),
+        max_size=12,
+    )
+)  # fmt: skip
+def test_any_packets(packets: list[tuple[int, int, bool, bytes, bytes, int]]) -> None:
+    frames = []
+    for number, (source_port, port, tcp, start, rest, padding) in enumerate(packets):
+        payload = start + rest + bytes(padding)
+        ends = ip_address("192.168.1.9"), ip_address("52.1.2.3")
+        if tcp:
+            segment = wire.tcp(ends[0], source_port, ends[1], port, number * 100, 1, 0x18, payload)
+        else:
+            segment = wire.udp(ends[0], source_port, ends[1], port, payload)
+        packet = wire.ip(*ends, 6 if tcp else 17, segment)
+        data = wire.ethernet(wire.mac_bytes("02:00:00:00:00:01"), wire.mac_bytes(ECHO), 0x0800, packet)
+        frames.append(Frame(1_700_000_000_000_000_000 + number, data, len(data)))
+    together, apart = Dissector(), Dissector()
+    whole = together.dissect(packet_batch(frames))
+    assert whole == [o for frame in frames for o in apart.dissect(packet_batch([frame]))]
+    assert together.errors == apart.errors
+    for observation in whole:
+        if isinstance(observation, Fact):
+            assert len(observation.value) <= 255 and observation.value.isprintable()
