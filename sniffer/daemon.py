@@ -132,6 +132,7 @@ class Daemon:
         self._watched: frozenset[int] | None = None
         self._hidden: dict[str, HiddenBytes] = {}
         self._told_hidden: set[str] = set()
+        self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
         self._began = self._next_save = self._next_stats = clock.monotonic()
@@ -254,8 +255,11 @@ class Daemon:
             self._dropped[interface] = counts.dropped
             self._metrics.dropped(interface, max(0, new))
             self._totals["dropped"] += max(0, new)
-        for interface, up in self._source.up().items():
-            self._metrics.capturing(interface, up)
+        up = dict(self._source.up())
+        if up != self._up:
+            self._up = up
+            for interface, capturing in up.items():
+                self._metrics.capturing(interface, capturing)
         for loss in self._source.losses():
             self._hidden.pop(loss.interface, None)
             self._emit(self._pipeline.loss(loss))

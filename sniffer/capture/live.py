@@ -22,8 +22,10 @@ from sniffer.clock import Clock, SystemClock
 from sniffer.errors import CaptureError
 from sniffer.model import FrameBlock, Loss
 
-#: How often interfaces are looked at, in seconds.
+#: How often the kernel is asked whether something happened to an interface, in seconds; every so many times also for
+#: its name, of which it tells nothing by itself.
 LOOK_INTERVAL = 0.5
+LOOKS_A_NAME = 4
 #: The ring may be this full when we come to drain it; above, we come sooner.
 COMFORTABLE_FILL = 0.25
 SHORTEST_INTERVAL = 0.005
@@ -48,7 +50,7 @@ class _Link:
         self.name = name
         self.called = name
         self.socket = _open(name, settings)
-        self.received = self.dropped = 0
+        self.received = self.dropped = self.looks = 0
         self.drained_ns = self.seen_well_ns = now_ns
         self.gone_ns: int | None = None if is_up(name) else now_ns
 
@@ -202,6 +204,13 @@ class LiveCapture:
 
     def _look(self, link: _Link) -> None:
         """Is the interface still the one that we are bound to, and up?"""
+        trouble = link.socket.trouble()
+        if trouble:
+            self._lost(link, trouble)
+        link.looks += 1
+        if link.gone_ns is None and link.looks % LOOKS_A_NAME:
+            link.seen_well_ns = self._clock.now_ns()
+            return
         index = index_of(link.name)
         if index is not None and index != link.socket.index:
             self._rebind(link)
@@ -215,9 +224,6 @@ class LiveCapture:
                 link.called = called
         else:
             link.called = link.name
-        trouble = link.socket.trouble()
-        if trouble:
-            self._lost(link, trouble)
         if is_up(link.called):
             self._back(link)
             link.seen_well_ns = self._clock.now_ns()

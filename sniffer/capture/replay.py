@@ -63,6 +63,7 @@ class ReplayCapture:
         self._clock, self._speed, self._wait = clock, speed, wait
         self._rest: FrameBlock | None = None
         self._told = 0
+        self._interfaces: set[str] = set()
 
     def _problems(self) -> list[str]:
         return list(getattr(self._reader, "problems", ()))
@@ -75,6 +76,7 @@ class ReplayCapture:
             return None
         if not len(block):
             return []
+        self._interfaces.add(block.interface)
         if self._speed is None:
             self._clock.reach(int(block.time_ns.max()))
             return [block]
@@ -105,8 +107,8 @@ class ReplayCapture:
         return {}
 
     def up(self) -> Mapping[str, bool]:
-        """A capture has no interface of its own."""
-        return {}
+        """The interfaces that the capture named so far."""
+        return dict.fromkeys(self._interfaces, True)
 
     def losses(self) -> list[Loss]:
         """Nothing is lost here."""

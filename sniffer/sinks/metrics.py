@@ -336,7 +336,6 @@ class Metrics:
         self._packets.labels(self._interface(interface)).inc(count)
         for other in (self._dropped, self._merged, self._hidden):
             other.labels(self._interface(interface))
-        self.capturing(interface, True)
 
     def dropped(self, interface: str, count: int) -> None:
         """So many more packets were dropped by the kernel."""

@@ -58,6 +58,7 @@ def fill(metrics: Metrics) -> None:
     metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)))
     metrics.emit({"event_type": "alert", "device": upload()["device"], "rule": "upload-outside-wake", "level": "high"})
     metrics.packets("br-lan", 10)
+    metrics.capturing("br-lan", True)
     metrics.dropped("br-lan", 1)
     metrics.decode_error("ipv4")
     metrics.last_packet("br-lan", START)
