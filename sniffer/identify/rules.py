@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from sniffer.documents import parse_yaml, read_text
+from sniffer.documents import load_yaml, located, mark_of, parse_yaml, read_text, validate
 from sniffer.errors import RuleError
 from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable
 from sniffer.model import Section
@@ -31,6 +31,15 @@ FACT_KINDS = frozenset(
     " port.tcp port.udp".split()
 )
 NAME_KINDS = ("dns.query", "tls.sni", "quic.sni")
+
+
+def _known_fact(kind: str) -> str:
+    if kind not in FACT_KINDS:
+        raise ValueError(f"no fact is called '{kind}' ({', '.join(sorted(FACT_KINDS))})")
+    return kind
+
+
+FactKind = Annotated[str, AfterValidator(_known_fact)]
 
 
 class Matches(Section):
@@ -87,7 +96,7 @@ class DeviceTest(Section):
     """Facts that must (or must not) make this rule win with the usual confidence."""
 
     title: Text
-    facts: tuple[dict[str, str], ...]
+    facts: tuple[dict[FactKind, str], ...]
     match: bool
     model: str | None = None
     kind: str | None = None
@@ -225,25 +234,39 @@ def check(folders: Sequence[Path]) -> list[RuleReport]:
     from sniffer.identify.trial import failures_of_devices, failures_of_services
 
     reports: list[RuleReport] = []
-    devices: dict[str, tuple[Path, DeviceRule]] = {}
-    services: dict[str, tuple[Path, ServiceRule]] = {}
+    devices: dict[str, _Read[DeviceRule]] = {}
+    services: dict[str, _Read[ServiceRule]] = {}
     for folder in folders:
         _collect(folder / "devices", DeviceRule, devices, reports)
         _collect(folder / "services", ServiceRule, services, reports)
-    device_failures = failures_of_devices([rule for _, rule in devices.values()])
-    service_failures = failures_of_services([rule for _, rule in services.values()])
-    for path, device in devices.values():
-        reports.append(RuleReport(path, device.id, len(device.tests), tuple(device_failures[device.id])))
-    for path, service in services.values():
-        reports.append(RuleReport(path, service.id, len(service.tests), tuple(service_failures[service.id])))
+    device_failures = failures_of_devices([read.rule for read in devices.values()])
+    service_failures = failures_of_services([read.rule for read in services.values()])
+    reports += [read.report(device_failures[id]) for id, read in devices.items()]
+    reports += [read.report(service_failures[id]) for id, read in services.items()]
     return sorted(reports, key=lambda report: str(report.file))
 
 
-def _collect(folder: Path, model: type[Rule], found: dict[str, tuple[Path, Rule]], bad: list[RuleReport]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Read(Generic[Rule]):
+    """A rule, and where everything in its file is."""
+
+    path: Path
+    rule: Rule
+    node: Any
+
+    def report(self, failures: Iterable[tuple[int, str]]) -> RuleReport:
+        problems = [
+            str(located(RuleError, text, self.path, mark_of(self.node, ("tests", number)))) for number, text in failures
+        ]
+        return RuleReport(self.path, self.rule.id, len(self.rule.tests), tuple(problems))
+
+
+def _collect(folder: Path, model: type[Rule], found: dict[str, _Read[Rule]], bad: list[RuleReport]) -> None:
     for path in sorted(folder.glob("*.yml")):
         try:
-            rule = parse_yaml(read_text(path, RuleError), path, model, RuleError)
+            value, node = load_yaml(read_text(path, RuleError), path, RuleError)
+            rule = validate(value, node, path, model, RuleError)
         except RuleError as error:
             bad.append(RuleReport(path, None, 0, (str(error),)))
         else:
-            found[rule.id] = (path, rule)
+            found[rule.id] = _Read(path, rule, node)

@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sniffer.identify.roles import Roles
-from sniffer.identify.rules import FACT_KINDS, DeviceRule, DeviceTest, ServiceRule
+from sniffer.identify.rules import DeviceRule, DeviceTest, ServiceRule
 from sniffer.identify.settings import IdentifySettings
 from sniffer.identify.weigh import Hits, Opinion, Scales
 from sniffer.model import Fact
 
+#: Which test of a rule failed, and how.
+Failure = tuple[int, str]
 
-def failures_of_devices(rules: Sequence[DeviceRule]) -> dict[str, list[str]]:
+
+def failures_of_devices(rules: Sequence[DeviceRule]) -> dict[str, list[Failure]]:
     """What is wrong with each rule, by id."""
     scales = Scales(rules)
-    return {rule.id: [text for test in rule.tests for text in _try(scales, rule, test)] for rule in rules}
+    return {
+        rule.id: [(number, text) for number, test in enumerate(rule.tests) for text in _try(scales, rule, test)]
+        for rule in rules
+    }
 
 
-def failures_of_services(rules: Sequence[ServiceRule]) -> dict[str, list[str]]:
+def failures_of_services(rules: Sequence[ServiceRule]) -> dict[str, list[Failure]]:
     """What is wrong with each rule, by id. `unknown` means: unknown to this rule."""
     every = Roles(rules)
-    found: dict[str, list[str]] = {rule.id: [] for rule in rules}
+    found: dict[str, list[Failure]] = {rule.id: [] for rule in rules}
     for rule in rules:
         alone = Roles([rule])
-        for test in rule.tests:
+        for number, test in enumerate(rule.tests):
             purpose = (alone if test.role == "unknown" else every).purpose(test.host, test.vendor)
             role = purpose.role if purpose else "unknown"
             if role != test.role:
-                found[rule.id].append(f"{test.host}: expected role {test.role}, got {role}")
+                found[rule.id].append((number, f"{test.host}: expected role {test.role}, got {role}"))
     return found
 
 
@@ -36,8 +42,6 @@ def _try(scales: Scales, rule: DeviceRule, test: DeviceTest) -> list[str]:
     forwards = False
     for facts in test.facts:
         for kind, value in facts.items():
-            if kind not in FACT_KINDS:
-                return [f"test '{test.title}': no fact is called '{kind}'"]
             forwards = forwards or kind in ("dns.server", "dhcp.server", "network.router", "network.gateway")
             scales.note(hits, Fact(0, 1, kind, value))
     opinion = scales.weigh(hits, forwards=forwards)

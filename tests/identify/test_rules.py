@@ -50,6 +50,23 @@ def test_a_mistake_is_told_with_its_place(tmp_path: Path, change: tuple[str, str
     assert message in report.problems[0]
 
 
+def test_a_test_that_fails_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "devices").mkdir()
+    text = (RULES[0] / "devices" / "ring.yml").read_text()
+    path = tmp_path / "devices" / "ring.yml"
+    path.write_text(text.replace("facts: [{oui: Ring LLC}]", "facts: [{oui: Other}]", 1))
+    (report,) = check([tmp_path])
+    line = 1 + next(n for n, line in enumerate(text.splitlines()) if "the prefix is a camera maker's" in line)
+    assert report.problems == (
+        f"{path}:{line}:5: test 'the prefix is a camera maker's': must match, but the facts say nothing",
+    )
+    path.write_text(text.replace("facts: [{oui: Ring LLC}]", "facts: [{uoi: Other}]", 1))
+    (report,) = check([tmp_path])
+    assert report.id is None
+    assert f"{path}:{line + 1}:" in report.problems[0]
+    assert "no fact is called 'uoi'" in report.problems[0]
+
+
 def test_the_table_of_prefixes() -> None:
     table = load_oui(RULES)
     assert len(table) > 50_000
