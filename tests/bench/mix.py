@@ -78,7 +78,7 @@ def _events(house: House, random: np.random.Generator) -> _Events:
         spoken = _speech(house, random)
         spoken = _Events(*(getattr(spoken, name)[: wanted // 2] for name in _Events.__slots__))
         parts += [spoken, _bulk(house, random, wanted - len(spoken.time_ns), 0, house.speakers)]
-    if others > 0 and house.packets > wanted:
+    if not parts or (others > 0 and house.packets > wanted):
         parts.append(_bulk(house, random, house.packets - wanted, house.speakers, others))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _Events.__slots__}
     order = np.argsort(columns["time_ns"], kind="stable")

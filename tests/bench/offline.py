@@ -1,0 +1,234 @@
+"""The offline benchmark: packets per second beside every peer that is installed, on the same capture.
+
+    python -m tests.bench offline [--packets 2000000] [--rounds 5] [--plot speed.png]
+
+A capture of a house is made (`tests.bench.mix`: 50 hosts, 8 of them speakers with 2.5 % of the packets, mean packet 787
+bytes), another of its speakers alone, and an empty one. Programs run in turn, round after round, so that a busy moment
+of the machine hits all of them; the medians are shown. The time that Python takes to start (measured on the empty
+capture) is shown apart and taken off. Slow programs get the beginning of the capture only, and are compared by rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.bench.mix import HOST_MACS, House, write_mix
+
+#: Programs that read fewer than a million packets a second get this many.
+SAMPLE = 100_000
+
+START = "sniffer: start"
+
+NFSTREAM = "import sys, nfstream\nfor _ in nfstream.NFStreamer(sys.argv[1], n_dissections=0): pass"
+DPKT = (
+    "import sys, dpkt\nfor _, data in dpkt.pcap.Reader(open(sys.argv[1], 'rb')):\n"
+    "    try: dpkt.ethernet.Ethernet(data)\n    except dpkt.UnpackError: pass"
+)
+SCAPY = (
+    "import sys\nfrom scapy.layers import all\nfrom scapy.utils import PcapReader\n"
+    "for _ in PcapReader(sys.argv[1]): pass"
+)
+
+
+@dataclass
+class Contender:
+    """One program, doing one thing to one capture."""
+
+    name: str
+    command: Sequence[str]
+    packets: int
+    baseline: str | None = None  # whose time is its start-up
+    environment: Mapping[str, str] = field(default_factory=dict)
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    peak: int = 0
+
+    def run(self) -> None:
+        """Once, from the page cache."""
+        started = os.times()
+        with subprocess.Popen(
+            self.command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.environment},
+        ) as process:
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        self.wall.append(os.times().elapsed - started.elapsed)
+        self.cpu.append(usage.ru_utime + usage.ru_stime)
+        self.peak = max(self.peak, usage.ru_maxrss)
+        if process.returncode:
+            raise SystemExit(f"{self.name}: status {process.returncode}: {' '.join(self.command)[:200]}")
+
+
+@dataclass(frozen=True)
+class Captures:
+    """The files that are read."""
+
+    mix: Path
+    mix_ng: Path
+    sample: Path
+    speakers: Path
+    empty: Path
+
+
+def make(folder: Path, packets: int) -> tuple[Captures, House]:
+    """Write the captures, or take those that are there already."""
+    house = House(packets=packets)
+    captures = Captures(
+        folder / f"mix-{packets}.pcap",
+        folder / f"mix-{packets}.pcapng",
+        folder / f"sample-{packets}.pcap",
+        folder / f"speakers-{packets}.pcap",
+        folder / "empty.pcap",
+    )
+    for path, content, pcapng in (
+        (captures.mix, house, False),
+        (captures.mix_ng, house, True),
+        (captures.sample, House(packets=min(SAMPLE, packets)), False),
+        (captures.speakers, House(packets=packets // 2, hosts=8, share=1.0), False),
+        (captures.empty, House(packets=0, hosts=1, speakers=0), False),
+    ):
+        if not path.exists():
+            write_mix(path, content, pcapng=pcapng)
+    return captures, house
+
+
+def ours(captures: Captures, house: House) -> list[Contender]:
+    """What we do, and the same without the compiled pieces."""
+    sniffer = [sys.executable, "-m", "sniffer", "analyze", "-q", "-o", os.devnull]
+    pure = {"SNIFFER_PURE_PYTHON": "1"}
+    every = [
+        argument
+        for host in range(house.speakers, house.hosts)
+        for argument in ("--device", f"{_mac(HOST_MACS + host)}=host-{host}")
+    ]
+    everybody = [*sniffer, *every]
+    return [
+        Contender(START, [*sniffer, str(captures.empty)], 0),
+        Contender("sniffer: start, all hosts", [*everybody, str(captures.empty)], 0),
+        Contender("sniffer: speakers judged", [*sniffer, str(captures.mix)], house.packets, START),
+        Contender("sniffer: the same, pcapng", [*sniffer, str(captures.mix_ng)], house.packets, START),
+        Contender("sniffer: the same, pure", [*sniffer, str(captures.mix)], house.packets, START, pure),
+        Contender("sniffer: all hosts", [*everybody, str(captures.mix)], house.packets, "sniffer: start, all hosts"),
+        Contender("sniffer: a capture of speakers", [*sniffer, str(captures.speakers)], house.packets // 2, START),
+    ]
+
+
+def peers(captures: Captures, house: House) -> list[Contender]:
+    """Everybody else who is installed."""
+    macs = " or ".join(f"ether host {_mac(mac)}" for mac in house.speaker_macs())
+    mix, sample, few = str(captures.mix), str(captures.sample), min(SAMPLE, house.packets)
+    python = [sys.executable, "-c"]
+    found = [
+        Contender("cat: the page cache", ["cat", mix], house.packets),
+        Contender("capinfos: count", ["capinfos", "-c", mix], house.packets),
+        Contender("tcpdump: 8 MACs", ["tcpdump", "-r", mix, "-w", os.devnull, macs], house.packets),
+        Contender("softflowd: all flows", ["softflowd", "-r", mix, "-n", "127.0.0.1:9", "-d"], house.packets),
+        Contender("tshark", ["tshark", "-n", "-r", sample], few),
+        *[
+            Contender(name, [*python, program, sample], few)
+            for name, program in (("nfstream: all flows", NFSTREAM), ("dpkt: parse", DPKT), ("scapy: parse", SCAPY))
+            if _importable(name.split(":")[0])
+        ],
+    ]
+    return [peer for peer in found if shutil.which(peer.command[0], path=f"{os.environ['PATH']}:/usr/sbin:/sbin")]
+
+
+def _mac(key: int) -> str:
+    return ":".join(f"{key:012x}"[i : i + 2] for i in range(0, 12, 2))
+
+
+def _importable(name: str) -> bool:
+    return subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, check=False).returncode == 0
+
+
+def rows(contenders: Sequence[Contender]) -> list[tuple[str, float, float, float, int]]:
+    """Name, packets a second by the clock and by CPU time, CPU seconds, peak memory in MiB."""
+    by_name = {contender.name: contender for contender in contenders}
+    out = []
+    for contender in contenders:
+        wall, cpu = statistics.median(contender.wall), statistics.median(contender.cpu)
+        if contender.baseline is not None:
+            start = by_name[contender.baseline]
+            wall -= statistics.median(start.wall)
+            cpu -= statistics.median(start.cpu)
+        by_clock, by_cpu = (contender.packets / max(seconds, 1e-3) for seconds in (wall, cpu))
+        out.append((contender.name, by_clock, by_cpu, cpu, contender.peak // 1024))
+    return out
+
+
+def table(found: Sequence[tuple[str, float, float, float, int]]) -> str:
+    """As Markdown, with each one's ratio to tcpdump."""
+    clock = {name: by_clock for name, by_clock, *_ in found}
+    cpu = {name: by_cpu for name, _, by_cpu, *_ in found}
+    unit = "tcpdump: 8 MACs" if "tcpdump: 8 MACs" in clock else "sniffer: speakers judged"
+    lines = [
+        f"| program | M packets/s | against {unit.split(':')[0]} | M packets/CPU s | against it | CPU s | peak MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, by_clock, by_cpu, seconds, peak in found:
+        if by_clock == 0:
+            lines.append(f"| {name} | | | | | {seconds:.2f} | {peak} |")
+        else:
+            lines.append(
+                f"| {name} | {by_clock / 1e6:.3f} | {by_clock / clock[unit]:.2f}x | {by_cpu / 1e6:.3f} "
+                f"| {by_cpu / cpu[unit]:.2f}x | {seconds:.2f} | {peak} |"
+            )
+    return "\n".join(lines)
+
+
+def plot(found: Sequence[tuple[str, float, float, float, int]], path: Path) -> None:
+    """Bars, on a logarithmic scale."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    shown = [row for row in reversed(found) if row[1]]
+    figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(shown) + 1.2))
+    colours = ["tab:orange" if row[0].startswith("sniffer") else "tab:blue" for row in shown]
+    axes.barh([row[0] for row in shown], [row[2] / 1e6 for row in shown], color=colours)
+    axes.set_xscale("log")
+    axes.set_xlabel("million packets per CPU second")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--packets", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "sniffer-bench")
+    parser.add_argument("--plot", type=Path, help="write a picture of the figures here (needs matplotlib)")
+    parser.add_argument("--only", help="only programs whose name contains this (and sniffer's start)")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    captures, house = make(options.folder, options.packets)
+    contenders = [*ours(captures, house), *peers(captures, house)]
+    if options.only:
+        contenders = [c for c in contenders if options.only in c.name or ": start" in c.name]
+    for number in range(options.rounds + 1):
+        for contender in contenders:
+            contender.run()
+            if number == 0:  # a first round warms the page cache
+                contender.wall.clear()
+                contender.cpu.clear()
+        print(f"round {number} of {options.rounds}", file=sys.stderr)
+    found = rows(contenders)
+    print(table(found))
+    if options.plot:
+        plot(found, options.plot)
+
+
+if __name__ == "__main__":
+    main()
