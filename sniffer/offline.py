@@ -53,18 +53,21 @@ class OfflineJudge:
     events: Sequence[WakeEvent] = ()
     facts: dict[tuple[int, str, str], Fact] = field(default_factory=dict)
 
-    def learn(self, path: Path) -> None:
-        """Remember what the hosts of this capture show of themselves: in other captures of the same house they may
-        show nothing. Raises CaptureError."""
+    def facts_of(self, path: Path) -> list[Fact]:
+        """What the hosts of this capture show of themselves: in other captures of the same house they may show
+        nothing. Raises CaptureError."""
         pipeline = self._pipeline(str(path))
         look = FirstLook(pipeline, None)
         with open_capture(path) as reader:
             for block in reader:
                 look.block(block)
         look.finish()
-        for device in pipeline.stages.identifier.devices():
-            for fact in device.facts[: MAX_FACTS - len(self.facts)]:
-                self.facts.setdefault((fact.key, fact.kind, fact.value), fact)
+        return [fact for device in pipeline.stages.identifier.devices() for fact in device.facts][:MAX_FACTS]
+
+    def learn(self, facts: Sequence[Fact]) -> None:
+        """Remember facts for all captures that are judged from now on."""
+        for fact in facts[: MAX_FACTS - len(self.facts)]:
+            self.facts.setdefault((fact.key, fact.kind, fact.value), fact)
 
     def file(self, path: Path, outcome: Outcome, progress: Progress) -> Iterator[Record]:
         """The records of one capture file, as they become due. `outcome` is filled meanwhile.

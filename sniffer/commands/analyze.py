@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from sniffer.assembly import load_rulebook
 from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
 from sniffer.commands._show import HEADER, plain, row
 from sniffer.errors import CaptureError, UsageError
-from sniffer.model import Device, Record, key_text
+from sniffer.model import Device, Fact, Record, key_text
 from sniffer.offline import OfflineJudge, Outcome
+from sniffer.parallel import in_order
 from sniffer.wake.file import read_events
 
 #: Hosts that are listed where no device with a microphone was recognised.
@@ -42,6 +45,14 @@ MAX_HOSTS = 20
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
 @click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
 @click.option("--strict", is_flag=True, help="Exit with status 3 where a single capture cannot be read.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Captures that are judged at the same time, each on a core; 0 is one a core. Results keep their order.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
 def command(
     paths: Sequence[str],
@@ -53,6 +64,7 @@ def command(
     output: Path | None,
     fail_on: str | None,
     strict: bool,
+    jobs: int,
     quiet: bool,
 ) -> int:
     """Judge captures: when was something sent that could be a voice, and had anybody asked?
@@ -75,7 +87,10 @@ def command(
                 raise UsageError("standard input is a terminal: pipe a capture into it, for example from tcpdump -w -")
             report.stream(judge)
         else:
-            report.files(judge, list(captures_in(map(Path, paths))), [Path(path) for path in paths])
+            captures = list(captures_in(map(Path, paths)))
+            if not captures:
+                raise CaptureError(f"{', '.join(paths)}: no capture in here (pcap, pcapng, also gzipped)")
+            report.files(judge, captures, jobs or len(os.sched_getaffinity(0)))
     if report.read == 0 or (strict and report.bad):
         return 3
     return 1 if fail_on and report.verdicts["unexpected"] else 0
@@ -101,34 +116,49 @@ class _Report:
         self._watched: set[int] = set()
         self._nobody: list[Outcome] = []
 
-    def files(self, judge: OfflineJudge, captures: Sequence[Path], given: Sequence[Path]) -> None:
-        if not captures:
-            raise CaptureError(f"{', '.join(map(str, given))}: no capture in here (pcap, pcapng, also gzipped)")
+    def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
+        jobs = min(jobs, len(captures))
         if len(captures) > 1:
-            self._learn(judge, captures)
+            # Who is who, in all captures together. What cannot be read is told when it is its turn to be judged.
+            found = in_order(partial(_facts, judge), captures, jobs)
+            for facts in self._progress.track(found, total=len(captures), description="who is who"):
+                judge.learn(facts)
         task = self._progress.add_task("judging", total=len(captures))
-        for path in captures:
-            outcome = Outcome(str(path))
-            self._progress.update(task, description=plain(path.name, 40))
-            done = self.read + self.bad
-
-            def advance(bytes_read: int, total: int, done: int = done) -> None:
-                self._progress.update(task, completed=done + min(1.0, bytes_read / total if total else 0))
-
-            try:
-                self._take(judge.file(path, outcome, advance), outcome)
-            except CaptureError as error:
-                self._say(str(error))
-                self.bad += 1
-            self._progress.update(task, completed=self.read + self.bad)
+        if jobs > 1:
+            self._side_by_side(judge, captures, jobs, task)
+        else:
+            for path in captures:
+                self._progress.update(task, description=plain(path.name, 40))
+                self._one(judge, path, task)
         self._progress.stop()
         self._sum_up()
 
-    def _learn(self, judge: OfflineJudge, captures: Sequence[Path]) -> None:
-        """Who is who, in all captures together. What cannot be read is told when it is its turn to be judged."""
-        for path in self._progress.track(captures, description="who is who"):
-            with suppress(CaptureError):
-                judge.learn(path)
+    def _one(self, judge: OfflineJudge, path: Path, task: TaskID) -> None:
+        """One capture, its results shown as they come."""
+        outcome, done = Outcome(str(path)), self.read + self.bad
+
+        def advance(bytes_read: int, total: int) -> None:
+            self._progress.update(task, completed=done + min(1.0, bytes_read / total if total else 0))
+
+        try:
+            self._take(judge.file(path, outcome, advance), outcome)
+        except CaptureError as error:
+            self._failed(error)
+        self._progress.update(task, completed=self.read + self.bad)
+
+    def _side_by_side(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int, task: TaskID) -> None:
+        """Several captures at a time, each one's results shown when it is its turn."""
+        for records, outcome, error in in_order(partial(_judged, judge, self._show_all), captures, jobs):
+            if error is not None:
+                self._show(records)
+                self._failed(error)
+            else:
+                self._take(records, outcome)
+            self._progress.update(task, completed=self.read + self.bad)
+
+    def _failed(self, error: CaptureError) -> None:
+        self._say(str(error))
+        self.bad += 1
 
     def stream(self, judge: OfflineJudge) -> None:
         self._progress.stop()
@@ -136,19 +166,22 @@ class _Report:
         self._take(judge.stream(sys.stdin.buffer, outcome), outcome)
         self._sum_up()
 
-    def _take(self, records: Iterator[Record], outcome: Outcome) -> None:
+    def _take(self, records: Iterable[Record], outcome: Outcome) -> None:
         """Show the records of one capture. Raises CaptureError where it cannot be read."""
-        for record in records:
-            if record["event_type"] == "upload":
-                self._upload(record)
-            elif self._json and self._show_all:
-                self._line(json.dumps(record))
+        self._show(records)
         self.read += 1
         for problem in outcome.problems:
             self._say(f"{outcome.capture}: {problem}")
         self._watched |= {device.key for device in outcome.watched}
         if not outcome.watched:
             self._nobody.append(outcome)
+
+    def _show(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record["event_type"] == "upload":
+                self._upload(record)
+            elif self._json and self._show_all:
+                self._line(json.dumps(record))
 
     def _upload(self, record: Record) -> None:
         if record["verdict"] is None and not self._show_all:
@@ -196,6 +229,25 @@ class _Report:
             self._say(f"  and {len(hosts) - MAX_HOSTS} more (sniffer devices FILE lists all)")
         example = key_text(next(iter(hosts))) if hosts else "68:db:f5:90:19:64"
         self._say(f"If one of them is a speaker, name it: --device {example}=kitchen")
+
+
+def _facts(judge: OfflineJudge, path: Path) -> list[Fact]:
+    try:
+        return judge.facts_of(path)
+    except CaptureError:
+        return []
+
+
+def _judged(judge: OfflineJudge, everything: bool, path: Path) -> tuple[list[Record], Outcome, CaptureError | None]:
+    """One capture, in a process of its own: what is shown of it, and what was wrong."""
+    outcome = Outcome(str(path))
+    records: list[Record] = []
+    try:
+        found = judge.file(path, outcome, lambda done, total: None)
+        records.extend(record for record in found if everything or record["event_type"] == "upload")
+    except CaptureError as error:
+        return records, outcome, error
+    return records, outcome, None
 
 
 def _describe(device: Device) -> str:
