@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sniffer.clock import SECOND, parse_timestamp, timestamp
 from sniffer.model import Record
 from sniffer.sinks.messages import Message
 
@@ -193,11 +192,6 @@ def notes_of(record: Record, headline: str) -> dict[str, str]:
     if record.get("upload"):
         notes["upload"] = str(record["upload"])
     return {name: text for name, text in notes.items() if text}
-
-
-def ends_at(record: Record, active_seconds: float) -> str:
-    """When an alert that nobody resolves is over."""
-    return timestamp(parse_timestamp(record["timestamp"]) + round(active_seconds * SECOND))
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]+")

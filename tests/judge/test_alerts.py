@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniffer.clock import SECOND
@@ -241,7 +241,7 @@ def test_an_unquoted_time_in_yaml_is_read_as_meant(minutes: object) -> None:
     assert AlertSettings(digest_at=minutes).digest_at.hour == 8
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32))
 def test_nothing_is_lost_or_told_twice_and_restarts_change_nothing(seed: int) -> None:
     """Every upload that is grave enough is in exactly one alert in the end, unless it was explained before; and a

@@ -1,7 +1,7 @@
 import json
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sniffer.sinks.jsonl import MAX_RECORD_BYTES, decode, encode
@@ -14,7 +14,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(), VALUES, max_size=6))
 def test_any_record_is_one_line_of_ascii_json(record: dict) -> None:
     line = encode(record)
