@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 OVERTAKEN_AFTER = 3
 #: No wait we ever ask for is longer: what waits longer was written before the clock was set back.
 LONGEST_WAIT = 86_400.0
+#: For so long "now" is now.
+NOW_SECONDS = 60.0
 #: For so long a message that comes again is known to have been delivered (and the last 1000 in any case).
 REMEMBERED_NS = 7 * 86_400 * SECOND
 
@@ -211,7 +213,7 @@ class Outbox:
         if message is None:
             next_ns = first.next_ns if first.refusals < OVERTAKEN_AFTER else self._messages.next_ns(target.name)
             return max(0.05, self._seconds_until(next_ns, now))
-        if now - message.created_ns > self._settings.max_age_hours * 3600 * SECOND:
+        if now - message.created_ns > self._longest(message):
             self._give_up(target, message, "too old")
             return 0
         try:
@@ -224,6 +226,11 @@ class Outbox:
         else:
             self._delivered(target, message)
         return 0
+
+    def _longest(self, message: Message) -> float:
+        """For how long a message is worth telling: that somebody is listening now is soon no news."""
+        seconds = NOW_SECONDS if message.record["event_type"] == "listening" else self._settings.max_age_hours * 3600
+        return seconds * SECOND
 
     def _idle(self, target: Target, now: int) -> float | None:
         try:

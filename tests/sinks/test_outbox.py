@@ -217,6 +217,16 @@ def test_a_message_that_is_too_old_is_given_up(store: Store, clock: ManualClock)
     assert target.taken == [2]
 
 
+def test_what_is_no_longer_now_is_not_told(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget(events=("listening", "alert"))
+    box = outbox(store, clock, target)
+    box.emit({"event_type": "listening", "number": 1})
+    box.emit(alert(2))
+    clock.advance(61)
+    run(box, clock, target, 10)
+    assert target.taken == [2]
+
+
 def test_over_its_size_the_oldest_are_dropped_counted_and_told(store: Store, clock: ManualClock) -> None:
     metrics = Metrics(process=False)
     target = FakeTarget()
