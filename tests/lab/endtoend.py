@@ -96,14 +96,13 @@ def perfect(truths: Sequence[Truth], luck: np.random.Generator) -> list[Upload]:
 def uploads_of(seed: int, days: int, *, ideal: bool) -> tuple[House, list[Upload], list[Truth]]:
     """One house for so many days: what the detector found, and what happened."""
     house = House(seed)
-    ours = Ours([r.mac for r in house.residents], house.names)
-    truths: list[Truth] = []
+    if ideal:
+        truths = house.story(days)
+        return house, perfect(truths, np.random.default_rng(seed)), truths
+    ours, truths = Ours([r.mac for r in house.residents], house.names), []
     for batch, happened in house.days(days):
         truths += happened
-        if not ideal:
-            ours.feed(batch)
-    if ideal:
-        return house, perfect(truths, np.random.default_rng(seed)), truths
+        ours.feed(batch)
     ours.finish()
     return house, ours.uploads, truths
 

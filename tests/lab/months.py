@@ -116,17 +116,26 @@ class House:
     def days(self, count: int) -> Iterator[tuple[PacketBatch, list[Truth]]]:
         """Each day's packets and what happened in it."""
         for day in range(count):
-            truths: list[Truth] = []
-            parts: dict[int, list[Writes]] = {r.mac: [] for r in self.residents}
-            for resident in self.residents:
-                Day(self, resident, day * DAY, parts, truths).live()
+            parts, truths = self._live(day)
             batches = []
             for resident in self.residents:
                 segments = through(self.luck, joined(parts[resident.mac]), resident.speaker.network, resident.counters)
                 if len(segments.t):
-                    batches.append(batch(segments, resident.mac, resident.flows, START_NS,
-                                         captured=resident.speaker.captured, luck=self.luck))  # fmt: skip
-            yield merged(batches), sorted(truths, key=lambda truth: truth.begin)
+                    captured = resident.speaker.captured
+                    flows = resident.flows
+                    batches.append(batch(segments, resident.mac, flows, START_NS, captured=captured, luck=self.luck))
+            yield merged(batches), truths
+
+    def story(self, count: int) -> list[Truth]:
+        """What happens in so many days, without packets."""
+        return [truth for day in range(count) for truth in self._live(day)[1]]
+
+    def _live(self, day: int) -> tuple[dict[int, list[Writes]], list[Truth]]:
+        truths: list[Truth] = []
+        parts: dict[int, list[Writes]] = {r.mac: [] for r in self.residents}
+        for resident in self.residents:
+            Day(self, resident, day * DAY, parts, truths).live()
+        return parts, sorted(truths, key=lambda truth: truth.begin)
 
 
 @dataclass
