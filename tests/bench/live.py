@@ -17,6 +17,7 @@ import re
 import resource
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from sniffer.capture.settings import CaptureSettings
 from sniffer.decode import decode
 from sniffer.model import Selection, sorted_keys
 from tests.capture.net import namespace, raw_socket
+from tests.e2e.test_run_live import Running, play, speech
 
 HOSTS, SPEAKERS = 50, 8
 ROUTER = 0x0200_0000_0001
@@ -272,6 +275,28 @@ def filter_costs(rounds: int = 5, packets: int = 300_000) -> str:
     return "\n".join(lines)
 
 
+def latencies(utterances: int = 8) -> str:
+    """How soon speech is announced, and how soon it is judged, by a daemon in another process: from the kernel's stamp
+    of the first (and last) packet of an upload to the moment that its record can be read from a pipe."""
+    begun, judged = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        daemon = Running(Path(folder))
+        offset = time.time() - time.monotonic()
+        for seed in range(utterances):
+            play(speech(3.0, seed=seed))
+            heard, _ = daemon.record("listening")
+            told, upload = daemon.record("upload")
+            begun.append(heard + offset - datetime.fromisoformat(upload["timestamp"]).timestamp())
+            judged.append(told + offset - datetime.fromisoformat(upload["end"]).timestamp())
+            while daemon.waiting():
+                daemon.record("listening")
+        daemon.end()
+    lines = ["| live speech, 3 s each | median | longest |", "|---|---:|---:|"]
+    for what, values in (("first packet to `listening`", begun), ("last packet to the verdict", judged)):
+        lines.append(f"| {what} | {statistics.median(values):.2f} s | {max(values):.2f} s |")
+    return "\n".join(lines)
+
+
 def tcpdump(rate: int, seconds: float, share: float) -> Row | None:
     """The same question to tcpdump, for comparison."""
     program = shutil.which("tcpdump")
@@ -425,9 +450,13 @@ def main() -> None:
         theirs = tcpdump(rate, seconds, share)
         rows += [theirs] if theirs else []
         costs = filter_costs()
+    with namespace():
+        delays = latencies()
     print(table(rows))
     print()
     print(costs)
+    print()
+    print(delays)
 
 
 if __name__ == "__main__":

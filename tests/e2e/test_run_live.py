@@ -70,6 +70,10 @@ class Running:
             if record["event_type"] == kind:
                 return at, record
 
+    def waiting(self) -> bool:
+        """Is there a record that nobody asked for yet?"""
+        return not self._records.empty()
+
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(20)
