@@ -75,11 +75,12 @@ def correlate(
                 used.add(id(hit.event))
         unused += [event for event in distinct if id(event) not in used]
     independent = _direct(spoken, hits, Trust.INDEPENDENT)
-    _arbitrate(spoken, independent, settings)
+    _arbitrate(spoken, independent, Reason.ARBITRATION, settings)
     _follow(by_device, independent, settings)
     witnesses = [event for name in said for event in said[name] if sources[name].trust is Trust.INDEPENDENT]
     _calls(spoken, independent, witnesses, settings)
     self_reported = _direct(spoken, hits, Trust.SELF_REPORT) | independent
+    _arbitrate(spoken, self_reported, Reason.VENDOR_REPORTS_REQUEST, settings)
     _follow(by_device, self_reported, settings)
     return Episode(hits, independent, self_reported, said, unused, _answered(by_device, independent, settings))
 
@@ -137,16 +138,18 @@ def in_earshot(one: Speaker, other: Speaker) -> bool:
     return one.key != other.key and same_vendor and one.earshot == other.earshot
 
 
-def _arbitrate(cases: Sequence[Case], explained: dict[Case, Explanation], settings: JudgeSettings) -> None:
+def _arbitrate(
+    cases: Sequence[Case], explained: dict[Case, Explanation], reason: Reason, settings: JudgeSettings
+) -> None:
     """Speakers that began within moments of one that was asked; of those that one event named, all but the first."""
     span = round(settings.arbitration * SECOND)
-    direct = [case for case in cases if case in explained]
+    direct = [case for case in cases if case in explained and explained[case].relation == "direct"]
     named: dict[int, list[Case]] = {}
     for case in direct:
         mine = explained[case].hit
         heard = named.setdefault(id(mine.event), [])
         if any(in_earshot(case.speaker, first.speaker) for first in heard):
-            explained[case] = Explanation("arbitration", Reason.ARBITRATION, mine)
+            explained[case] = Explanation("arbitration", reason, mine)
         heard.append(case)
     direct = [case for case in direct if explained[case].relation == "direct"]
     starts = [case.upload.start_ns for case in direct]
@@ -163,7 +166,7 @@ def _arbitrate(cases: Sequence[Case], explained: dict[Case, Explanation], settin
         if near:
             hit = explained[direct[min(near)[2]]].hit
             gap = case.upload.start_ns - hit.event.time_ns
-            explained[case] = Explanation("arbitration", Reason.ARBITRATION, Hit(hit.event, gap, 0.0, hit.trust))
+            explained[case] = Explanation("arbitration", reason, Hit(hit.event, gap, 0.0, hit.trust))
 
 
 def _follow(

@@ -147,6 +147,12 @@ def test_the_vendors_word_explains_alone() -> None:
     assert judged.verdict.wake.trust is Trust.SELF_REPORT
 
 
+def test_the_vendors_word_reaches_as_far_as_a_wake_event() -> None:
+    report = hears(0, "kitchen", source="vendor", trust=Trust.SELF_REPORT)
+    court = judge(history())
+    assert verdicts(court, report, says(0.3), says(0.6, "bedroom"), says(8)) == ["vendor_reports_request"] * 3
+
+
 def test_the_vendors_word_counts_nothing_against_an_ear_that_heard_nothing() -> None:
     report = hears(0, source="vendor", trust=Trust.SELF_REPORT)
     court = judge(history(), ear())
