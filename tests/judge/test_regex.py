@@ -60,6 +60,8 @@ def test_it_says_what_re_says(pattern: str, flag: str, texts: list[str]) -> None
     except (re.error, ValueError):
         assume(False)
     for text in texts:
+        if text == "" and r"\B" in pattern:
+            continue  # Python itself changed its mind in 3.14: there \B matches the empty text, as it does here
         assert test(text) is (expected.search(text) is not None), (flag + pattern, text)
 
 
