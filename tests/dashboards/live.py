@@ -43,6 +43,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10) as answer:
                 return json.loads(answer.read())["data"]
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it is still starting
+                raise
             raise AssertionError(f"{parameters}: {error.read().decode()}") from None
 
     def text(self, path: str) -> tuple[str, str]:
@@ -59,7 +61,7 @@ class Prometheus:
         found = self.get("/api/v1/query_range", query=expr, start=str(now - seconds), end=str(now), step=str(STEP))
         return list(found["result"])
 
-    def wait(self, holds: Callable[[], object], what: str, seconds: float = 60) -> None:
+    def wait(self, holds: Callable[[], object], what: str, seconds: float = 120) -> None:
         """Until it holds, or an AssertionError."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
