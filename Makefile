@@ -62,5 +62,12 @@ check: $(BIN)/.installed-dev
 image:
 	BASE='$(BASE)' .ci/image
 
+# False alarms per device-month and recall over simulated houses, then false accusations by wake source. About an hour.
+MONTHS ?= 100
+SEED   ?= 1
+lab: $(BIN)/.installed-dev
+	$(BIN)/python -m tests.lab --months $(MONTHS) --seed $(SEED) --jobs 2
+	$(BIN)/python -m tests.lab.endtoend --months $(MONTHS) --seed $(SEED)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
