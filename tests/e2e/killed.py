@@ -28,8 +28,10 @@ from tests.test_daemon import Source
 
 START = 1_795_000_000 * SECOND
 MAC = "68:db:f5:90:19:64"
-#: Virtual seconds in one of ours; between two utterances; from the end of one until the daemon has saved it.
-SPEED, EVERY, SPARE = 20.0, 6.0, 8.0
+#: Virtual seconds in one of ours; between two utterances; from the last packet of one until it is final.
+SPEED, EVERY, SPARE = 20.0, 6.0, 4.0
+#: How long the ear is waited for: many a verdict is due in the next life, or the one after.
+HOLD_OFF = 10.0
 
 
 class FastClock:
@@ -46,13 +48,15 @@ class FastClock:
 
 
 class Passing(Source):
-    """The packets that pass while we live."""
+    """The packets that pass while we live. Before the next are asked for, those before were judged and kept: until
+    when that is so is written down, for whoever counts after the kill."""
 
-    def __init__(self, frames, clock: FastClock) -> None:
-        self._last = clock.now_ns()
+    def __init__(self, frames, clock: FastClock, diary: int) -> None:
+        self._last, self._diary = clock.now_ns(), diary
         super().__init__(clock, [frame for frame in frames if frame.time_ns > self._last])
 
     def poll(self, timeout: float):
+        os.pwrite(self._diary, self._last.to_bytes(8, "little"), 0)
         time.sleep(timeout)
         now = self._last = self.clock.now_ns()
         passed = list(itertools.takewhile(lambda frame: frame.time_ns <= now, self.frames))
@@ -93,10 +97,10 @@ sinks:
     outbox = Outbox(store, SystemClock(), targets, settings=config.sinks.outbox, metrics=metrics)
     names = ("identify", "detect", "judge", "history", "alerts")
     state = {name: store.state_get(f"stage.{name}") for name in names}
-    ear = WakeSource("ear", miss_rate=0.0, measured=False, assumed_up=True, hold_off=10.0)
+    ear = WakeSource("ear", miss_rate=0.0, measured=False, assumed_up=True, hold_off=HOLD_OFF)
     pipeline = build_pipeline(config, rulebook, [ear], "br-lan", offline=False, state=state)
     daemon = Daemon(
-        source=Passing(frames, clock),
+        source=Passing(frames, clock, os.open(folder / "diary", os.O_WRONLY | os.O_CREAT)),
         edges=Edges(pipeline, [outbox]),
         store=store,
         metrics=metrics,
@@ -145,17 +149,18 @@ class Outcome:
 
     kills: int = 0
     said: list[tuple[int, int]] = field(default_factory=list)
+    #: From when on, and until when what passed was judged and kept.
     lives: list[tuple[int, int]] = field(default_factory=list)
     told: dict[str, set[str]] = field(default_factory=dict)
     answered: Counter[str] = field(default_factory=Counter)
 
     def whole(self) -> list[tuple[int, int]]:
-        """Utterances that passed in one life, with a moment to spare."""
-        spare = round(SPARE * SECOND)
+        """Utterances that passed in one life, with a moment to spare, and whose verdict was due before the end."""
+        spare, due = round(SPARE * SECOND), self.lives[-1][1] - round((HOLD_OFF + 2 * SPARE) * SECOND)
         return [
             (start, end)
             for start, end in self.said
-            if any(born + SECOND <= start and end + spare <= died for born, died in self.lives)
+            if end <= due and any(born + SECOND <= start and end + spare <= kept for born, kept in self.lives)
         ]
 
     def lost(self) -> list[int]:
@@ -208,7 +213,6 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
         process.stdin.flush()
         return process.stdout.readline().strip()
 
-    clock = FastClock(zero)
     try:
         assert process.stdout.readline() == "ready\n"
         time.sleep(max(0.0, zero - time.monotonic()))
@@ -217,7 +221,6 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
                 receiver.go_away(chance.random() * 0.05)
             born = int(ask("live"))
             time.sleep(chance.uniform(0.4, 2.0) if life < kills else 1.0)
-            died = clock.now_ns()
             if life == kills:
                 receiver.faults = False
                 time.sleep(1)
@@ -225,7 +228,9 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
             else:
                 assert ask("kill") == "9"  # and not of its own
                 outcome.kills += 1
-            outcome.lives.append((born, died))
+            kept = int.from_bytes((folder / "diary").read_bytes(), "little")
+            if kept > born:  # it lived for a turn
+                outcome.lives.append((born, kept))
     finally:
         process.stdin.close()
         process.wait()
