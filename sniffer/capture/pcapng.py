@@ -262,14 +262,18 @@ class PcapngWalker:
         if columns is None:
             return
         links = np.array([interface.link_type for interface in self._interfaces], dtype=np.int64)[columns.interface]
-        cuts = [0, *(np.flatnonzero(np.diff(links)) + 1).tolist(), len(links)]
+        cuts = [0, *(np.flatnonzero(links[1:] != links[:-1]) + 1).tolist(), len(links)]
         for start, stop in itertools.pairwise(cuts):
             part = columns.cut(slice(start, stop))
-            numbers = np.unique(part.interface).tolist()
-            time_ns = np.zeros(stop - start, dtype=np.int64)
-            for number in numbers:
-                mine = part.interface == number
-                time_ns[mine] = self._interfaces[number].nanoseconds(part.ticks[mine])
+            numbers = [int(part.interface[0])]
+            if (part.interface == numbers[0]).all():
+                time_ns = self._interfaces[numbers[0]].nanoseconds(part.ticks)
+            else:
+                numbers = np.unique(part.interface).tolist()
+                time_ns = np.zeros(stop - start, dtype=np.int64)
+                for number in numbers:
+                    mine = part.interface == number
+                    time_ns[mine] = self._interfaces[number].nanoseconds(part.ticks[mine])
             self.packets += stop - start
             self.latest_ns = max(self.latest_ns, int(time_ns.max()))
             names = dict.fromkeys(self._interfaces[number].name for number in numbers)
