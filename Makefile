@@ -21,7 +21,8 @@ $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later with venv is needed: apt-get install python3 python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(BIN)/.installed: pyproject.toml | $(BIN)/python
+# The C files are compiled where there is a compiler; when one changes, it is compiled again.
+$(BIN)/.installed: pyproject.toml hatch_build.py $(wildcard sniffer/*/_native.c) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mqtt,notify,homeassistant]'
 	@touch $@
 
@@ -68,6 +69,10 @@ SEED   ?= 1
 lab: $(BIN)/.installed-dev
 	$(BIN)/python -m tests.lab --months $(MONTHS) --seed $(SEED) --jobs 2
 	$(BIN)/python -m tests.lab.endtoend --months $(MONTHS) --seed $(SEED)
+
+# Packets a second beside every peer that is installed; `python -m tests.bench memory` and `live` are others.
+bench: packages $(BIN)/.installed-dev
+	$(BIN)/python -m tests.bench offline
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
