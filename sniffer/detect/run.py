@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sniffer.detect.shape import BIN, Flags, Rows
+from sniffer.detect.shape import BIN, TINY, Flags, Rows
 from sniffer.model import I64
 
 _SECOND = 1_000_000_000
-#: Smaller packets (acknowledgements, pings, window updates) neither begin a run nor keep it alive.
-TINY = 56
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
 WARM_BYTES, WARM_NS = 500, _SECOND // 2
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.

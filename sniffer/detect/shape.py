@@ -9,7 +9,7 @@ everything measured here is about that body and about what stands before it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from sniffer.model import I64
 F64 = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+#: Smaller packets (acknowledgements, pings, window updates) say nothing of what an application sends.
+TINY = 56
 #: Half the width of the tube, in seconds of audio: how late a radio may deliver.
 SLACK = 0.3
 #: Bytes a second that a microphone can mean, from 8 kbit/s speech codecs with overhead to stereo PCM.
@@ -28,12 +30,19 @@ SLOWEST, FASTEST = 700.0, 110_000.0
 PLAIN_RATE = 2_200.0
 #: Packets closer than this are one write of the application.
 WRITE_GAP = 0.004
+#: ... and this much behind a full packet, which the line needs time for.
+LINE_GAP = 0.012
 #: A packet as large as the line takes says more about the line than about the application. No line takes less.
 LEAST_FULL = 1_150
 BIN = 0.25
 
 #: Smaller pieces are pings and window updates; a codec's chunks come more often than this.
-_COMB_LEAST, _COMB_GAP = 80, 0.35
+_COMB_LEAST, _COMB_GAP, _COMB_RATE = 80, 0.27, 1_500
+#: What one packet can carry, and what it usually does: Ethernet, tunnels and DSL, with and without TCP timestamps.
+_LARGEST_SINGLE = 1_472
+_SEGMENTS = np.array(
+    [1460, 1452, 1448, 1440, 1432, 1428, 1420, 1412, 1408, 1400, 1388, 1380, 1368, 1360, 1350, 1220, 1208]
+)
 _STEP = 0.125
 _MAX_STEPS = 400
 
@@ -53,7 +62,7 @@ class Rows:
         """The rows with `first <= seconds < last`."""
         low, high = np.searchsorted(self.seconds, (first, last))
         part = slice(int(low), int(high))
-        return Rows(self.seconds[part], self.bytes[part], self.answers[part], self.unit[part], self.units[part])
+        return _some(self, part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +118,19 @@ def until(rows: Rows, second: float) -> Rows:
 
 
 def _rebased(rows: Rows, part: slice) -> Rows:
-    seconds = rows.seconds[part]
-    if len(seconds):
-        seconds = seconds - seconds[0]
-    return Rows(seconds, rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
+    some = _some(rows, part)
+    return replace(some, seconds=some.seconds - some.seconds[0]) if len(some.seconds) else some
+
+
+def _some(rows: Rows, part: slice | Flags) -> Rows:
+    return Rows(rows.seconds[part], rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
 
 
 def measure(rows: Rows, largest: int = 0) -> Shape:
     """The shape of a run. `largest` is the largest packet that its connection has carried before."""
-    full = _full_size(rows, largest)
+    if len(rows.bytes) and int(rows.bytes.min()) < TINY:
+        rows = _some(rows, rows.bytes >= TINY)
+    full = _full_rows(rows, largest)
     duration = float(rows.seconds[-1]) if len(rows.seconds) else 0.0
     total = int(rows.bytes.sum())
     span = find_body(rows.seconds, rows.bytes)
@@ -126,7 +139,7 @@ def measure(rows: Rows, largest: int = 0) -> Shape:
             duration=duration,
             bytes=total,
             packets=len(rows.bytes),
-            full_share=_full_share(rows, full),
+            full_share=_share(rows.bytes, full),
             typical_rate=_typical(rows),
         )
     begin, end = span
@@ -136,16 +149,20 @@ def measure(rows: Rows, largest: int = 0) -> Shape:
             duration=duration,
             bytes=total,
             packets=len(rows.bytes),
-            full_share=_full_share(rows, full),
+            full_share=_share(rows.bytes, full),
             typical_rate=_typical(rows),
         )
-    return _measure_body(rows, body, duration, total, full)
+    return _measure_body(rows, body, duration, full)
 
 
-def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int) -> Shape:
-    starts = np.flatnonzero(np.concatenate(([True], body.seconds[1:] - body.seconds[:-1] > WRITE_GAP)))
+def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape:
+    total = int(rows.bytes.sum())
+    offset = int(np.searchsorted(rows.seconds, body.seconds[0]))
+    body_full = full[offset : offset + len(body.bytes)]
+    starts = _write_starts(body.seconds, body_full)
     writes = body.seconds[starts]
     sizes = np.add.reduceat(body.bytes, starts)
+    filled = body_full[np.concatenate((starts[1:], [len(body_full)])) - 1]  # to the last packet: the line's own sizes
     gaps = writes[1:] - writes[:-1]
     gap = quantiles(gaps, 0.5)[0] if gaps.size else 0.0
     quarter, middle, three_quarters = quantiles(sizes, 0.25, 0.5, 0.75)
@@ -153,7 +170,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
     seconds = max(end - begin + min(gap, 0.2), 1e-3)
     amount = int(body.bytes.sum())
     rate = amount / seconds
-    constancy, chunk = _constancy(body, sizes, starts, full)
+    constancy, chunk = _constancy(body, body_full, sizes, filled)
     comb, comb_size = _comb(rows, full)
     before = rows.between(begin - 1.5, begin)
     peak = _peak(before)
@@ -172,7 +189,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, total: int, full: int
         bin_variation=_bin_variation(body),
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
-        full_share=_full_share(body, full),
+        full_share=_share(sizes, filled),
         answer_share=int(np.count_nonzero(np.logical_or.reduceat(body.answers, starts))) / len(starts),
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
@@ -248,38 +265,56 @@ def _trim(seconds: F64, size: I64) -> tuple[float, float]:
     return float(seconds[low]), float(seconds[high - 1])
 
 
-def _constancy(body: Rows, writes: I64, starts: I64, full: int) -> tuple[float, int]:
+def _constancy(body: Rows, full: Flags, writes: I64, filled: Flags) -> tuple[float, int]:
     """The share of the body's bytes that came in units of one of its three commonest sizes, and the commonest one.
 
     A unit is a TLS record, a packet, or what the application wrote at once, whichever is the more constant.
     """
-    known = (body.units > 0) & ((body.unit < full) | (body.unit != body.bytes))
-    share, chunk = _repetition(body.unit[known], body.units[known], int(body.bytes.sum()))
-    own = np.minimum.reduceat(body.bytes, starts) < full  # not made of full packets alone
-    written, write = _repetition(writes[own], np.ones(int(own.sum()), dtype=np.int64), int(body.bytes.sum()))
+    total = int(body.bytes.sum())
+    known = (body.units > 0) & (~full | (body.unit != body.bytes))
+    share, chunk = _repetition(body.unit[known], body.units[known], total)
+    written, write = _repetition(writes[~filled], np.ones(int(np.count_nonzero(~filled)), dtype=np.int64), total)
     if chunk == 0 and write == 0:
         return 0.0, int(np.bincount(body.bytes).argmax())
     return (share, chunk) if share + 0.1 >= written else (written, write)
 
 
-def _comb(rows: Rows, full: int) -> tuple[float, int]:
+def _comb(rows: Rows, full: Flags) -> tuple[float, int]:
     """Pieces of one size at one distance in time: a codec's chunks, also where other data of the same connection stands
     between them. 1 where eight and more are regular, 0 where their distances are chance."""
-    known = (rows.units > 0) & (rows.unit < full) & (rows.unit >= _COMB_LEAST)
-    unit = rows.unit[known]
-    if unit.size < 5:
-        return 0.0, 0
-    size = int(np.bincount(unit).argmax())
-    times = rows.seconds[known][unit == size]
+    starts = _write_starts(rows.seconds, full)
+    writes = np.add.reduceat(rows.bytes, starts)
+    known = (rows.units > 0) & (~full | (rows.unit != rows.bytes))
+    best = (0.0, 0)
+    for sizes, seconds in ((rows.unit[known], rows.seconds[known]), (writes, rows.seconds[starts])):
+        values, often = np.unique(sizes, return_counts=True)
+        enough = np.flatnonzero((often >= 5) & (values >= _COMB_LEAST))
+        for place in enough[np.argsort(-often[enough], kind="stable")[:3]].tolist():
+            size = int(values[place])
+            found = _clockwork(seconds[sizes == size], size)
+            if found > best[0] + 0.05:
+                best = (found, size)
+    return best
+
+
+def _clockwork(times: F64, size: int) -> float:
+    """How regularly pieces of one size come: 0 is chance."""
     times = times[np.concatenate(([True], times[1:] - times[:-1] > WRITE_GAP))]
     if times.size < 5:
-        return 0.0, 0
+        return 0.0
     gaps = times[1:] - times[:-1]
     gap = quantiles(gaps, 0.5)[0]
-    if gap > _COMB_GAP or size / gap < SLOWEST:
-        return 0.0, 0
+    if gap > _COMB_GAP or size / gap < _COMB_RATE:
+        return 0.0
     near = int(np.count_nonzero((gaps > 0.7 * gap) & (gaps < 1.4 * gap))) / len(gaps)
-    return max(0.0, 2 * near - 1) * min(1.0, (len(times) - 2) / 6), size
+    return max(0.0, 2 * near - 1) * min(1.0, (len(times) - 2) / 6)
+
+
+def _write_starts(seconds: F64, full: Flags) -> I64:
+    """The first packet of each write of the application. Behind a full packet the rest of the write may follow as
+    slowly as the line takes it."""
+    gaps = seconds[1:] - seconds[:-1]
+    return np.flatnonzero(np.concatenate(([True], gaps > np.where(full[:-1], LINE_GAP, WRITE_GAP))))
 
 
 def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
@@ -295,15 +330,20 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     return max(0.0, min(1.0, repeated / max(total - once, 1.0))), int(values[order[0]])
 
 
-def _full_size(rows: Rows, largest: int) -> int:
-    """From which size on a packet is as large as the line takes; what receive offload has merged is larger still."""
-    biggest = max(int(rows.bytes.max()) if len(rows.bytes) else 0, largest)
-    return max(LEAST_FULL, int(0.97 * min(biggest, 1_460)))
+def _full_rows(rows: Rows, largest: int) -> Flags:
+    """Packets that are as large as the line takes, also where receive offload has merged several of them."""
+    single = rows.bytes[rows.bytes <= _LARGEST_SINGLE]
+    most = max(int(single.max()) if len(single) else 0, largest if largest <= _LARGEST_SINGLE else 0)
+    full: Flags = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & (rows.bytes <= _LARGEST_SINGLE)
+    merged = np.flatnonzero(rows.bytes > _LARGEST_SINGLE)
+    if merged.size:
+        full[merged] = (rows.bytes[merged, None] % _SEGMENTS == 0).any(axis=1)
+    return full
 
 
-def _full_share(rows: Rows, full: int) -> float:
-    total = int(rows.bytes.sum())
-    return float(rows.bytes[rows.bytes >= full].sum() / total) if total else 0.0
+def _share(size: I64, chosen: Flags) -> float:
+    total = int(size.sum())
+    return float(size[chosen].sum() / total) if total else 0.0
 
 
 def _bin_variation(body: Rows) -> float:
