@@ -45,6 +45,8 @@ RETAIN_NS = 24 * 3600 * SECOND
 SETTLE_NS = 300 * SECOND
 #: A wake event belongs to an upload that may still last; those already judged are looked at again after this.
 REVIEW_NS = 15 * SECOND
+#: How often a source that may be dead is looked at again, before its silence counts.
+PATIENCE_NS = SECOND
 #: The clock was set back where time goes back by more than this.
 STEP_NS = 5 * SECOND
 #: Bounds on what is kept: uploads; those looked at together, on either side of what changed; items that wait; sources
@@ -186,15 +188,18 @@ class Judge:
         if case.stage is not Stage.WAITING:
             return ()
         case.stage = Stage.JUDGED
-        self._push(self._now_ns + SETTLE_NS, _SETTLE, case)
-        return self._look_again(case.upload.start_ns, case.upload.start_ns)
+        found = self._look_again(case.upload.start_ns, case.upload.start_ns)
+        if case.verdict is not None:
+            self._push(self._now_ns + SETTLE_NS, _SETTLE, case)
+        return found
 
     def _prune(self) -> list[Judged]:
         found: list[Judged] = []
         oldest = self._now_ns - RETAIN_NS
         while self._cases and (self._cases[0].upload.end_ns < oldest or len(self._cases) > MAX_CASES):
             if self._cases[0].stage is Stage.WAITING:
-                found += self._due(self._cases[0])
+                self._cases[0].stage = Stage.JUDGED
+                found += self._episode(self._cases[:1], patient=False)
             del self._cases[0]
         self._log.prune(oldest)
         self._world.losses.prune(oldest)
@@ -284,7 +289,7 @@ class Judge:
                 begin = place
         return slices
 
-    def _episode(self, cases: Sequence[Case]) -> list[Judged]:
+    def _episode(self, cases: Sequence[Case], *, patient: bool = True) -> list[Judged]:
         start = cases[0].upload.start_ns - self._reach_ns
         end = max(case.upload.end_ns for case in cases) + self._reach_ns
         events = self._log.between(start, end)
@@ -298,7 +303,11 @@ class Judge:
         for case in cases:
             if case.stage is Stage.WAITING:
                 continue
-            judgement = judge(case, episode, self._world)
+            judgement = judge(case, episode, self._world, self._now_ns)
+            if judgement.pending and patient and case.verdict is None:
+                case.stage = Stage.WAITING
+                self._push(self._now_ns + PATIENCE_NS, _DUE, case)
+                continue
             case.hits, case.unasked = episode.hits[case], judgement.unasked
             case.listened = judgement.listened
             explanation = episode.independent.get(case)
@@ -405,12 +414,15 @@ class Judge:
 
     def state(self) -> dict[str, Any]:
         """Everything, as JSON: a judge made with it goes on as this one would have."""
+        kept = {id(case) for case in self._cases}
         return {
             "version": STATE_VERSION,
             "now_ns": self._now_ns,
             "refused": self.refused,
             "cases": [codec.dump_case(case) for case in self._cases],
-            "waiting": [self._dump_waiting(entry) for entry in sorted(self._waiting, key=lambda entry: entry[:4])],
+            "waiting": [
+                self._dump_waiting(entry, kept) for entry in sorted(self._waiting, key=lambda entry: entry[:4])
+            ],
             "events": [codec.EVENT.dump_python(event, mode="json") for event in self._log.all()],
             "strangers": sorted(self._strangers),
             "presences": {
@@ -425,10 +437,10 @@ class Judge:
             "learning": self._learning.state(),
         }
 
-    def _dump_waiting(self, entry: tuple[int, int, tuple[Any, ...], int, Any]) -> list[Any]:
+    def _dump_waiting(self, entry: tuple[int, int, tuple[Any, ...], int, Any], kept: set[int]) -> list[Any]:
         at, rank, _, _, (item, extra) = entry
         if rank in (_DUE, _SETTLE):
-            return [at, rank, codec.dump_case(item) if item not in self._cases else list(item.order), None]
+            return [at, rank, list(item.order) if id(item) in kept else codec.dump_case(item), None]
         codecs: Mapping[int, Any] = {_UPLOAD: codec.UPLOAD, _LOSS: codec.LOSS}
         value = codecs.get(rank, codec.EVENT).dump_python(item, mode="json")
         return [at, rank, value, None if extra is None else codec.SPEAKER.dump_python(extra, mode="json")]

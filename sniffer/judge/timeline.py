@@ -99,6 +99,18 @@ class Presence:
     def _until(self, mark: Mark) -> int | None:
         return None if self.expires_ns is None else mark.time_ns + self.expires_ns
 
+    def awaited(self, time_ns: int) -> int | None:
+        """Until when a sign of life after a time may still come; None where it need not, or has come.
+
+        Who is killed says nothing: that a source whose word expires was alive is only known from what it said later.
+        """
+        if self.expires_ns is None:
+            return None
+        place = self.marks.upto(time_ns)
+        if place == 0 or place < len(self.marks.items):
+            return None
+        return self.marks.items[place - 1].time_ns + self.expires_ns
+
     def stated_miss_rate(self, time_ns: int) -> float | None:
         """The miss rate that the newest `source_up` before a time stated."""
         place = self.rates.upto(time_ns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sniffer.clock import SECOND
 from sniffer.judge.case import Case, Hit
@@ -40,11 +40,13 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict without its revision, and what is learned from it later."""
+    """A verdict without its revision, and what is learned from it later. `pending`: it rests on the silence of a
+    source that may be dead by now."""
 
     verdict: Verdict
     unasked: float
     listened: frozenset[str]
+    pending: bool = False
 
 
 def covers(source: WakeSource, case: Case) -> bool:
@@ -56,12 +58,14 @@ def covers(source: WakeSource, case: Case) -> bool:
     return not source.devices or any(name.casefold() in case.speaker.names for name in source.devices)
 
 
-def judge(case: Case, episode: Episode, world: World) -> Judgement:
+def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
     """The verdict on one case of an episode."""
     settings = world.settings
     covering = {name: source for name, source in sorted(world.sources.items()) if covers(source, case)}
     ears = {name: source for name, source in covering.items() if source.trust is Trust.INDEPENDENT}
     up = {name for name, source in ears.items() if _listened(case, source, world.presences[name])}
+    awaited = {name: world.presences[name].awaited(case.upload.start_ns + SECOND) for name in up}
+    up -= {name for name, until in awaited.items() if until is not None and until <= now_ns}
     hearing = {name for name in up if not _inside(world.deaf.get(name, ()), case.upload.start_ns)}
     missed = missed_by_all([_miss_rate(case, name, world) for name in sorted(hearing)], settings.shared_misses)
     answered = case.upload.answered or case in episode.answered
@@ -84,6 +88,7 @@ def judge(case: Case, episode: Episode, world: World) -> Judgement:
         return _judgement(explanation.reason, sure, _match(explanation), 0.0, hearing_names)
 
     match = _testimony(case, episode)
+    pending = any(awaited[name] is not None for name in up)
     reason = _silence(case, covering, ears, up, hearing, world)
     if reason is None:
         reason = _stray(case, episode, hearing)
@@ -91,7 +96,7 @@ def judge(case: Case, episode: Episode, world: World) -> Judgement:
         reason = Reason.SOURCE_MAY_HAVE_MISSED
     if reason is None:
         reason = _doubt(case, unasked, settings) or Reason.NO_WAKE_EVENT
-    return _judgement(reason, unasked * case.sound, match, unasked, hearing_names)
+    return replace(_judgement(reason, unasked * case.sound, match, unasked, hearing_names), pending=pending)
 
 
 def _doubt(case: Case, unasked: float, settings: JudgeSettings) -> Reason | None:

@@ -52,7 +52,7 @@ stories = st.lists(
     max_size=24,
     unique_by=lambda item: identity(item),
 )
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def identity(item: Item) -> object:

@@ -143,6 +143,21 @@ def test_an_ear_whose_heart_stops_is_down() -> None:
     assert found[900, "kitchen"].verdict.reason == "wake_source_down"
 
 
+def test_an_ear_that_was_killed_accuses_nobody() -> None:
+    """It was alive 15 s before the upload, and its word holds for 60 s; but it was never heard of again."""
+    ear = live(assumed_up=False, expires=60.0, miss_rate=0.001)
+    beats = [told(WakeKind.SOURCE_UP, n * 20.0) for n in range(10)]
+    judge = court(ear)
+    hand(judge, [*beats, says(195, answered=False)])
+    assert judge.advance(at(239)) == [], "it may yet be heard of"
+    (judged,) = judge.advance(at(250))
+    assert judged.verdict.reason == "wake_source_down"
+    judge = court(ear)
+    hand(judge, [*beats, told(WakeKind.SOURCE_UP, 200.0), says(195, answered=False)])
+    (judged,) = judge.advance(at(210))
+    assert judged.verdict.reason == "no_wake_event", "it lives, so its silence counts, and nobody waits for the rest"
+
+
 def test_a_slow_source_is_waited_for_once_that_is_known() -> None:
     judge = court(live(hold_off=2.0))
     slow = [hears(n * 600.0 - 0.5, received=n * 600.0 + 25) for n in range(4)]
@@ -172,6 +187,14 @@ def test_what_is_kept_is_bounded() -> None:
     assert len(state["events"]) <= 2000
     assert len(state["strangers"]) <= 64
     assert len(json.dumps(state)) < 1_000_000
+
+
+def test_a_flood_loses_no_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sniffer.judge.judge.MAX_CASES", 20)
+    judge = court(live(assumed_up=False, expires=3600.0, hold_off=600.0))
+    hand(judge, [told(WakeKind.SOURCE_UP, -1.0), *(says(n * 5.0) for n in range(60))])
+    found = judge.advance(at(301)) + judge.finish()
+    assert len(final(found)) == 60
 
 
 def test_a_new_judge_goes_on_where_the_old_one_stopped() -> None:
