@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -61,6 +62,7 @@ def command(
     reporter = None if dry_run else Reporter(url, token, clock, heartbeat=heartbeat if live else None)
     if reporter is not None:
         reporter.start()
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         for piece in sound.pieces():
             for word in ear.hear(piece):
@@ -70,9 +72,15 @@ def command(
                 if reporter is not None:
                     reporter.add(_event(time_ns, device))
     finally:
+        signal.signal(signal.SIGTERM, before)
         lost = reporter.close() if reporter is not None else 0
     if lost:
         raise UsageError(f"{lost} wake words could not be reported")
+
+
+def _end(signum: int, frame: object) -> NoReturn:
+    """Asked to end (by systemd): what waits is still sent, and the router told that nobody listens any more."""
+    raise SystemExit(0)
 
 
 def _event(time_ns: int, device: str | None) -> dict[str, Any]:

@@ -159,6 +159,19 @@ def test_a_stream_end_to_end(alexa: bytes, router: tuple[Router, str], token_fil
     assert kinds[-1] == "source_down"
 
 
+def test_it_ends_when_asked_to_and_says_so(alexa: bytes, router: tuple[Router, str], token_file: str) -> None:
+    backend, url = router
+    arguments = [sys.executable, "-m", "sniffer", "listen", "--input", "-", "--url", url, "--token-file", token_file]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin
+        process.stdin.write(alexa)
+        process.stdin.flush()
+        until(lambda: any(str(event.kind) == "wake" for event in backend.events), 30)
+        process.terminate()
+        assert process.wait(20) == 0
+    assert [str(event.kind) for event in backend.events][-1] == "source_down"
+
+
 def test_nothing_is_reported_without_a_token(tmp_path: Path, alexa: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SNIFFER_TOKEN", raising=False)
     path = str(wav(tmp_path / "a.wav", alexa))
