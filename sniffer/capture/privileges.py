@@ -21,6 +21,7 @@ CAP_CHOWN, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 0, 6, 7, 8
 CAP_NET_ADMIN, CAP_NET_RAW = 12, 13
 
 _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 23, 24, 38, 47
+_PR_GET_NO_NEW_PRIVS = 39
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
@@ -81,12 +82,19 @@ def may_capture() -> bool:
     return capabilities().may(CAP_NET_RAW)
 
 
+def remedy() -> str:
+    """What to do where this thread may not capture."""
+    if _prctl(_PR_GET_NO_NEW_PRIVS) == 1:
+        return f"{REMEDY}; `no-new-privileges` is set here, which makes capabilities of files void: take it away"
+    return REMEDY
+
+
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
     """With CAP_NET_RAW effective, and CAP_NET_ADMIN (for a larger buffer) where there is any. Raises PrivilegeError."""
     before = capabilities()
     if not before.may(CAP_NET_RAW):
-        raise PrivilegeError(REMEDY)
+        raise PrivilegeError(remedy())
     extra = before.permitted & (1 << CAP_NET_RAW | 1 << CAP_NET_ADMIN)
     set_capabilities(Capabilities(before.effective | extra, before.permitted, before.inheritable))
     try:

@@ -20,7 +20,7 @@ from sniffer.capture.hidden import HIDDEN_REMEDY, HiddenBytes
 from sniffer.capture.interfaces import forwards
 from sniffer.capture.live import LiveCapture
 from sniffer.capture.netlink import Link, links
-from sniffer.capture.privileges import REMEDY, may_capture
+from sniffer.capture.privileges import may_capture, remedy
 from sniffer.capture.settings import CaptureSettings
 from sniffer.capture.sight import Sight
 from sniffer.config import Config
@@ -49,7 +49,7 @@ def privilege() -> Iterator[Check]:
     if may_capture():
         yield Check("privilege", "ok", "this process may capture")
     else:
-        yield Check("privilege", "fail", "this process may not capture", REMEDY)
+        yield Check("privilege", "fail", "this process may not capture", remedy())
 
 
 def choice(configured: str | Sequence[str]) -> tuple[tuple[str, ...], list[Check]]:

@@ -81,6 +81,13 @@ def test_without_the_privilege_the_message_says_what_to_do() -> None:
     assert "\n" not in out
 
 
+@pytest.mark.root
+@ROOT
+def test_no_new_privileges_is_named_where_it_stands_in_the_way() -> None:
+    out = alone("p.drop()\np.set_capabilities(p.Capabilities(0, 0, 0))\nprint(p.remedy())")
+    assert "`no-new-privileges` is set here" in out
+
+
 @pytest.mark.skipif(may_capture(), reason="this process may capture")
 def test_a_user_without_the_privilege_is_told() -> None:
     with pytest.raises(PrivilegeError), raised():
