@@ -1,8 +1,11 @@
 """compose.yaml, as far as that goes without a container engine: its schema, what it mounts, who reaches whom."""
 
+import os
 import re
 import shutil
+import struct
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +104,44 @@ def test_prometheus_serves_the_runbooks() -> None:
     assert "./dashboards/runbooks:/etc/prometheus/runbooks:ro" in service["volumes"]
     assert "--web.console.templates=/etc/prometheus/runbooks" in service["command"]
     assert any(argument.startswith("--web.external-url=http://localhost:9090") for argument in service["command"])
+
+
+ENTER = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+for capability in range(41):
+    if capability != 13:
+        libc.prctl(24, capability, 0, 0, 0)
+os.setgroups([])
+os.setresgid(10001, 10001, 10001)
+os.setresuid(10001, 10001, 10001)
+SHOW = "print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('CapPrm')])"
+if sys.argv[1] == "no-new-privileges":
+    libc.prctl(38, 1, 0, 0, 0)
+os.execv(sys.argv[2], [sys.argv[2], "-c", SHOW])
+"""
+
+
+@pytest.mark.root
+def test_why_the_sniffer_is_without_no_new_privileges(tmp_path: Path) -> None:
+    """As a container engine starts a user other than root: nothing permitted, NET_RAW in the bounding set. The image's
+    file capability gives it, unless new privileges are forbidden."""
+    interpreter = tmp_path / "python-raw"
+    shutil.copy(Path(sys.executable).resolve(), interpreter)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    try:
+        os.setxattr(interpreter, "security.capability", struct.pack("<5I", 0x02000000, 1 << 13, 0, 0, 0))
+    except OSError as error:
+        pytest.skip(f"no file capabilities in {tmp_path}: {error.strerror}")
+
+    def permitted(how: str) -> int:
+        command = [sys.executable, "-c", ENTER, how, interpreter]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0 and "libpython" in done.stderr:
+            pytest.skip("this Python does not run from another folder")
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout, 16)
+
+    assert permitted("as compose.yaml") == 1 << 13
+    assert permitted("no-new-privileges") == 0
