@@ -53,7 +53,7 @@ STEP_NS = 5 * SECOND
 #: nobody configured.
 MAX_CASES, MAX_EPISODE, MAX_WAITING, MAX_STRANGERS = 4000, 16, 250_000, 64
 
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 _ON = {WakeKind.MUTE: "mute", WakeKind.AWAY: "away", WakeKind.CALL_START: "call", WakeKind.VIEW_START: "view"}
 _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call", WakeKind.VIEW_END: "view"}
@@ -357,11 +357,12 @@ class Judge:
             self._learning.learn_gaps(
                 name, self._now_ns, [gap for gap in gaps if abs(gap - window.skew_ns) <= window.reach_ns]
             )
+            learning = self._learning.sources[name]
+            learning.listened += name in case.listened
+            learning.matched += name in case.listened and name in case.hits
             if name in case.listened and covers(source, case) and vouched(case, name):
                 heard = name in case.hits
                 others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
-                learning = self._learning.source(name)
-                assert learning is not None
                 learning.count(self._now_ns, heard, 1.0 if heard or others else 1.0 - case.unasked)
         if case.listened:
             self._learning.learn_habit(case.upload.key, self._now_ns, case.unasked)
@@ -393,7 +394,6 @@ class Judge:
             assert learning is not None
             window = learning.offsets.window(source, round(self._settings.max_skew * SECOND))
             deaf = self._deaf.get(name, [])
-            explainable = learning.explained + round(learning.miss.missed)
             found.append(
                 SourceQuality(
                     name=name,
@@ -402,7 +402,7 @@ class Judge:
                     events=learning.events,
                     explained=learning.explained,
                     unused=learning.unused,
-                    share_explained=learning.explained / explainable if explainable else None,
+                    share_explained=learning.matched / learning.listened if learning.listened else None,
                     miss_rate=learning.miss_as_of(now),
                     skew_seconds=window.skew_ns / SECOND if window.calibrated else None,
                     spread_seconds=window.spread_ns / SECOND if window.calibrated else None,

@@ -45,6 +45,8 @@ class SourceLearning:
     explained: int = 0
     unused: int = 0
     last_event_ns: int = 0
+    listened: int = 0
+    matched: int = 0
 
     def miss_as_of(self, time_ns: int) -> float:
         """Its miss rate as believed at a time."""
@@ -132,7 +134,14 @@ class Learning:
                         for at, w in item.offsets.history
                     ],
                     "delays": [list(entry) for entry in item.delays],
-                    "counts": [item.events, item.explained, item.unused, item.last_event_ns],
+                    "counts": [
+                        item.events,
+                        item.explained,
+                        item.unused,
+                        item.last_event_ns,
+                        item.listened,
+                        item.matched,
+                    ],
                 }
                 for name, item in self.sources.items()
             },
@@ -153,7 +162,7 @@ class Learning:
             item.delays.extend(tuple(entry) for entry in saved["delays"])
             item.offsets.gaps.extend(tuple(gaps) for gaps in saved["gaps"])
             item.offsets.history.extend((e[0], Window(*e[1:])) for e in saved["windows"])
-            item.events, item.explained, item.unused, item.last_event_ns = saved["counts"]
+            item.events, item.explained, item.unused, item.last_event_ns, item.listened, item.matched = saved["counts"]
         for key, saved in state["devices"].items():
             device = self.devices[int(key)] = DeviceLearning(Habit(*saved["habit"]))
             device.history.extend(tuple(entry) for entry in saved["history"])

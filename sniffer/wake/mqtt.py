@@ -62,7 +62,8 @@ class MqttFeed:
             self._message(message.topic, bytes(message.payload), bool(message.retain), session)
 
         def gone(client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
-            problem.append(f"{settings.host}:{port}: {reason}")
+            lost = str(reason) in ("Unspecified error", "Normal disconnection")
+            problem.append(f"{settings.host}:{port}: {'the connection was lost' if lost else reason}")
 
         client.on_connect, client.on_subscribe = connected, subscribed
         client.on_message, client.on_disconnect = heard, gone

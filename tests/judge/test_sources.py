@@ -172,6 +172,7 @@ def test_what_people_are_shown() -> None:
     play(judge, [*requests(5), hears(5000, received=5000), hears(7000, received=7000)], 3 * HOUR)
     shown = quality(judge)
     assert (shown.events, shown.explained, shown.unused, shown.up) == (7, 5, 2, True)
+    assert shown.share_explained == 1.0
     assert shown.last_event_ns == at(7000)
     assert not quality(judge, "vendor").up
 
