@@ -207,10 +207,13 @@ def _answer(case: Case) -> tuple[float, float] | None:
 
 
 def _known_chunk(case: Case) -> tuple[float, float] | None:
-    if case.learned is None or case.shape.chunk == 0 or case.shape.constancy < 0.5:
+    if case.learned is None or case.shape.writes < 5:
         return None
-    likeness = case.learned.chunk_likeness(case.shape.chunk)
-    return None if likeness is None else (likeness, float(case.shape.chunk))
+    if case.shape.constancy < 0.3 and case.shape.comb < 0.5:
+        return (-1.0, 0.0) if case.learned.always_constant else None
+    chunk = case.shape.comb_size if case.shape.constancy < 0.5 else case.shape.chunk
+    likeness = case.learned.chunk_likeness(chunk)
+    return None if likeness is None else (likeness, float(chunk))
 
 
 def _known_rate(case: Case) -> tuple[float, float] | None:
@@ -258,6 +261,19 @@ def _had_room(case: Case) -> float:
 
 def _host(case: Case) -> str:
     return case.service.host or "this server"
+
+
+def _chunk_words(case: Case, value: float) -> str:
+    if not value:
+        return "This device has always sent speech in pieces of one size, and these are of many"
+    return f"This device has sent speech in pieces of {value:.0f} bytes before"
+
+
+def _rate_words(case: Case, value: float) -> str:
+    usual = case.learned.rate if case.learned else 0.0
+    if abs(math.log(max(value, 1) / max(usual, 1))) > 0.29:
+        return f"This device sends speech at about {usual / 1000:.1f} kB a second; this was {value / 1000:.1f}"
+    return f"This device has sent speech at {value / 1000:.1f} kB a second before"
 
 
 ITEMS: tuple[Item, ...] = (
@@ -322,6 +338,6 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
     Item("known_server", _known_server, lambda c, v: "This device has sent speech to this server before"),
-    Item("known_chunk", _known_chunk, lambda c, v: f"This device has sent speech in pieces of {v:.0f} bytes before"),
-    Item("known_rate", _known_rate, lambda c, v: f"This device has sent speech at {v / 1000:.1f} kB a second before"),
+    Item("known_chunk", _known_chunk, _chunk_words),
+    Item("known_rate", _known_rate, _rate_words),
 )

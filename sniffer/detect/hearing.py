@@ -192,7 +192,7 @@ class Hearing:
         )
         habits = self._learned.setdefault(flow.key, Learned())
         by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
-        yield from habits.learn(upload, shape.rate)
+        yield from habits.learn(upload, shape.rate, max(shape.constancy, shape.comb))
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         if upload_class is UploadClass.SPEECH and to_the_end:

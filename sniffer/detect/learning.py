@@ -1,8 +1,9 @@
 """What is usual for one device, learned online from its own uploads, in a few numbers.
 
-What is learned can add to the evidence for speech (this device's chunk, its rate) and explain an unpaced upload that
-comes by the clock. It can never take speech back: nobody trains the detector to overlook a voice. Where habits move,
-that is announced (`model.Drift`) before it is adopted, and outliers are gated until they have come several times.
+What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
+what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded (2.5 in log-odds):
+nobody trains the detector to overlook a voice. Where habits move, that is announced (`model.Drift`) before it is
+adopted, and outliers are gated until they have come several times.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Learned:
     strange_chunks: int = 0
     strange_rate: float = 0.0
     strange_rates: int = 0
+    constant: float = 0.0
     answered: float = 0.0
     answer_bytes: float = 0.0
     idle_bytes_per_hour: float = 0.0
@@ -74,11 +76,17 @@ class Learned:
             return None
         return 1.0 if any(_alike(chunk, size) for size in known) else 0.0
 
+    @property
+    def always_constant(self) -> bool:
+        """All speech of this device came in pieces of one size so far."""
+        return self.speech >= ENOUGH + 2 and self.constant >= 0.9
+
     def rate_likeness(self, rate: float) -> float | None:
-        """1 where speech of this device came at such a rate before, None where too little is known."""
+        """1 where speech of this device came at such a rate before, -1 where never at one like it, None where
+        too little is known."""
         if self.speech < ENOUGH or self.rate <= 0 or rate <= 0:
             return None
-        return math.exp(-((math.log(rate / self.rate) / 0.2) ** 2))
+        return 2 * math.exp(-((math.log(rate / self.rate) / 0.35) ** 2)) - 1
 
     def knows_server(self, server: str) -> bool:
         """This device has sent what was surely speech there, more than once."""
@@ -101,18 +109,19 @@ class Learned:
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
-    def learn(self, upload: Upload, rate: float) -> list[Drift]:
-        """One upload is final; `rate` is its body's. Returns what has moved."""
+    def learn(self, upload: Upload, rate: float, constancy: float = 1.0) -> list[Drift]:
+        """One upload is final; `rate` and `constancy` are its body's. Returns what has moved."""
         if upload.upload_class is UploadClass.SPEECH:
-            return self._learn_speech(upload, rate) if upload.score >= _SURE else []
+            return self._learn_speech(upload, rate, constancy) if upload.score >= _SURE else []
         if upload.upload_class is UploadClass.MEDIA:
             return []
         periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
         return [*self._learn_idle(upload), *periodic]
 
-    def _learn_speech(self, upload: Upload, rate: float) -> list[Drift]:
-        drifts = [*self._learn_chunk(upload), *self._learn_rate(upload, rate)]
+    def _learn_speech(self, upload: Upload, rate: float, constancy: float) -> list[Drift]:
+        drifts = [*(self._learn_chunk(upload) if constancy >= 0.5 else ()), *self._learn_rate(upload, rate)]
         self.speech += 1
+        self.constant += (float(constancy >= 0.5) - self.constant) * max(_PACE, 1 / self.speech)
         server = server_of(upload.service, upload.flows[0])
         self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
         while len(self.servers) > _MAX_SERVERS:

@@ -38,7 +38,8 @@ def test_five_commands_teach_chunk_and_rate() -> None:
     assert learned.chunk_likeness(437) == 1
     assert learned.chunk_likeness(1_062) == 0
     assert (learned.rate_likeness(8_800) or 0) > 0.9
-    assert (learned.rate_likeness(33_000) or 0) < 0.1
+    assert (learned.rate_likeness(33_000) or 0) < -0.9
+    assert learned.always_constant
 
 
 def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None:
