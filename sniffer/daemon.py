@@ -301,7 +301,10 @@ class Daemon:
         self._saved_changes = self._pipeline.changes
         if not stages:
             self._devices = tuple(self._pipeline.devices())
-            self._sources = tuple(dataclasses.asdict(source) for source in self._pipeline.stages.judge.sources())
+            sources = self._pipeline.stages.judge.sources()
+            self._sources = tuple(dataclasses.asdict(source) for source in sources)
+            for source in sources:  # one whose heart has stopped says nothing: it must be looked at
+                self._metrics.source_up(source.name, source.up)
         if not self._replayed:
             for name, state in self._pipeline.state(*stages).items():
                 self._store.state_set(f"stage.{name}", state)

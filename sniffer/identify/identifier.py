@@ -227,6 +227,7 @@ class Identifier:
             configured=True,
             reasons=("named in the configuration", *device.reasons),
             since_ns=0,
+            earshot=settings.earshot,
         )
 
     def _recognised(self, host: Host) -> Device:

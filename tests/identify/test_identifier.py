@@ -96,13 +96,13 @@ def test_watched_since_the_packet_that_decided() -> None:
 
 
 def test_a_person_is_always_right() -> None:
-    named = DeviceSettings(mac=PHONE, name="bedroom")
+    named = DeviceSettings(mac=PHONE, name="bedroom", earshot="upstairs")
     excluded = DeviceSettings(mac=ECHO, name="radio", watch=False)
     who = feed(identifier(named, excluded), booting_house().frames())
     assert who.watched() == {mac_key(PHONE): 0}
     bedroom = who.device(mac_key(PHONE))
     assert (bedroom.name, bedroom.microphone, bedroom.configured, bedroom.confidence) == ("bedroom", True, True, 1.0)
-    assert bedroom.kind == "speaker"
+    assert (bedroom.kind, bedroom.earshot) == ("speaker", "upstairs")
     assert not who.device(mac_key(ECHO)).microphone
     unseen = identifier(named).device(mac_key(PHONE))
     assert unseen.name == "bedroom"
