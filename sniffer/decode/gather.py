@@ -11,7 +11,7 @@ import numpy as np
 from sniffer.model import PACKET_COLUMNS, PacketBatch
 
 #: What is put together holds at most so many rows and so many bytes of frames.
-MAX_ROWS = 16_384
+MAX_ROWS = 8_192
 MAX_BYTES = 1 << 20
 
 

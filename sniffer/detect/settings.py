@@ -17,4 +17,4 @@ class DetectSettings(Section):
         "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
         "fc00::/7", "fe80::/10",
     )  # fmt: skip
-    max_flows: Annotated[int, Field(ge=64, le=1_000_000)] = 20_000
+    max_flows: Annotated[int, Field(ge=64, le=1_000_000)] = 2_048

@@ -13,5 +13,5 @@ class IdentifySettings(Section):
     """`confidence` is what a recognised device needs before it is watched; `max_hosts` bounds the memory."""
 
     confidence: Annotated[float, Field(ge=0.5, le=1)] = 0.8
-    max_hosts: Annotated[int, Field(ge=16, le=1_000_000)] = 4096
+    max_hosts: Annotated[int, Field(ge=16, le=1_000_000)] = 2048
     max_names: Annotated[int, Field(ge=256, le=1_000_000)] = 20_000
