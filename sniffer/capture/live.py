@@ -49,6 +49,7 @@ class _Link:
     def __init__(self, name: str, settings: CaptureSettings, now_ns: int) -> None:
         self.name = name
         self.called = name
+        self.complaint = ""
         self.socket = _open(name, settings)
         self.received = self.dropped = self.looks = 0
         self.drained_ns = self.seen_well_ns = now_ns
@@ -134,7 +135,6 @@ class LiveCapture:
             link.socket.attach(self._program)
         except CaptureError as error:
             self._events.append(f"{link.name}: {error}; until then all packets are captured and sorted out later")
-            link.socket.attach(pass_all(FULL_LENGTH))
 
     # --- packets ---
 
@@ -213,7 +213,8 @@ class LiveCapture:
             return
         index = index_of(link.name)
         if index is not None and index != link.socket.index:
-            self._rebind(link)
+            if not self._rebind(link):
+                return
         elif index is None:
             called = name_of(link.socket.index)
             if called is None:
@@ -230,7 +231,7 @@ class LiveCapture:
         else:
             self._lost(link, "went down")
 
-    def _rebind(self, link: _Link) -> None:
+    def _rebind(self, link: _Link) -> bool:
         self._lost(link, "was removed")
         try:
             if hardware_type(link.name) != link.socket.hardware:
@@ -242,10 +243,12 @@ class LiveCapture:
             else:
                 link.socket.bind(link.name)
         except (CaptureError, OSError) as error:
-            if is_up(link.name):
+            if str(error) != link.complaint:  # it is tried again and again, and said once
+                link.complaint = str(error)
                 self._events.append(f"{link.name}: cannot be opened again: {error}")
-            return
-        link.called = link.name
+            return False
+        link.called, link.complaint = link.name, ""
+        return True
 
     def _back(self, link: _Link) -> None:
         if link.gone_ns is not None:

@@ -24,7 +24,7 @@ ETH_P_ALL = 3
 _SOL_PACKET = 263
 _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 1, 6, 23
 _PACKET_MR_PROMISC = 1
-_SO_ATTACH_FILTER = 26
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
 _SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_LOOPBACK = 772
@@ -80,19 +80,29 @@ class PacketSocket:
             self._socket.setsockopt(_SOL_PACKET, _PACKET_ADD_MEMBERSHIP, request)
 
     def attach(self, program: Program) -> None:
-        """Replace the filter. Raises CaptureError where the kernel has no room for it."""
-        code = ctypes.create_string_buffer(pack(program))
+        """Replace the filter. Raises CaptureError where the kernel has no room for it: then everything passes.
+
+        The kernel counts the old filter and the new one together against net.core.optmem_max (20 KiB before Linux
+        6.8). Where that is too little the old one goes first; in between all packets pass, and none is lost.
+        """
         try:
-            self._socket.setsockopt(
-                socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(program), ctypes.addressof(code))
-            )
+            self._attach(program)
         except OSError as error:
             if error.errno != errno.ENOMEM:
                 raise
-            raise CaptureError(
-                f"the kernel has no room for a filter of {len(program)} instructions: "
-                "`sysctl -w net.core.optmem_max=131072`"
-            ) from None
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            try:
+                self._attach(program)
+            except OSError:
+                raise CaptureError(
+                    f"the kernel has no room for a filter of {len(program)} instructions: "
+                    "`sysctl -w net.core.optmem_max=131072`"
+                ) from None
+
+    def _attach(self, program: Program) -> None:
+        code = ctypes.create_string_buffer(pack(program))
+        filter_ = struct.pack("@HP", len(program), ctypes.addressof(code))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_)
 
     def counters(self) -> Counters:
         """Since the last call: the kernel sets them to zero when they are read."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,7 +109,21 @@ def test_identity_protocols_are_found_behind_tags(start: Start) -> None:
     assert [data for _, data, *_ in gather(capture, 3)] == sent
 
 
-def test_the_filter_is_exchanged_under_load_and_nothing_is_lost(start: Start) -> None:
+@pytest.fixture
+def little_room() -> Iterator[None]:
+    """The kernel's limit for filters as it was before Linux 6.8: an old and a new one do not fit side by side."""
+    limit = Path("/proc/sys/net/core/optmem_max")
+    before = limit.read_text()
+    limit.write_text("20480")
+    yield
+    limit.write_text(before)
+
+
+def test_the_filter_is_exchanged_where_the_kernel_has_little_room(start: Start, little_room: None) -> None:
+    test_the_filter_is_exchanged_under_load_and_nothing_is_lost(start, devices=90)
+
+
+def test_the_filter_is_exchanged_under_load_and_nothing_is_lost(start: Start, devices: int = 200) -> None:
     """The speaker is watched before and after each exchange: every one of its packets has to come, once."""
     capture = start(["lan0"])
     swaps, finished = 200, threading.Event()
@@ -135,7 +150,7 @@ def test_the_filter_is_exchanged_under_load_and_nothing_is_lost(start: Start) ->
             numbers.extend((high * 256 + low).tolist())
 
     for swap in range(swaps):
-        capture.watch([SPEAKER, *(swap * 1000 + n for n in range(swap))])
+        capture.watch([SPEAKER, *(swap * 1000 + n for n in range(swap % devices))])
         drain()
         while sent < 20 * swap:
             time.sleep(0.0002)  # lets the sender go on while this filter is in place
@@ -143,6 +158,7 @@ def test_the_filter_is_exchanged_under_load_and_nothing_is_lost(start: Start) ->
     thread.join()
     while len(numbers) < sent and not capture.losses():
         drain()
+    assert capture.events() == []
     assert numbers == [number & 0xFFFF for number in range(sent)]
     assert capture.statistics()["lan0"].dropped == 0
 
@@ -349,3 +365,64 @@ def test_time_is_complete_up_to_the_last_drain(start: Start) -> None:
     time.sleep(0.03)
     capture.poll(0)
     assert at < capture.complete_ns()
+
+
+def test_an_interface_that_came_back_unreadable_is_said_once_and_tried_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sniffer.capture import live
+
+    capture = start(["lan0"])
+    monkeypatch.setattr(live, "LOOK_INTERVAL", 0.02)
+
+    def refuse(name: str) -> int:
+        raise CaptureError("not now")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "hardware_type", refuse)
+        ip("link", "del", "lan0")
+        add_pair("lan0", "far0")
+        events = until(capture, "cannot be opened again")
+        for _ in range(5):
+            time.sleep(0.03)
+            capture.poll(0)
+        assert capture.events() == []
+        assert capture.up() == {"lan0": False}
+    assert sum("cannot be opened" in event for event in events) == 1
+    until(capture, "is up")
+    transmit("far0", frame(SPEAKER, ROUTER))
+    assert len(gather(capture, 1)) == 1
+
+
+def test_an_interface_that_came_back_as_another_kind_is_read_as_such(start: Start) -> None:
+    import fcntl
+    import os
+    import struct
+
+    capture = start(["lan0"])
+    ip("link", "del", "lan0")
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"lan0", 0x1001))
+        ip("link", "set", "lan0", "up")
+        until(capture, "is up")
+        os.write(tun, frame(SPEAKER, ROUTER)[14:])
+        ((_, data, link, _, _),) = gather(capture, 1)
+        assert (link, data) == (101, frame(SPEAKER, ROUTER)[14:])
+    finally:
+        os.close(tun)
+
+
+def test_where_the_kernel_has_no_room_for_the_filter_nothing_is_missed(start: Start) -> None:
+    limit = Path("/proc/sys/net/core/optmem_max")
+    before = limit.read_text()
+    capture = start(["lan0"])
+    try:
+        limit.write_text("8192")
+        capture.watch(range(0, 400 * 7, 7))
+    finally:
+        limit.write_text(before)
+    (event,) = capture.events()
+    assert "optmem_max=131072" in event
+    transmit("far0", frame(OTHER, ROUTER))
+    assert len(gather(capture, 1)) == 1
