@@ -129,6 +129,7 @@ def happen(metrics: Metrics) -> None:
     metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)))
     metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan"))
     metrics.emit({"event_type": "alert", "device": upload()["device"], "rule": "upload-outside-wake", "level": "high"})
+    metrics.capturing("br-lan", True)
     metrics.packets("br-lan", 1000)
     metrics.dropped("br-lan", 1)
     metrics.decode_error("ipv4")
