@@ -31,8 +31,9 @@ class Speaker:
 
     @property
     def names(self) -> frozenset[str]:
-        """What a wake event may call it."""
-        return frozenset({self.name.casefold(), key_text(self.key).casefold()})
+        """What a wake event may call it: its name, or its address however that is written."""
+        address = key_text(self.key).casefold()
+        return frozenset({self.name.casefold(), address, address.replace(":", "-"), address.replace(":", "")})
 
     def is_of(self, vendor: str | None) -> bool:
         """Could it be of this vendor? Where either is unknown, it could."""

@@ -33,6 +33,7 @@ DEVICES = {
     5: Device(5, "attic", vendor="Amazon", kind="speaker", microphone=True, earshot="upstairs"),
     6: Device(6, "nameless", kind="speaker", microphone=True),
     7: Device(7, "perhaps", microphone=False),
+    10: Device(10, "cellar", vendor="Amazon", kind="speaker", microphone=True),
 }
 KEYS = {device.name: key for key, device in DEVICES.items()}
 

@@ -134,8 +134,9 @@ def test_an_ear_in_one_room_says_nothing_of_another() -> None:
     ]
 
 
-def test_a_device_may_be_called_by_its_mac() -> None:
-    assert verdicts(judge(ear()), hears(0, "00:00:00:00:00:01"), says(0.3)) == ["wake_event"]
+@pytest.mark.parametrize("name", ["00:00:00:00:00:0A", "00-00-00-00-00-0a", "00000000000a", "CELLAR"])
+def test_a_device_may_be_called_by_its_mac(name: str) -> None:
+    assert verdicts(judge(ear()), hears(0, name), says(0.3, "cellar")) == ["wake_event"]
 
 
 def test_the_vendors_word_explains_alone() -> None:
