@@ -7,6 +7,7 @@ import pytest
 
 import sniffer.detect
 from tests.lab.__main__ import main, simulate
+from tests.lab.contenders import Ours
 from tests.lab.months import House, Truth
 from tests.lab.network import Network, through, writes
 from tests.lab.score import Claim, compare, poisson_upper, wilson
@@ -88,3 +89,17 @@ def test_a_short_run_of_the_detector() -> None:
     figures = score.as_dict()
     assert figures["recall"]["all"]["recall"] > 0.75
     assert figures["false_per_device_month"]["speech+media"]["rate"] < 10
+
+
+@landed
+def test_how_packets_are_cut_into_batches_changes_nothing() -> None:
+    heard = []
+    for piece in (1777, 1_000_000):
+        house = House(12, residents=1)
+        ours = Ours([resident.mac for resident in house.residents], house.names, piece=piece)
+        for batch, _ in house.days(2):
+            ours.feed(batch)
+        ours.finish()
+        heard.append((sorted(ours.claims, key=lambda claim: (claim.begin, claim.end)), sorted(ours.listening)))
+    assert heard[0][0]
+    assert heard[0] == heard[1]
