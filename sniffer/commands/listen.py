@@ -19,6 +19,9 @@ from sniffer.wake.events import parse_time
 from sniffer.wake.report import Reporter
 from sniffer.wake.sound import MicrophoneSound, Sound, StreamSound, WavSound
 
+#: A microphone that gives the very same value for so long hears nothing.
+FLAT_SECONDS = 10.0
+
 
 @click.command(name="listen")
 @url_option
@@ -71,6 +74,8 @@ def command(
                 sys.stdout.flush()
                 if reporter is not None:
                     reporter.add(_event(time_ns, device))
+            if reporter is not None and live:
+                reporter.hearing(ear.flat_seconds < FLAT_SECONDS)
     finally:
         signal.signal(signal.SIGTERM, before)
         lost = reporter.close() if reporter is not None else 0

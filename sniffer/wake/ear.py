@@ -40,8 +40,13 @@ class Ear:
 
     def __init__(self, models: Sequence[Model], features: Any) -> None:
         self._models, self._features = list(models), features
-        self._samples = 0
+        self._samples = self._flat = 0
         self._last: dict[str, int] = {}
+
+    @property
+    def flat_seconds(self) -> float:
+        """For how long the sound has not moved at all. No room is so still: the microphone is muted or unplugged."""
+        return self._flat / RATE
 
     def hear(self, sound: bytes) -> Iterator[Word]:
         """Words that ended in this piece of sound."""
@@ -49,6 +54,7 @@ class Ear:
         for start in range(0, len(sound), piece):
             part = sound[start : start + piece]
             self._samples += len(part) // WIDTH
+            self._flat = self._flat + len(part) // WIDTH if part == part[:WIDTH] * (len(part) // WIDTH) else 0
             for features in self._features.process_streaming(part):
                 for model in self._models:
                     if model.process_streaming(features) and self._is_new(model.wake_word):

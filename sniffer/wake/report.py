@@ -77,6 +77,7 @@ class Reporter:
         self._pause = FIRST_WAIT
         self._next_beat = float("-inf")
         self._problem: str | None = None
+        self._hearing = True
         self.sent = self.lost = 0
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
 
@@ -89,6 +90,18 @@ class Reporter:
         with self._lock:
             self.lost += len(self._waiting) == MAX_WAITING
             self._waiting.append(event)
+        self._more.set()
+
+    def hearing(self, hearing: bool) -> None:
+        """Whether the ear hears anything at all. While it does not, the router is told so, and no sign of life is
+        sent."""
+        if hearing == self._hearing:
+            return
+        self._hearing = hearing
+        if not hearing:
+            log.warning("the microphone gives nothing but silence: is it muted, or unplugged?")
+            self.add({"kind": "source_down", "timestamp": self._seconds()})
+        self._next_beat = float("-inf")
         self._more.set()
 
     def close(self, timeout: float = 10.0) -> int:
@@ -114,7 +127,7 @@ class Reporter:
         """Send what is due; the seconds until there is more to do."""
         try:
             now = self._clock.monotonic()
-            if self._heartbeat is not None and now >= self._next_beat and not ending:
+            if self._heartbeat is not None and now >= self._next_beat and self._hearing and not ending:
                 self._send([{"kind": "source_up", "timestamp": self._seconds()}])
                 self._next_beat = now + self._heartbeat
             self._flush()
@@ -125,7 +138,7 @@ class Reporter:
             pause, self._pause = self._pause, min(LONGEST_WAIT, 2 * self._pause)
             return pause
         self._pause = FIRST_WAIT
-        return LONGEST_WAIT if self._heartbeat is None else max(0.0, self._next_beat - now)
+        return LONGEST_WAIT if self._heartbeat is None or not self._hearing else max(0.0, self._next_beat - now)
 
     def _flush(self) -> None:
         at_once = MAX_AT_ONCE

@@ -316,6 +316,29 @@ def test_it_says_that_it_lives_and_that_it_ends() -> None:
     assert [event["kind"] for event in far.events] == ["source_up", "source_up", "source_down"]
 
 
+def test_a_microphone_that_gives_nothing_is_no_ear() -> None:
+    clock, far = ManualClock(), Far()
+    it = reporter(far, clock, heartbeat=20.0)
+    it.step()
+    it.hearing(True)
+    it.hearing(False)
+    it.hearing(False)
+    for _ in range(3):
+        it.step()
+        clock.advance(30)
+    it.hearing(True)
+    it.step()
+    assert [event["kind"] for event in far.events] == ["source_up", "source_down", "source_up"]
+
+
+def test_silence_that_is_no_room(alexa: bytes) -> None:
+    ear = load_ear(["alexa"])
+    list(ear.hear(b"\0" * RATE * 2 * 12))
+    assert ear.flat_seconds == pytest.approx(12)
+    list(ear.hear(np.random.default_rng(1).integers(-3, 3, RATE).astype("<i2").tobytes()))
+    assert ear.flat_seconds == 0
+
+
 def test_a_thread_sends_and_ends() -> None:
     far = Far()
     it = Reporter("http://router", "t", SystemClock(), client=far.client, heartbeat=60)
