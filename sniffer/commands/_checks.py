@@ -23,9 +23,9 @@ from sniffer.capture.netlink import Link, links
 from sniffer.capture.privileges import may_capture, remedy
 from sniffer.capture.settings import CaptureSettings
 from sniffer.capture.sight import Sight
-from sniffer.config import Config
+from sniffer.config import Config, read_secret
 from sniffer.decode import decode
-from sniffer.errors import CaptureError
+from sniffer.errors import CaptureError, ConfigError
 from sniffer.model import Selection, address_pair
 
 Status = Literal["ok", "warning", "fail", "skipped"]
@@ -197,6 +197,16 @@ def _synchronised() -> bool | None:
     return None if result < 0 else result != 5  # TIME_ERROR
 
 
+def secrets(config: Config) -> Iterator[Check]:
+    """Can the tokens of the HTTP API be read?"""
+    for token in config.http.tokens:
+        try:
+            read_secret(token.secret)
+        except ConfigError as error:
+            yield Check("secrets", "fail", f"the token of {token.source}: {error}", "http.tokens in the configuration")
+            return
+
+
 def store(config: Config) -> Iterator[Check]:
     path = config.store.path
     folder = path.parent if str(path.parent) else Path()
@@ -241,11 +251,10 @@ def _is_ours(host: str, port: int) -> bool:
 
 
 def wake(config: Config) -> Iterator[Check]:
-    sources = len(config.wake.sources)
-    tokens = [token.source for token in config.http.tokens if "wake" in token.scopes]
-    if sources or tokens:
-        names = f" ({', '.join(tokens)} by HTTP)" if tokens else ""
-        yield Check("wake", "ok", f"{sources + len(tokens)} wake sources are configured{names}")
+    names = {spec.name for spec in config.wake.specs()}
+    names |= {token.source for token in config.http.tokens if "wake" in token.scopes}
+    if names:
+        yield Check("wake", "ok", f"configured: {', '.join(sorted(names))}")
         return
     yield Check(
         "wake",

@@ -72,6 +72,7 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     elif seconds > 0:
         yield from checks.traffic(names, config.capture, seconds)
     yield from checks.clock()
+    yield from checks.secrets(config)
     yield from checks.store(config)
     yield from checks.port(config)
     yield from checks.devices(config)

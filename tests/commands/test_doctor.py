@@ -194,3 +194,15 @@ def test_a_bridge_and_its_port_together_are_told(tmp_path: Path, lan: None) -> N
     _, checks = doctor("-c", str(file), "--seconds", "0")
     assert [check["status"] for check in checks["interface"]] == ["ok", "ok", "warning"]
     assert checks["interface"][2]["message"] == "br-lan is a part of br0: its packets come twice"
+
+
+def test_wake_sources_are_named_and_their_tokens_read(tmp_path: Path) -> None:
+    file, token = tmp_path / "sniffer.yaml", tmp_path / "token"
+    file.write_text(f"http:\n  tokens:\n    - {{source: button, secret: {{file: {token}}}}}\n")
+    result, checks = doctor("-c", str(file), "--seconds", "0")
+    assert checks["wake"][0]["message"] == "configured: button"
+    assert checks["secrets"][0]["status"] == "fail"
+    assert result.exit_code in (2, 3)
+    token.write_text("a-long-enough-secret")
+    _, checks = doctor("-c", str(file), "--seconds", "0")
+    assert "secrets" not in checks
