@@ -89,7 +89,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus
         judged = "sum(sum_over_time(device_verdict:sniffer_uploads:new30s[1h])) == 3"
         server.wait(lambda: server.query(judged), "three judged uploads")
         server.wait(lambda: server.query('sniffer:new30s{counter="deliveries"}'), "a delivery")
-        server.wait(lambda: server.query_range("rate(process_cpu_seconds_total[10s])"), "rates")
+        rates = (
+            "rate(process_cpu_seconds_total[10s])",
+            'rate(sniffer_uploads_total{device="kitchen", class="bulk"}[10s])',
+        )
+        for rate in rates:
+            server.wait(lambda rate=rate: server.query_range(rate), rate)  # type: ignore[misc]
         yield server, alerts, page
 
 

@@ -149,6 +149,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         recorded = 'sum(sum_over_time(device_verdict:sniffer_uploads:new30s{verdict="expected"}[1h])) == 3'
         running.wait(lambda: running.query(recorded), "the recording rules have counted")
         metrics.packets("br-lan", 1000)
+        rate = 'rate(sniffer_uploads_total{device="kitchen", class="bulk"}[10s])'
+        running.wait(lambda: running.query_range(rate), rate)
         time.sleep(2 * STEP)
         yield running
 
