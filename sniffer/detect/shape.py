@@ -38,6 +38,9 @@ BIN = 0.25
 
 #: Smaller pieces are pings and window updates; a codec's chunks come more often than this.
 _COMB_LEAST, _COMB_GAP, _COMB_RATE = 80, 0.27, 1_500
+#: Writes this much smaller than those that carry the bytes are other business of the same connection, if they are
+#: little altogether.
+_SMALL_TALK, _LITTLE = 0.2, 0.12
 #: What one packet can carry, and what it usually does: Ethernet, tunnels and DSL, with and without TCP timestamps.
 _LARGEST_SINGLE = 1_472
 _SEGMENTS = np.array(
@@ -163,14 +166,18 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
     writes = body.seconds[starts]
     sizes = np.add.reduceat(body.bytes, starts)
     filled = body_full[np.concatenate((starts[1:], [len(body_full)])) - 1]  # to the last packet: the line's own sizes
+    answer_share = int(np.count_nonzero(np.logical_or.reduceat(body.answers, starts))) / len(starts)
+    begin, end = float(body.seconds[0]), float(body.seconds[-1])
+    amount = int(body.bytes.sum())
+    constancy, chunk = _constancy(body, body_full, sizes, filled)
+    aside = sizes < _SMALL_TALK * _typical_byte(sizes)
+    if constancy < 0.5 and int(sizes[aside].sum()) <= _LITTLE * amount:
+        writes, sizes, filled = writes[~aside], sizes[~aside], filled[~aside]
     gaps = writes[1:] - writes[:-1]
     gap = quantiles(gaps, 0.5)[0] if gaps.size else 0.0
     quarter, middle, three_quarters = quantiles(sizes, 0.25, 0.5, 0.75)
-    begin, end = float(body.seconds[0]), float(body.seconds[-1])
     seconds = max(end - begin + min(gap, 0.2), 1e-3)
-    amount = int(body.bytes.sum())
     rate = amount / seconds
-    constancy, chunk = _constancy(body, body_full, sizes, filled)
     comb, comb_size = _comb(rows, full)
     before = rows.between(begin - 1.5, begin)
     peak = _peak(before)
@@ -190,7 +197,7 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
         full_share=_share(sizes, filled),
-        answer_share=int(np.count_nonzero(np.logical_or.reduceat(body.answers, starts))) / len(starts),
+        answer_share=answer_share,
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
         head_ratio=peak / rate,
@@ -200,6 +207,13 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
         comb_size=comb_size,
         outside_bytes=total - amount - int(before.bytes.sum()),
     )
+
+
+def _typical_byte(sizes: I64) -> int:
+    """The size of the write that half of all bytes are at most in."""
+    ordered = np.sort(sizes)
+    total = np.cumsum(ordered)
+    return int(ordered[int(np.searchsorted(total, total[-1] / 2))])
 
 
 def quantiles(values: npt.NDArray[Any], *shares: float) -> list[float]:
