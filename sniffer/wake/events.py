@@ -92,6 +92,13 @@ def check_time(time_ns: int, received_ns: int) -> None:
         raise WakeError(f"the event is {hours:.1f} h old; after {PAST_NS // (3600 * SECOND)} h nothing is explained")
 
 
+def check_text(key: str, value: object) -> str:
+    """Refuse what is no name: what a sender says is stored, and shown on terminals. Raises WakeError."""
+    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
+        raise WakeError(f"{key} must be text of 1 to 64 printable characters")
+    return value
+
+
 def parse_line(line: str | bytes, received_ns: int | None = None, *, source: str | None = None) -> WakeEvent:
     """One line of JSON. Raises WakeError."""
     return parse_event(parse_json(line), received_ns, source=source)
@@ -150,9 +157,7 @@ def _text(mapping: Mapping[Any, Any], key: str) -> str | None:
     value = mapping.get(key)
     if value is None:
         return None
-    if not isinstance(value, str) or not 0 < len(value) <= 64 or not value.isprintable():
-        raise WakeError(f"{key} must be text of 1 to 64 printable characters")
-    return value
+    return check_text(key, value)
 
 
 def _choice(mapping: Mapping[Any, Any], key: str, known: list[str], default: str) -> str:

@@ -16,7 +16,7 @@ from typing import Protocol
 from sniffer.clock import Clock
 from sniffer.errors import WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
-from sniffer.wake.events import check_time, parse_event
+from sniffer.wake.events import check_text, check_time, parse_event
 from sniffer.wake.limit import RateLimit
 
 log = logging.getLogger(__name__)
@@ -115,6 +115,8 @@ class Session:
         try:
             if time_ns is not None:
                 check_time(time_ns, now)
+            if device:
+                check_text("device", device)
         except WakeError as error:
             self.refuse(str(error))
             return

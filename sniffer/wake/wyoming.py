@@ -24,6 +24,8 @@ from sniffer.wake.settings import WyomingSource
 MAX_HEADER, MAX_PAYLOAD = 64 * 1024, 16 << 20
 #: Satellites that may report to us at once, and seconds between signs of life.
 MAX_CLIENTS, PING, ANSWER = 16, 20.0, 10.0
+#: A satellite that is silent for 20 s is asked by its kernel whether it lives, and is gone 20 s later.
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 20, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
 
 
 class Messages:
@@ -169,6 +171,8 @@ class WyomingFeed:
             client.close()
             return
         client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():  # one that lost its power says no good-bye, and hears nothing
+            client.setsockopt(socket.IPPROTO_TCP, option, value)
         client.setblocking(False)
         ready.register(client, selectors.EVENT_READ)
         clients[client] = Messages()
