@@ -31,7 +31,7 @@ class Presence:
         if not self.keys.intersection(keys):
             return []
         found = self.advance(time_ns)
-        if self._away:
+        if self._away or self._last_ns is None:  # whoever left may have done so before we were started
             self._away = False
             found.append(self._event(WakeKind.HOME, time_ns, time_ns))
         self._last_ns = time_ns if self._last_ns is None else max(self._last_ns, time_ns)
