@@ -72,7 +72,11 @@ def _still_told(mark: Mark, time_ns: int, presences: Mapping[str, Presence]) -> 
     if presence is None:
         return True
     marks = presence.marks
-    return all(item.on for item in marks.items[marks.upto(mark.time_ns) : marks.upto(time_ns)])
+    if not all(item.on for item in marks.items[marks.upto(mark.time_ns) : marks.upto(time_ns)]):
+        return False
+    if presence.expires_ns is None or not marks.items:
+        return True
+    return presence.up_throughout(max(mark.time_ns, marks.items[0].time_ns), time_ns)
 
 
 def _muted(case: Case, marks: Marks, presences: Mapping[str, Presence]) -> bool:
