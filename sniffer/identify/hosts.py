@@ -41,6 +41,11 @@ class Host:
     vendors: list[tuple[int, str | None]] = field(default_factory=list)
     same_as: str | None = None
 
+    @property
+    def watched(self) -> bool:
+        """Recognised as a device with a microphone, or probably one."""
+        return self.since_ns is not None or self.listed_ns is not None
+
     def show(self, fact: Fact) -> bool:
         """Keep a fact for display; whether it is new."""
         place = (fact.kind, fact.value)
@@ -91,7 +96,7 @@ class Hosts:
     def add(self, key: int, time_ns: int) -> Host:
         host = self._table[key] = Host(key, time_ns)
         if len(self._table) > self._limit:
-            victim = next((k for k, h in self._table.items() if h.since_ns is None and k != key), None)
+            victim = next((k for k, h in self._table.items() if not h.watched and k != key), None)
             del self._table[victim if victim is not None else next(iter(self._table))]
         return host
 
