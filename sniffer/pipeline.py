@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from sniffer import records
+from sniffer.clock import SECOND
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -36,6 +37,9 @@ from sniffer.wake.presence import Presence
 
 #: Every row: what a look at who is who needs; and live, where the kernel's filter has chosen already.
 EVERYTHING = Selection(keys=None, identity=True)
+
+#: The machine's clock was set back where time goes back by more than this.
+STEP_NS = 5 * SECOND
 
 
 @dataclass(slots=True)
@@ -109,7 +113,7 @@ class Pipeline:
         else:
             stages.identifier.names_only(batch, stages.dissector.dissect(batch))
         yield from self._presence(batch)
-        yield from self._detected(stages.detector.feed(batch, self._watched()))
+        yield from self._detected(stages.detector.feed(batch, self._watched(int(batch.time_ns.max()))))
         yield from self.advance(int(batch.time_ns.max()), detected=True)
 
     def measured(self, time_ns: int, events: Iterable[Listening | Upload | Drift]) -> Iterator[Record]:
@@ -118,9 +122,14 @@ class Pipeline:
         yield from self._detected(events)
         yield from self.advance(time_ns, detected=True)
 
-    def _watched(self) -> Mapping[int, int]:
+    def _watched(self, now_ns: int) -> Mapping[int, int]:
         watched = self.stages.identifier.watched()
-        return watched if self.learn_identity else dict.fromkeys(watched, 0)
+        if not self.learn_identity:
+            return dict.fromkeys(watched, 0)
+        if self.offline:
+            return watched
+        # Who was recognised at a time that has yet to come, since the clock was set back, is watched all the same.
+        return {key: since_ns if since_ns <= now_ns + STEP_NS else 0 for key, since_ns in watched.items()}
 
     def wake(self, event: WakeEvent) -> Iterator[Record]:
         """A wake source said something."""
@@ -165,8 +174,10 @@ class Pipeline:
         return {name: part() for name, part in parts.items() if not only or name in only}
 
     def advance(self, time_ns: int, *, detected: bool = False) -> Iterator[Record]:
-        """It is `time_ns` now: what was waiting for time to pass becomes due. Time never steps back."""
-        self.time_ns = max(self.time_ns, time_ns)
+        """It is `time_ns` now: what was waiting for time to pass becomes due. In a capture time never steps back; live
+        it does where the clock is set, and what begins then must not seem to be over already."""
+        set_back = not (self.offline or detected) and time_ns < self.time_ns - STEP_NS
+        self.time_ns = time_ns if set_back else max(self.time_ns, time_ns)
         for presence in self.presences:
             for event in presence.advance(self.time_ns):
                 yield from self.wake(event)

@@ -40,6 +40,7 @@ class AlertPolicy:
         rules: RuleSet | None = None,
     ) -> None:
         self._settings = settings or AlertSettings()
+        self._cooldown_ns = round(self._settings.cooldown_minutes * 60 * SECOND)
         self._rules = {rule.id: rule for rule in (rules or RuleSet()).rules}
         state = state or {}
         self._digest = Digest(self._settings, state.get("digest"))
@@ -147,7 +148,8 @@ class AlertPolicy:
 
     def _tell(self, record: Record, rules: Sequence[str], entry: dict[str, Any], now_ns: int) -> list[dict[str, Any]]:
         device = device_key(record)
-        fresh = [rule for rule in rules if self._cooldowns.get(f"{device}|{rule}", 0) <= now_ns]
+        longest = now_ns + self._cooldown_ns  # what lasts longer was noted before the clock was set back
+        fresh = [rule for rule in rules if not now_ns < self._cooldowns.get(f"{device}|{rule}", 0) <= longest]
         rule = (fresh or rules)[0]
         group = self._group(record, rule)
         if fresh and self._may_raise(now_ns):
@@ -190,7 +192,7 @@ class AlertPolicy:
     # --- alerts ---
 
     def _may_raise(self, now_ns: int) -> bool:
-        self._raised = [at for at in self._raised if at > now_ns - _HOUR]
+        self._raised = [at for at in self._raised if now_ns - _HOUR < at <= now_ns]
         return len(self._raised) < self._settings.max_per_hour
 
     def _raise(
@@ -204,7 +206,7 @@ class AlertPolicy:
     ) -> dict[str, Any]:
         rules = list(rules or group["rules"])
         self._raised.append(now_ns)
-        until = now_ns + round(self._settings.cooldown_minutes * 60 * SECOND)
+        until = now_ns + self._cooldown_ns
         for rule in rules:
             self._cooldowns[f"{group['key']}|{rule}"] = until
         self._cooldowns = {key: end for key, end in self._cooldowns.items() if end > now_ns}

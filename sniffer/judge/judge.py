@@ -137,8 +137,14 @@ class Judge:
         return found
 
     def _set_back(self, time_ns: int) -> None:
-        """The clock was set back: what waited for a time that is far away now waits from here."""
+        """The clock was set back: what waited for a time that is far away now waits from here, and what was switched
+        at a time that has yet to come holds from here."""
         step = self._now_ns - time_ns
+        for _, marks in self._world.switches.named():
+            marks.set_back(time_ns)
+        for presence in self._presences.values():
+            presence.marks.set_back(time_ns)
+            presence.rates.set_back(time_ns)
         self._waiting = [(entry[0] - step if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
         heapq.heapify(self._waiting)
         self._now_ns = time_ns

@@ -6,7 +6,7 @@ All of it is sorted by the events' own times, whatever the order they arrived in
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sniffer.clock import SECOND
 from sniffer.model import Loss
@@ -55,6 +55,16 @@ class Marks:
         keep = sorted(newest.values())
         if len(keep) < old:
             self.items[:old] = keep
+
+    def set_back(self, time_ns: int) -> None:
+        """The clock was set back to a time: what lies behind it holds from there, in the same order."""
+        place = self.upto(time_ns)
+        newest = {(mark.source, mark.device): mark for mark in self.items[place:]}
+        later = [
+            replace(mark, time_ns=time_ns - back) for back, mark in enumerate(sorted(newest.values(), reverse=True))
+        ]
+        self.items[place:] = later
+        self.items.sort()
 
 
 @dataclass(slots=True)
