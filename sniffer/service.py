@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,9 @@ class Service:
         outbox = self._build_outbox(config)
         read_tokens(config.http.tokens, read_secret)
         pipeline.take_over(old)
-        for part in ("capture", "store"):
-            if getattr(config, part) != getattr(self._config, part):
+        for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
+            new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))
+            if new != running:
                 logger.warning("%s: the change takes effect at the next start", part)
         before, self._config = self._config, config
         self.metrics.announce(device.name for device in config.devices)

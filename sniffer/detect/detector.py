@@ -61,7 +61,7 @@ class Detector:
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
-        self._services = services
+        self._hearing.ask(services)
 
     def learned(self) -> dict[int, Learned]:
         """What is known of each device's habits; a value of its own."""
@@ -76,6 +76,7 @@ class Detector:
             if self._now_ns is not None and times[0] < self._now_ns - _STEP_BACK_NS:
                 events += self.finish()
                 self._now_ns = None
+                self._since_ns = 0
                 self._flows.clear()  # their last rows are of another time
             clock = np.maximum.accumulate(times if self._now_ns is None else np.maximum(times, self._now_ns))
             back = np.flatnonzero(times < clock - _STEP_BACK_NS)

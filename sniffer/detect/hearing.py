@@ -55,6 +55,10 @@ class Hearing:
         self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the identity of the run
         self._held: dict[int, Upload] = {}  # by the identity of the run that carries an upload on
 
+    def ask(self, services: ServiceLookup) -> None:
+        """From now on, names of services come from here."""
+        self._services = services
+
     def learned(self) -> dict[int, Learned]:
         """The habits of each device, as values of their own."""
         return {key: Learned.from_dict(value.to_dict()) for key, value in self._learned.items()}
