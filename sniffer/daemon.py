@@ -6,6 +6,7 @@ own; they reach the pipeline through one queue, and read snapshots.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import logging
@@ -204,9 +205,7 @@ class Daemon:
 
     def _block(self, block: FrameBlock) -> None:
         batch, errors = decode(block, EVERYTHING)
-        for protocol, number in errors.by_protocol.items():
-            self._metrics.decode_error(protocol, number)
-            self._totals["decode_errors"] += number
+        self._wrong(errors.by_protocol)
         if len(block):
             self._totals["packets"] += len(block)
             self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
@@ -217,6 +216,16 @@ class Daemon:
                 sink.feed(batch, self._watched or ())
         self._obstacles(batch)
         self._emit(self._pipeline.packets(batch))
+        dissected = self._pipeline.stages.dissector.errors
+        self._wrong(dissected)
+        dissected.clear()
+
+    def _wrong(self, errors: Mapping[str, int]) -> None:
+        """What could not be decoded, by protocol."""
+        for protocol, number in errors.items():
+            if number:
+                self._metrics.decode_error(protocol, number)
+                self._totals["decode_errors"] += number
 
     def _obstacles(self, batch: PacketBatch) -> None:
         """What merges packets or carries them past us, counted; the latter is said once."""
@@ -247,7 +256,8 @@ class Daemon:
         for record in self._late:
             for sink in (self._store, *self._sinks):
                 if isinstance(sink, Store | Outbox):
-                    sink.emit(record)
+                    with contextlib.suppress(StoreError):  # then the turn is not kept, but its packets are read
+                        sink.emit(record)
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():

@@ -268,6 +268,47 @@ def test_a_reload_in_the_middle_of_an_upload_loses_nothing(world: Callable[..., 
     assert upload["upload"]["duration"] > 4.5
 
 
+def test_names_are_asked_of_who_learns_them_after_a_reload(world: Callable[..., World]) -> None:
+    sink = RecordingSink()
+
+    def reload(old: Pipeline) -> Edges:
+        pipeline = build(CONFIG, old.state())
+        pipeline.take_over(old)
+        return Edges(pipeline, [sink])
+
+    w = world(reload=reload)
+    w.run(1)
+    w.daemon.reload()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    (upload,) = [r for r in sink.records if r["event_type"] == "upload"]
+    assert upload["service"]["host"] == "voice.example.com"
+
+
+def test_a_clock_that_is_set_back_hides_nothing_and_accuses_nobody(world: Callable[..., World]) -> None:
+    hour = 3600
+    w = world()
+    w.clock.advance(hour)
+    w.daemon.wake({"device": "kitchen", "kind": "mute"}, "ear")
+    w.run(2)
+    w.daemon.wake({"device": "kitchen", "kind": "unmute"}, "ear")
+    w.run(2)
+    w.clock._now_ns = START
+    w.run(1)
+    w.source.frames = says(3.0, at=2.0)
+    w.run(6)
+    assert w.uploads() == []  # its verdict waits for the ear, as ever
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 1.5}, "ear")
+    w.run(5)
+    assert [(r["verdict"], r["upload"]["class"]) for r in w.uploads()] == [("expected", "speech")]
+    assert w.uploads()[0]["upload"]["duration"] > 2.5
+    w.clock.advance(hour)  # the times of mute and unmute come a second time
+    begun = (w.clock.now_ns() - START) / SECOND
+    w.source.frames = says(3.0, at=begun + 2)
+    w.run(15)
+    assert [r["reason"] for r in w.uploads()] == ["wake_event", "no_wake_event"]
+
+
 def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> None:
     class Broken(RecordingSink):
         name = "broken"
@@ -305,6 +346,7 @@ def test_a_full_disk_ends_nothing_and_loses_nothing(
     w.daemon._sinks = [w.sink, outbox]
     w.run(1)
     w.store._db.execute("PRAGMA max_page_count = 1").fetchall()
+    w.source.lost = [Loss("br-lan", START - 9 * SECOND, START - 8 * SECOND, 7)]  # something waits from the beginning
     w.source.frames = says(3.0, at=2.0)
     w.run(15)
     assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
