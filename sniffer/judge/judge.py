@@ -45,8 +45,6 @@ RETAIN_NS = 24 * 3600 * SECOND
 SETTLE_NS = 300 * SECOND
 #: A wake event belongs to an upload that may still last; those already judged are looked at again after this.
 REVIEW_NS = 15 * SECOND
-#: How often a source that may be dead is looked at again, before its silence counts.
-PATIENCE_NS = SECOND
 #: The clock was set back where time goes back by more than this.
 STEP_NS = 5 * SECOND
 #: Bounds on what is kept: uploads; those looked at together, on either side of what changed; items that wait; sources
@@ -255,6 +253,9 @@ class Judge:
         rate = event.miss_rate if event.kind is WakeKind.SOURCE_UP and event.miss_rate is not None else -1.0
         if not presence.add(Mark(event.time_ns, on, event.source, "", rate)):
             return []
+        for case in self._cases:  # those that wait to hear whether it lives
+            if case.stage is Stage.WAITING and case.due_ns <= self._now_ns:
+                self._push(self._now_ns, _DUE, case)
         until = presence.next_mark(event.time_ns) or event.time_ns + RETAIN_NS
         return self._look_again(event.time_ns - SECOND, until + self._reach_ns)
 
@@ -310,9 +311,9 @@ class Judge:
             if case.stage is Stage.WAITING:
                 continue
             judgement = judge(case, episode, self._world, self._now_ns)
-            if judgement.pending and patient and case.verdict is None:
+            if judgement.pending_ns is not None and patient and case.verdict is None:
                 case.stage = Stage.WAITING
-                self._push(self._now_ns + PATIENCE_NS, _DUE, case)
+                self._push(judgement.pending_ns, _DUE, case)
                 continue
             case.hits, case.unasked = episode.hits[case], judgement.unasked
             case.listened = judgement.listened

@@ -40,13 +40,13 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict without its revision, and what is learned from it later. `pending`: it rests on the silence of a
-    source that may be dead by now."""
+    """A verdict without its revision, and what is learned from it later. `pending_ns`: until then
+    it rests on the silence of a source that may be dead by now."""
 
     verdict: Verdict
     unasked: float
     listened: frozenset[str]
-    pending: bool = False
+    pending_ns: int | None = None
 
 
 def covers(source: WakeSource, case: Case) -> bool:
@@ -88,7 +88,7 @@ def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
         return _judgement(explanation.reason, sure, _match(explanation), 0.0, hearing_names)
 
     match = _testimony(case, episode)
-    pending = any(awaited[name] is not None for name in up)
+    pending = min((until for name in up if (until := awaited[name]) is not None), default=None)
     reason = _silence(case, covering, ears, up, hearing, world)
     if reason is None:
         reason = _stray(case, episode, hearing)
@@ -96,7 +96,7 @@ def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
         reason = Reason.SOURCE_MAY_HAVE_MISSED
     if reason is None:
         reason = _doubt(case, unasked, settings) or Reason.NO_WAKE_EVENT
-    return replace(_judgement(reason, unasked * case.sound, match, unasked, hearing_names), pending=pending)
+    return replace(_judgement(reason, unasked * case.sound, match, unasked, hearing_names), pending_ns=pending)
 
 
 def _doubt(case: Case, unasked: float, settings: JudgeSettings) -> Reason | None:
