@@ -47,6 +47,7 @@ class RecordLines:
     def __init__(self, out: TextIO, output_format: str) -> None:
         self._out, self._format = out, output_format
         self._headed = False
+        self._introduced: dict[str, str] = {}
 
     def emit(self, record: Record) -> None:
         """One record. A reader that has gone away is no error of the daemon's."""
@@ -74,7 +75,10 @@ class RecordLines:
             case "device":
                 device = record["device"]
                 what = " ".join(part for part in (device["vendor"], device["model"]) if part) or device["kind"]
-                yield f"# {plain(device['name'], 40)}: {plain(what, 60)}, {record['host']} ({device['confidence']:.0%})"
+                said = f"{plain(device['name'], 40)}: {plain(what, 60)}, {record['host']}"
+                if self._introduced.get(record["host"]) != said:  # one more fact is no news to who reads this
+                    self._introduced[record["host"]] = said
+                    yield f"# {said} ({device['confidence']:.0%})"
 
     def _line(self, text: str) -> None:
         self._out.write(text + "\n")
