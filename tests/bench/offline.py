@@ -144,7 +144,7 @@ def peers(captures: Captures, house: House) -> list[Contender]:
     macs = " or ".join(f"ether host {_mac(mac)}" for mac in house.speaker_macs())
     mix, sample, few = str(captures.mix), str(captures.sample), min(SAMPLE, house.packets)
     python = [sys.executable, "-c"]
-    tenth = str(captures.tenth)
+    tenth, empty = str(captures.tenth), str(captures.empty)
     found = [
         Contender("cat: the page cache", ["cat", mix], house.packets),
         Contender("capinfos: count", ["capinfos", "-c", mix], house.packets),
@@ -152,11 +152,14 @@ def peers(captures: Captures, house: House) -> list[Contender]:
         Contender("softflowd: all flows", ["softflowd", "-r", mix, "-n", "127.0.0.1:9", "-d"], house.packets),
         Contender("tshark", ["tshark", "-n", "-r", sample], few),
         *[
-            Contender(name, [*python, program, path], count)
-            for name, program, path, count in (
-                ("nfstream: all flows", NFSTREAM, sample, few),
-                ("dpkt: parse", DPKT, sample, few),
-                ("scapy: parse", SCAPY, tenth, few // 10),
+            Contender(name, [*python, program, path], count, start)
+            for name, program, path, count, start in (
+                ("nfstream: start", NFSTREAM, empty, 0, None),
+                ("nfstream: all flows", NFSTREAM, sample, few, "nfstream: start"),
+                ("dpkt: start", DPKT, empty, 0, None),
+                ("dpkt: parse", DPKT, sample, few, "dpkt: start"),
+                ("scapy: start", SCAPY, empty, 0, None),
+                ("scapy: parse", SCAPY, tenth, few // 10, "scapy: start"),
             )
             if _importable(name.split(":")[0])
         ],

@@ -1,0 +1,72 @@
+"""Rows of many blocks as one batch, and what is news in a block."""
+
+from __future__ import annotations
+
+import pytest
+
+from sniffer.decode import decode, native
+from sniffer.decode import gather as module
+from sniffer.decode.gather import Gatherer, united
+from sniffer.decode.news import News
+from sniffer.model import PacketBatch, Selection, mac_key, sorted_keys
+from tests.decode.packets import ALL, ETHER, OTHERS, SEGMENT, V4, V6, A, B, C
+from tests.decode.test_batch import frames_block
+
+FRAMES = [bytes(packet) for packet in ALL]
+
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "numpy":
+        monkeypatch.setattr(native, "NATIVE", None)
+    elif native.NATIVE is None:
+        pytest.skip("the compiled piece is not built (python hatch_build.py)")
+
+
+def told(batch: PacketBatch) -> list[tuple[int, int, bytes, bytes]]:
+    rows = range(len(batch))
+    return [
+        (int(batch.tcp_seq[i]), int(batch.payload_len[i]), bytes(batch.frame(i)), bytes(batch.payload(i))) for i in rows
+    ]
+
+
+@pytest.mark.parametrize("most", [1, 5, 8192])
+def test_gathered_rows_are_those_of_the_blocks(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", most)
+    gatherer, batches = Gatherer(), []
+    for start in range(0, len(FRAMES), 3):
+        batches += list(gatherer.add(decode(frames_block(FRAMES[start : start + 3]), Selection())[0]))
+    batches += list(gatherer.flush())
+    assert [row for batch in batches for row in told(batch)] == told(decode(frames_block(FRAMES), Selection())[0])
+    assert list(gatherer.flush()) == []
+
+
+def test_two_selections_of_one_block_are_united_in_order() -> None:
+    block = frames_block(FRAMES)
+    one, _ = decode(block, Selection(sorted_keys([mac_key(A)]), identity=False))
+    two, _ = decode(block, Selection(sorted_keys([mac_key(B)]), identity=False))
+    both, _ = decode(block, Selection(sorted_keys([mac_key(A), mac_key(B)]), identity=False))
+    assert told(united(one, two)) == told(both)
+
+
+def test_a_host_is_news_once_and_so_is_each_address_of_it() -> None:
+    nobody = Selection(sorted_keys([]), identity=False)
+    news = News()
+
+    def fresh(*packets: object) -> list[int]:
+        return decode(frames_block([bytes(p) for p in packets]), nobody, news)[0].time_ns.tolist()
+
+    assert fresh(ETHER / V4 / SEGMENT, ETHER / V4 / SEGMENT, OTHERS / V4 / SEGMENT) == [0, 2]
+    assert fresh(ETHER / V4 / SEGMENT, ETHER / V6 / SEGMENT) == [1]
+    assert fresh(ETHER / V4 / SEGMENT, ETHER / V6 / SEGMENT) == []
+    assert len(news) == 5  # A with two addresses, B with one; B and C as receivers
+
+
+def test_slim_rows_keep_their_columns() -> None:
+    watched = Selection(sorted_keys([mac_key(A)]))
+    block = frames_block(FRAMES)
+    whole, _ = decode(block, watched)
+    slim, _ = decode(block, watched, slim=True)
+    assert slim.payload_len.sum() == whole.payload_len.sum()
+    assert set(slim.eth_src.tolist()) == {mac_key(A), mac_key(B)}
+    assert mac_key(C) in slim.eth_dst.tolist()
