@@ -22,6 +22,8 @@ from sniffer.wake.session import Session
 from sniffer.wake.settings import HomeAssistantSource
 
 LAST_CALLED = "alexa_media_last_called_event"
+#: What Home Assistant says of an entity that it cannot reach.
+UNAVAILABLE = "unavailable"
 #: Messages are small; a state with long attributes may be larger.
 MAX_MESSAGE = 1 << 20
 #: Seconds between signs of life, and how long to wait for an answer.
@@ -35,6 +37,7 @@ class HomeAssistantFeed:
         self.name = settings.name
         self._settings, self._token = settings, token
         self._wanted = set(settings.satellites) | {entity.entity for entity in settings.entities}
+        self._gone: set[str] = set()
 
     def run(self, session: Session) -> None:
         """Connect, authenticate, subscribe, and hand on what comes until the connection is gone."""
@@ -48,8 +51,10 @@ class HomeAssistantFeed:
         try:
             with connect(url, ssl=context, max_size=MAX_MESSAGE, open_timeout=ANSWER, close_timeout=1) as socket:
                 self._greet(socket)
+                self._gone.clear()
                 self._subscribe(socket, session)
-                session.up()
+                if not self._gone:
+                    session.up()
                 self._listen(socket, session)
         except (WebSocketException, OSError, ssl.SSLError) as error:
             raise WakeError(f"{self._settings.url}: {' '.join(str(error).split()) or type(error).__name__}") from None
@@ -133,12 +138,24 @@ class HomeAssistantFeed:
         state = new.get("state")
         if isinstance(old, Mapping) and old.get("state") == state:
             return  # only an attribute changed
+        if entity in self._settings.satellites:
+            self._presence(str(entity), state, session)
         time_ns = parse_time(fired, "time_fired") if isinstance(fired, str) else None
         if entity in self._settings.satellites and state == "listening":
             session.event(time_ns, device=self._settings.satellites[entity] or None)
         for rule in self._settings.entities:
             if rule.entity == entity and rule.to == state:
                 session.event(time_ns, kind=WakeKind(rule.kind), device=rule.device)
+
+    def _presence(self, satellite: str, state: object, session: Session) -> None:
+        """An ear that has lost its power hears nothing, however well Home Assistant is: its silence accuses nobody."""
+        if state == UNAVAILABLE:
+            self._gone.add(satellite)
+            session.down(f"{satellite} is {state}")
+        elif satellite in self._gone:
+            self._gone.remove(satellite)
+            if not self._gone:
+                session.up()
 
 
 def websocket_url(url: str) -> str:

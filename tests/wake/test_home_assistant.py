@@ -152,6 +152,18 @@ def test_it_comes_back_when_home_assistant_does(house: House) -> None:
     assert heard.kinds() == [down, up, down, up, WakeKind.WAKE, down]
 
 
+def test_a_satellite_that_is_gone_is_no_witness(house: House) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen", "assist_satellite.b": "hall"})) as heard:
+        until(lambda: heard.up)
+        house.changes("assist_satellite.a", "idle", "unavailable")
+        house.changes("assist_satellite.b", "idle", "unavailable")
+        until(lambda: not heard.up)
+        house.changes("assist_satellite.b", "unavailable", "idle")
+        house.changes("assist_satellite.a", "unavailable", "idle")
+        until(lambda: heard.up)
+    assert heard.session.status().attempts == 1
+
+
 @pytest.mark.parametrize("data", [None, [], {}, {"timestamp": "soon"}, {"timestamp": 1e300}, {"timestamp": 5}])
 def test_nonsense_harms_nobody(house: House, data: object) -> None:
     with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:

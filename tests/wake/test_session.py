@@ -134,6 +134,15 @@ def test_a_file_is_followed(tmp_path: Path) -> None:
     assert heard.session.status().refused == 1
 
 
+def test_a_name_that_would_break_terminals_and_scrapes_is_refused() -> None:
+    heard: list[WakeEvent] = []
+    session = Session("rhasspy", heard.append, ManualClock())
+    for name in ("\ud800", "\x1b[2J", "x" * 65, "kitchen"):
+        session.event(device=name)
+    assert [event.device for event in heard] == ["kitchen"]
+    assert session.status().refused == 3
+
+
 PHONE, OTHER = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 
