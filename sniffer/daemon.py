@@ -313,8 +313,8 @@ class Daemon:
             self._devices = tuple(self._pipeline.devices())
             sources = self._pipeline.stages.judge.sources()
             self._sources = tuple(dataclasses.asdict(source) for source in sources)
-            for source in sources:  # one whose heart has stopped says nothing: it must be looked at
-                self._metrics.source_up(source.name, source.up)
+            for name, hears in self._pipeline.stages.judge.ears().items():
+                self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         if not self._replayed:
             for name, state in self._pipeline.state(*stages).items():
                 self._store.state_set(f"stage.{name}", state)

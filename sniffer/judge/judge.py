@@ -419,6 +419,14 @@ class Judge:
             )
         return found
 
+    def ears(self) -> dict[str, bool]:
+        """By source whose silence means something: is it there, and not deaf?"""
+        return {
+            quality.name: quality.up and quality.deaf_since_ns is None
+            for quality in self.sources()
+            if self._sources[quality.name].hears
+        }
+
     def state(self) -> dict[str, Any]:
         """Everything, as JSON: a judge made with it goes on as this one would have."""
         kept = {id(case) for case in self._cases}

@@ -114,8 +114,10 @@ def _judgement(
 
 
 def _listened(case: Case, source: WakeSource, presence: Presence) -> bool:
+    """Was it there for as long as its event could have come?"""
     start = case.upload.start_ns
-    return presence.up_throughout(start - round(source.before * SECOND), start + SECOND)
+    after = max(SECOND, round(source.after * SECOND))
+    return presence.up_throughout(start - round(source.before * SECOND), start + after)
 
 
 def _inside(intervals: Sequence[tuple[int, int]], time_ns: int) -> bool:

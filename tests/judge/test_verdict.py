@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sniffer.judge import KIND, MEANING, Reason
+from sniffer.judge import KIND, MEANING, Judge, Reason
 from sniffer.model import Trust, UploadClass, VerdictKind, WakeKind
 from tests.judge.story import DEVICES, ear, final, hand, hears, history, judge, lost, says, told, verdicts
 
@@ -172,6 +172,20 @@ def test_the_vendors_word_explains_while_the_ear_is_down() -> None:
 
 def test_the_vendors_silence_accuses_nobody() -> None:
     assert verdicts(judge(history()), says(0)) == ["no_independent_source"]
+
+
+def test_a_source_that_went_down_before_its_event_could_have_come_is_no_witness() -> None:
+    assert verdicts(judge(ear()), says(0), told(WakeKind.SOURCE_DOWN, 2)) == ["wake_source_down"]
+
+
+def test_a_mute_is_believed_as_long_as_its_source_lives() -> None:
+    def court() -> Judge:
+        return judge(ear(), ear("switch", hears=frozenset(), expires=60.0))
+
+    mute = told(WakeKind.MUTE, 0, "kitchen", source="switch")
+    alive = [told(WakeKind.SOURCE_UP, 40.0 * n, source="switch") for n in range(12)]
+    assert verdicts(court(), mute, *alive, says(400)) == ["muted"]
+    assert verdicts(court(), mute, alive[1], says(400)) == ["no_wake_event"]
 
 
 def test_a_source_that_was_down_heard_nothing() -> None:
