@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
 
 
 class Clock(Protocol):

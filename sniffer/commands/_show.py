@@ -14,6 +14,8 @@ from sniffer.judge.explanation import explain
 from sniffer.model import Record
 
 HEADER = f"{'time':<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
+#: More devices than a house has: then they are introduced again.
+MOST_INTRODUCED = 4096
 COLOURS = {"unexpected": "red", "expected": "green", "inconclusive": "yellow"}
 
 
@@ -77,6 +79,8 @@ class RecordLines:
                 what = " ".join(part for part in (device["vendor"], device["model"]) if part) or device["kind"]
                 said = f"{plain(device['name'], 40)}: {plain(what, 60)}, {record['host']}"
                 if self._introduced.get(record["host"]) != said:  # one more fact is no news to who reads this
+                    if len(self._introduced) >= MOST_INTRODUCED:
+                        self._introduced.clear()
                     self._introduced[record["host"]] = said
                     yield f"# {said} ({device['confidence']:.0%})"
 

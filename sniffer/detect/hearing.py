@@ -28,6 +28,8 @@ _LEAST_PACKETS = 4
 #: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
 _HEAD_BYTES = 6_000
 _BIN_NS = int(BIN * _SECOND)
+#: Devices whose habits are kept: more than a house has.
+_MAX_DEVICES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,7 @@ class Hearing:
             bins=bins,
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
-        habits = self._learned.setdefault(flow.key, Learned())
+        habits = self._habits(flow.key)
         by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
         yield from habits.learn(upload, shape.rate, max(shape.constancy, shape.comb))
         if by_the_clock:
@@ -205,6 +207,16 @@ class Hearing:
                 self._held[id(carrier)] = upload
                 return
         yield upload
+
+    def _habits(self, key: int) -> Learned:
+        """What is learned of a device. Of too many, the first that never spoke is forgotten."""
+        habits = self._learned.get(key)
+        if habits is None:
+            if len(self._learned) >= _MAX_DEVICES:
+                silent = (known for known, other in self._learned.items() if not other.speech)
+                del self._learned[next(silent, next(iter(self._learned)))]
+            habits = self._learned[key] = Learned()
+        return habits
 
     def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:
         """The run on another connection, if any, that carries this utterance on: it begins as this one ends, without

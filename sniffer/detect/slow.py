@@ -16,6 +16,8 @@ _BUSY_MINUTES, _BUSY_BYTES = 8, 90_000
 #: Bytes a second of compressed speech.
 _SPEECH_RATE = 4_000
 _MAX_FLOWS = 16
+#: More than a house has; invented devices push out each other.
+_MAX_DEVICES = 1024
 
 
 @dataclass(slots=True)
@@ -34,7 +36,9 @@ class SlowUploads:
         self, key: int, flow: FlowKey, service: Service, start_ns: int, bins: tuple[int, ...], final_ns: int
     ) -> Upload | None:
         """One upload that was not judged; returns another one when ten minutes together could be speech."""
-        device = self._devices.setdefault(key, _Device())
+        device = self._devices[key] = self._devices.pop(key, _Device())  # the latest stands last
+        if len(self._devices) > _MAX_DEVICES:
+            del self._devices[next(iter(self._devices))]
         for place, amount in enumerate(bins):
             if amount:
                 minute = (start_ns + int(place * BIN * _SECOND)) // _MINUTE_NS

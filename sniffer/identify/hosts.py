@@ -11,7 +11,6 @@ from sniffer.model import Fact
 
 MAX_ADDRESSES = 16
 MAX_SHOWN = 24
-VENDOR_HISTORY = 4
 
 #: Facts that are worth showing though no rule asks for them.
 SHOWN = frozenset(

@@ -298,9 +298,24 @@ class Metrics:
             self._device_info.remove(*before)
         self._infos[device] = labels
         if record["device"]["mac"]:
-            self._names[mac_key(record["device"]["mac"])] = device
+            key = mac_key(record["device"]["mac"])
+            self._renamed(self._names.get(key), device)
+            self._names[key] = device
         self._device_info.labels(*labels).set(1)
         self._begin(device)
+
+    def _renamed(self, before: str | None, now: str) -> None:
+        """A device is called otherwise: it listens under its new name only, and is described once."""
+        if before is None or before == now:
+            return
+        runs = self._runs.pop(before, set())
+        if runs:
+            self._listening.labels(before).set(0)
+            self._runs.setdefault(now, set()).update(runs)
+            self._listening.labels(now).set(1)
+        old = self._infos.pop(before, None)
+        if old is not None:
+            self._device_info.remove(*old)
 
     def _wake(self, record: Record) -> None:
         if record["kind"] in ("source_up", "source_down"):

@@ -8,9 +8,6 @@ from sniffer.clock import SECOND
 from sniffer.model import WakeEvent, WakeKind, host_key
 from sniffer.wake.settings import PresenceSource
 
-#: A phone that sends something says so at most this often.
-QUIET_NS = 10 * SECOND
-
 
 class Presence:
     """Somebody is home while any of the phones sends something. Time is that of the packets, so a replay agrees.

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -200,3 +201,16 @@ def test_a_source_that_speaks_is_up_until_it_is_said_to_be_down(metrics: Metrics
     metrics.source_up("ear", False)
     metrics.emit(wake_record(WakeEvent(START, "ear")))
     assert values(metrics)["sniffer_wake_source_up{source=ear}"] == 0
+
+
+def test_a_device_that_is_called_otherwise_listens_under_one_name_only(metrics: Metrics) -> None:
+    before = replace(KITCHEN, name="speaker-1", key=7)
+    after = replace(before, name="echo-1")
+    metrics.emit(device_record(before, "br-lan", START))
+    metrics.emit(listening_record(Listening(7, FLOW, Service(), START, START, 3.0), before, "br-lan"))
+    metrics.emit(device_record(after, "br-lan", START))
+    found = values(metrics)
+    assert (found["sniffer_listening{device=speaker-1}"], found["sniffer_listening{device=echo-1}"]) == (0, 1)
+    assert len([name for name in found if name.startswith("sniffer_device_info")]) == 1
+    metrics.emit(listening_record(Listening(7, FLOW, Service(), START, START, 3.0, ended=True), after, "br-lan"))
+    assert values(metrics)["sniffer_listening{device=echo-1}"] == 0
