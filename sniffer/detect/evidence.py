@@ -159,9 +159,9 @@ def _too_few_chunks(case: Case) -> tuple[float, float] | None:
 
 def _asked_for_each(case: Case) -> tuple[float, float] | None:
     """A device that waits for an answer before each piece is paced by the network, not by a microphone."""
-    if case.datagrams or case.shape.writes < 4:
+    if case.shape.writes < 4:
         return None
-    return max(0.0, case.shape.answer_share - 0.3) / 0.7, case.shape.answer_share
+    return _asked(case), case.shape.answer_share
 
 
 def _mostly_download(case: Case) -> tuple[float, float] | None:
@@ -242,9 +242,16 @@ def _confidence(case: Case) -> float:
 
 def _voluntary(case: Case) -> float:
     """How much of the pace is the application's own, not that of the answers it waits for, nor of the line."""
-    asked = 0.0 if case.datagrams else max(0.0, case.shape.answer_share - 0.3) / 0.7
+    asked = _asked(case)
     line = case.shape.full_share * (1 - _had_room(case))
     return (1 - 0.8 * asked) * (1 - 0.6 * line)
+
+
+def _asked(case: Case) -> float:
+    """How far each piece waits for an answer. In a call both sides send often, and neither waits."""
+    if case.datagrams and case.shape.writes_per_second > 12:
+        return 0.0
+    return max(0.0, case.shape.answer_share - 0.3) / 0.7
 
 
 def _had_room(case: Case) -> float:

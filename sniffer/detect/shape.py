@@ -349,6 +349,9 @@ def _full_rows(rows: Rows, largest: int) -> Flags:
     single = rows.bytes[rows.bytes <= _LARGEST_SINGLE]
     most = max(int(single.max()) if len(single) else 0, largest if largest <= _LARGEST_SINGLE else 0)
     full: Flags = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & (rows.bytes <= _LARGEST_SINGLE)
+    if len(full) > 1:  # large, and the rest follows at once: cut by the line, whatever else was larger
+        follows = rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP
+        full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & (rows.bytes[:-1] <= _LARGEST_SINGLE)
     merged = np.flatnonzero(rows.bytes > _LARGEST_SINGLE)
     if merged.size:
         full[merged] = (rows.bytes[merged, None] % _SEGMENTS == 0).any(axis=1)
