@@ -142,6 +142,9 @@ class Pipeline:
         self.changes += 1
         self.stages.judge.loss(loss)
         yield records.loss_record(loss)
+        for presence in self.presences:
+            for event in presence.blind(loss.start_ns, loss.end_ns):
+                yield from self.wake(event)
 
     def mute(self, device: str, until_ns: int) -> None:
         """A maintenance window: no alerts for a device until then."""

@@ -8,6 +8,9 @@ from sniffer.clock import SECOND
 from sniffer.model import WakeEvent, WakeKind, host_key
 from sniffer.wake.settings import PresenceSource
 
+#: Phones send something more often than this; losing less hides nobody's return.
+BLIND_NS = 60 * SECOND
+
 
 class Presence:
     """Somebody is home while any of the phones sends something. Time is that of the packets, so a replay agrees.
@@ -40,6 +43,17 @@ class Presence:
             return []
         self._away = True
         return [self._event(WakeKind.AWAY, self._last_ns + self.after_ns, time_ns)]
+
+    def blind(self, start_ns: int, end_ns: int) -> list[WakeEvent]:
+        """Nothing could be seen between two times: that silence says nothing, and counts from its end."""
+        if self._last_ns is None or end_ns - start_ns < BLIND_NS:
+            return []
+        since_ns = max(start_ns, self._last_ns + self.after_ns + 1)
+        self._last_ns = max(self._last_ns, end_ns)
+        if not self._away:
+            return []
+        self._away = False
+        return [self._event(WakeKind.HOME, since_ns, end_ns)]
 
     def _event(self, kind: WakeKind, time_ns: int, received_ns: int) -> WakeEvent:
         return WakeEvent(time_ns, self._name, kind, received_ns=received_ns)

@@ -173,6 +173,18 @@ def test_an_absence_that_nobody_looked_at_is_told_afterwards() -> None:
     ]
 
 
+def test_who_could_not_be_seen_is_not_away() -> None:
+    """The interface was down for half an hour: the phones' silence says nothing."""
+    phones = presence()
+    phones.seen([mac_key(PHONE)], 100 * S)
+    (away,) = phones.advance(1400 * S)
+    (back,) = phones.blind(150 * S, 1950 * S)
+    assert (away.kind, back.kind, back.time_ns > away.time_ns) == (WakeKind.AWAY, WakeKind.HOME, True)
+    assert phones.advance(3100 * S) == []
+    assert [event.kind for event in phones.advance(3200 * S)] == [WakeKind.AWAY]
+    assert phones.blind(3300 * S, 3301 * S) == [], "a few packets hide nobody"
+
+
 def test_sources_start_and_stop(tmp_path: Path) -> None:
     path = tmp_path / "wake.jsonl"
     path.touch()
