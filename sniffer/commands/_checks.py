@@ -26,7 +26,7 @@ from sniffer.capture.sight import Sight
 from sniffer.config import Config, read_secret
 from sniffer.decode import decode
 from sniffer.errors import CaptureError, ConfigError
-from sniffer.model import Selection, address_pair
+from sniffer.model import Selection, Trust, address_pair
 
 Status = Literal["ok", "warning", "fail", "skipped"]
 #: This code is younger than any clock that shows less.
@@ -253,6 +253,15 @@ def _is_ours(host: str, port: int) -> bool:
 def wake(config: Config) -> Iterator[Check]:
     names = {spec.name for spec in config.wake.specs()}
     names |= {token.source for token in config.http.tokens if "wake" in token.scopes}
+    hands = {spec.name for spec in config.wake.specs() if not spec.hears or spec.trust is Trust.SELF_REPORT}
+    if names and names <= hands:
+        yield Check(
+            "wake",
+            "warning",
+            f"configured: {', '.join(sorted(names))}, of which none is an ear: what none explains is inconclusive",
+            "add an ear: `sniffer listen` near the speaker, or a voice satellite (docs/wake.md)",
+        )
+        return
     if names:
         yield Check("wake", "ok", f"configured: {', '.join(sorted(names))}")
         return
