@@ -32,6 +32,9 @@ def configuration() -> str:
         "is wrong with file, line and column; `sniffer setup` writes a first one; `kill -HUP` reads it again. Secrets are",
         "never in it: `{file: PATH}` or `{env: NAME}` says where they are.",
         "",
+        "What is changed under `capture`, `detect`, `store`, `sinks.event_log` and `sinks.evidence` takes effect at the next",
+        "start; `kill -HUP` says so.",
+        "",
         "Made from the code by `python tools/make_docs.py`.",
     ]
     seen: set[type[BaseModel]] = set()

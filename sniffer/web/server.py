@@ -12,6 +12,9 @@ from starlette.applications import Starlette
 
 from sniffer.errors import SnifferError
 
+#: Who opens more at once (streams last as long as their readers like) is told to come later.
+MAX_CONNECTIONS = 128
+
 
 class _CalmServer(uvicorn.Server):
     """Looks after itself once a second, not ten times: on an idle router the wake-ups were most of what we cost."""
@@ -54,7 +57,13 @@ class HttpServer:
             raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            app, log_level="error", access_log=False, lifespan="off", timeout_graceful_shutdown=1, server_header=False
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
         )
         self._server = _CalmServer(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
