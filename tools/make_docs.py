@@ -110,7 +110,9 @@ def commands() -> str:
     lines = ["# Commands", "", "What `sniffer COMMAND --help` says. Made by `python tools/make_docs.py`.", ""]
     os.environ["COLUMNS"] = str(WIDTH)
     for name in COMMANDS:
-        with click.Context(cli, info_name="sniffer", terminal_width=WIDTH, max_content_width=WIDTH) as parent:
+        with click.Context(
+            cli, info_name="sniffer", terminal_width=WIDTH, max_content_width=WIDTH, **cli.context_settings
+        ) as parent:
             command = cli.get_command(parent, name)
             assert command is not None
             lines += [f"## sniffer {name}", "", *_help(command, parent, name)]
