@@ -17,6 +17,7 @@ from sniffer.errors import RuleError
 
 LOCAL_BIT = 1 << 41
 _LENGTHS = (9, 7, 6)  # hex digits
+_HEX_AND_SPACE = frozenset("0123456789abcdef \t\n\r\f\v")
 MAX_TABLE_BYTES = 32 << 20
 
 
@@ -32,13 +33,16 @@ class OuiTable:
             if line[0] not in "#\n":
                 self._lines.append(at)
                 _, separator, listed = line.partition("\t")
-                for prefix in listed.split():
-                    if len(prefix) not in _LENGTHS or not _is_hex(prefix):
+                owner = len(self._lines) - 1
+                if not _HEX_AND_SPACE.issuperset(listed):
+                    separator = ""
+                for prefix in listed.split() if separator else ():
+                    pair = found.get(len(prefix))
+                    if pair is None:
                         separator = ""
                         break
-                    prefixes, owners = found[len(prefix)]
-                    prefixes.append(int(prefix, 16))
-                    owners.append(len(self._lines) - 1)
+                    pair[0].append(int(prefix, 16))
+                    pair[1].append(owner)
                 if not separator:
                     raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
             at += len(line)
@@ -46,8 +50,8 @@ class OuiTable:
         self._owners: dict[int, array[int]] = {}
         for length, (prefixes, owners) in found.items():
             order = sorted(range(len(prefixes)), key=prefixes.__getitem__)
-            self._prefixes[length] = array("Q", (prefixes[index] for index in order))
-            self._owners[length] = array("L", (owners[index] for index in order))
+            self._prefixes[length] = array("Q", map(prefixes.__getitem__, order))
+            self._owners[length] = array("L", map(owners.__getitem__, order))
 
     def __len__(self) -> int:
         return sum(len(found) for found in self._prefixes.values())
