@@ -106,7 +106,7 @@ class Daemon:
     """Runs until `stop` is called or the source ends. Also what the HTTP API asks (`sniffer.web.api.Backend`).
 
     `reload` is called when a reload was asked for: it gives the new edges (the pipeline built on the state of the old
-    one), or raises SnifferError, and then everything stays as it was.
+    one), or raises SnifferError, and then everything stays as it was. `events` are known before the first packet.
     """
 
     def __init__(
@@ -120,10 +120,12 @@ class Daemon:
         poll_timeout: float,
         reload: Callable[[Pipeline], Edges] | None = None,
         replayed: bool = False,
+        events: Sequence[WakeEvent] = (),
     ) -> None:
         self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
+        self._known_events = events
         self._stopping, self._reloading = threading.Event(), threading.Event()
         self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
         self._listeners: set[Callable[[Record], None]] = set()
@@ -148,6 +150,9 @@ class Daemon:
     def run(self) -> None:
         """Until the end: read, judge, tell. Nothing that was already seen is lost on the way out."""
         self._watch()
+        with self._store.transaction():
+            for event in self._known_events:
+                self._emit(self._pipeline.wake(event))
         try:
             while not self._stopping.is_set() and self.step():
                 pass

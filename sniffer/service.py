@@ -78,6 +78,7 @@ class Service:
             poll_timeout=POLL_TIMEOUT,
             reload=self._reload,
             replayed=replayed,
+            events=self._events,
         )
         self._server = self._build_server(config)
         self._sources = Sources()
@@ -95,8 +96,6 @@ class Service:
         if self._server is not None:
             self._server.start()
         self._outbox.start()
-        for event in self._events:
-            self.daemon.deliver(event)
         self._sources = self._start_sources(self._config)
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from sniffer.judge.learning import Known
 from sniffer.model import JUDGED_CLASSES, Device, Trust, Upload, UploadClass, Verdict, WakeEvent, key_text
 
+#: In a call, the side that mostly listens still sends comfort noise and reports: a fifth, and mostly far more.
+BOTH_WAYS = 5
 #: Kinds that stream pictures: what explains their uploads is somebody who watches, not a wake word.
 CAMERAS = frozenset({"camera", "doorbell"})
 
@@ -62,9 +64,9 @@ class Stage(enum.IntEnum):
 class Case:
     """One upload.
 
-    `known` and `odds` are what was believed of sources and device when it was final. `joined`: it goes on from, or
-    along with, another upload, so it had no wake word of its own. `order` is where it stands among all cases, and
-    its identity.
+    `known`, `odds` and `answer_rate` are what was believed of sources and device when it was final. `joined`: it goes
+    on from, or along with, another upload, so it had no wake word of its own. `order` is where it stands among all
+    cases, and its identity.
     """
 
     upload: Upload
@@ -72,6 +74,7 @@ class Case:
     due_ns: int
     known: dict[str, Known] = field(default_factory=dict)
     odds: float = 0.0
+    answer_rate: float = 0.0
     stage: Stage = Stage.WAITING
     verdict: Verdict | None = None
     unasked: float = 0.0
@@ -106,8 +109,13 @@ class Case:
 
     @property
     def sound(self) -> float:
-        """How probable it is that this carries live sound; a stream that goes on is a call or a view, whatever else."""
-        return 1.0 if self.upload.upload_class is UploadClass.MEDIA else self.upload.probability
+        """How probable it is that this carries live sound. What a camera streams does, and so does a stream that goes
+        both ways (a call); one that goes out only is believed as far as its pace goes: logs can take minutes too."""
+        upload = self.upload
+        both_ways = upload.bytes_toclient * BOTH_WAYS >= upload.bytes
+        if upload.upload_class is UploadClass.MEDIA and (self.camera or both_ways):
+            return 1.0
+        return upload.probability
 
     @property
     def hears(self) -> str:

@@ -176,7 +176,7 @@ class Judge:
             return ()
         at = upload.final_ns
         case.known = {name: self._learning.known(name, source, at) for name, source in self._sources.items()}
-        case.odds = self._learning.odds(upload.key, at)
+        case.odds, case.answer_rate = self._learning.odds(upload.key, at)
         case.due_ns = at + self._hold_off_ns(case)
         self._cases.insert(place, case)
         self._push(case.due_ns, _DUE, case)
@@ -372,7 +372,9 @@ class Judge:
                 others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
                 learning.count(self._now_ns, heard, 1.0 if heard or others else 1.0 - case.unasked)
         if case.listened:
-            self._learning.learn_habit(case.upload.key, self._now_ns, case.unasked)
+            direct = verdict.kind is VerdictKind.EXPECTED and verdict.wake.trust is Trust.INDEPENDENT
+            answered = case.upload.answered if direct else None
+            self._learning.learn_habit(case.upload.key, self._now_ns, case.unasked, answered)
 
     def _spent(self, event: WakeEvent) -> None:
         learning = self._learning.source(event.source)

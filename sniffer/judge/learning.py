@@ -13,7 +13,7 @@ from typing import Any
 
 from sniffer.clock import SECOND
 from sniffer.judge.offsets import Offsets, Window
-from sniffer.judge.probability import Habit, MissRate
+from sniffer.judge.probability import Answers, Habit, MissRate
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import WakeSource
 
@@ -69,10 +69,11 @@ class SourceLearning:
 
 @dataclass(slots=True)
 class DeviceLearning:
-    """One device: how often it is asked, against how often it is not."""
+    """One device: how often it is asked, against how often it is not; and how often requests are answered."""
 
+    answers: Answers
     habit: Habit = field(default_factory=Habit)
-    history: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    history: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=HISTORY))
 
 
 class Learning:
@@ -102,24 +103,30 @@ class Learning:
         if learning is not None:
             learning.offsets.learn(time_ns, gaps, learning.source, self._max_skew_ns)
 
-    def odds(self, key: int, time_ns: int) -> float:
-        """The base odds of a device as believed at a time."""
+    def odds(self, key: int, time_ns: int) -> tuple[float, float]:
+        """The base odds of a device, and how often its requests are answered, as believed at a time."""
         device = self.devices.get(key)
         if device is not None:
             place = bisect.bisect_right(device.history, time_ns, key=lambda item: item[0])
             if place:
-                return device.history[place - 1][1]
-        return Habit().odds(time_ns, self._settings.rates)
+                return device.history[place - 1][1:]
+        rates = self._settings.rates
+        return Habit().odds(time_ns, rates), rates.answered_if_asked
 
-    def learn_habit(self, key: int, time_ns: int, unasked: float) -> None:
-        """One settled upload of a device, with the probability that nobody asked."""
+    def learn_habit(self, key: int, time_ns: int, unasked: float, answered: bool | None) -> None:
+        """One settled upload of a device, with the probability that nobody asked. `answered` where somebody did."""
         device = self.devices.get(key)
         if device is None:
             if len(self.devices) >= MAX_DEVICES:
                 return
-            device = self.devices[key] = DeviceLearning()
+            device = self.devices[key] = self._new_device()
         device.habit.count(time_ns, unasked)
-        device.history.append((time_ns, device.habit.odds(time_ns, self._settings.rates)))
+        if answered is not None:
+            device.answers.count(answered)
+        device.history.append((time_ns, device.habit.odds(time_ns, self._settings.rates), device.answers.rate))
+
+    def _new_device(self) -> DeviceLearning:
+        return DeviceLearning(Answers.guess(self._settings.rates.answered_if_asked))
 
     def state(self) -> dict[str, Any]:
         """As JSON."""
@@ -146,7 +153,11 @@ class Learning:
                 for name, item in self.sources.items()
             },
             "devices": {
-                str(key): {"habit": [d.habit.asked, d.habit.since_ns], "history": [list(e) for e in d.history]}
+                str(key): {
+                    "habit": [d.habit.asked, d.habit.since_ns],
+                    "answers": [d.answers.answered, d.answers.silent],
+                    "history": [list(e) for e in d.history],
+                }
                 for key, d in self.devices.items()
             },
         }
@@ -164,7 +175,7 @@ class Learning:
             item.offsets.history.extend((e[0], Window(*e[1:])) for e in saved["windows"])
             item.events, item.explained, item.unused, item.last_event_ns, item.listened, item.matched = saved["counts"]
         for key, saved in state["devices"].items():
-            device = self.devices[int(key)] = DeviceLearning(Habit(*saved["habit"]))
+            device = self.devices[int(key)] = DeviceLearning(Answers(*saved["answers"]), Habit(*saved["habit"]))
             device.history.extend(tuple(entry) for entry in saved["history"])
 
 

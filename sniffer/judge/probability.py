@@ -36,9 +36,10 @@ def missed_by_all(miss_rates: Sequence[float], shared: float) -> float:
     return (1.0 - shared) * product + shared * min(miss_rates)
 
 
-def nobody_asked(base_odds: float, missed: float, answered: bool, rates: BaseRates) -> float:
-    """The probability that nobody asked for an upload that no source explains."""
-    asked, unasked = rates.answered_if_asked, rates.answered_if_unasked
+def nobody_asked(base_odds: float, missed: float, answered: bool, asked: float, rates: BaseRates) -> float:
+    """The probability that nobody asked for an upload that no source explains. `asked` is the share of this device's
+    requests that the cloud answers: where many go without an answer, none says little."""
+    unasked = rates.answered_if_unasked
     likelihood = asked / unasked if answered else (1.0 - asked) / (1.0 - unasked)
     return min(CERTAIN, 1.0 / (1.0 + base_odds * missed * likelihood))
 
@@ -70,6 +71,35 @@ class MissRate:
     def rate(self) -> float:
         """Its mean."""
         return max(LEAST_MISS_RATE, self.missed / (self.missed + self.heard))
+
+
+@dataclass(slots=True)
+class Answers:
+    """How often a device's requests are answered: a beta distribution, from requests that a source explains."""
+
+    answered: float
+    silent: float
+
+    @classmethod
+    def guess(cls, rate: float) -> Answers:
+        """Before anything was seen."""
+        return cls(PRIOR_REQUESTS * rate, PRIOR_REQUESTS * (1.0 - rate))
+
+    def count(self, answered: bool) -> None:
+        """One more request."""
+        if answered:
+            self.answered += 1.0
+        else:
+            self.silent += 1.0
+        total = self.answered + self.silent
+        if total > MEMORY:
+            self.answered *= MEMORY / total
+            self.silent *= MEMORY / total
+
+    @property
+    def rate(self) -> float:
+        """Its mean."""
+        return self.answered / (self.answered + self.silent)
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ class JudgeSettings(Section):
     longer believed. `time_zone` (as in `Europe/Berlin`) is what quiet hours are read in.
     """
 
-    bound: Annotated[float, Field(ge=0.5, lt=1)] = 0.9
+    bound: Annotated[float, Field(ge=0.5, le=0.98)] = 0.9
     rates: BaseRates = BaseRates()
     shared_misses: Annotated[float, Field(ge=0, le=1)] = 0.1
     follow_up: FollowUpSettings = FollowUpSettings()

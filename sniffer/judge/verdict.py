@@ -69,7 +69,7 @@ def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
     hearing = {name for name in up if not _inside(world.deaf.get(name, ()), case.upload.start_ns)}
     missed = missed_by_all([_miss_rate(case, name, world) for name in sorted(hearing)], settings.shared_misses)
     answered = case.upload.answered or case in episode.answered
-    unasked = nobody_asked(case.odds, missed, answered, settings.rates)
+    unasked = nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
 
     explanation = episode.independent.get(case)
     broken = broken_rule(case, explanation is not None, world.switches, world.presences, settings)

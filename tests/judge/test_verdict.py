@@ -371,3 +371,12 @@ def test_silence_alone_accuses_nobody_of_what_is_perhaps_no_sound(settings: dict
 
 def test_what_perhaps_has_no_microphone_is_not_accused() -> None:
     assert verdicts(judge(ear()), says(10, device="perhaps")) == ["device_not_recognised"]
+
+
+def test_a_stream_that_only_goes_out_is_believed_as_far_as_its_pace() -> None:
+    """A minute and a half of logs in quiet hours is no voice; a call is."""
+    quiet = {"quiet_hours": [{"start": "00:00", "end": "23:59"}]}
+    out = dataclasses.replace(says(10, what=MEDIA, seconds=90), probability=0.03, bytes=200_000, bytes_toclient=4_000)
+    assert verdicts(judge(ear(), **quiet), out) == ["may_not_be_speech"]
+    call = dataclasses.replace(out, bytes_toclient=190_000)
+    assert verdicts(judge(ear(), **quiet), call) == ["quiet_hours"]
