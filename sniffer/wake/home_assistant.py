@@ -26,6 +26,10 @@ LAST_CALLED = "alexa_media_last_called_event"
 UNAVAILABLE = "unavailable"
 #: Messages are small; a state with long attributes may be larger.
 MAX_MESSAGE = 1 << 20
+#: The number of the one question whose answers are states, not events.
+ENTITIES = 90
+#: What holds on until it is taken back.
+_SWITCHES = frozenset({WakeKind.MUTE, WakeKind.UNMUTE, WakeKind.AWAY, WakeKind.HOME})
 #: Seconds between signs of life, and how long to wait for an answer.
 PING, ANSWER = 30.0, 10.0
 
@@ -72,10 +76,15 @@ class HomeAssistantFeed:
         for number, event_type in enumerate(events, start=1):
             socket.send(json.dumps({"id": number, "type": "subscribe_events", "event_type": event_type}))
         waiting = set(range(1, len(events) + 1))
+        if self._wanted:
+            # How things stand at the beginning: `state_changed` tells of changes only, `get_states` of everything.
+            entities = sorted(self._wanted)
+            socket.send(json.dumps({"id": ENTITIES, "type": "subscribe_entities", "entity_ids": entities}))
+            waiting.add(ENTITIES)
         while waiting:
             message = self._receive(socket)
             if message.get("type") == "result":
-                if not message.get("success"):
+                if not message.get("success") and message.get("id") != ENTITIES:  # older than 2022.4: without it
                     raise WakeError(f"{self._settings.url} refused to tell of events: does the token's user see them?")
                 waiting.discard(message.get("id", 0))
             else:
@@ -107,6 +116,9 @@ class HomeAssistantFeed:
     def _message(self, message: Mapping[str, Any], session: Session) -> None:
         event = message.get("event")
         if message.get("type") != "event" or not isinstance(event, Mapping):
+            return
+        if message.get("id") == ENTITIES:
+            self._stands(event.get("a"), session)
             return
         data = event.get("data")
         if not isinstance(data, Mapping):
@@ -146,6 +158,19 @@ class HomeAssistantFeed:
         for rule in self._settings.entities:
             if rule.entity == entity and rule.to == state:
                 session.event(time_ns, kind=WakeKind(rule.kind), device=rule.device)
+
+    def _stands(self, added: object, session: Session) -> None:
+        """How things stand when we come: a satellite may be gone, a microphone switched off. Nothing has happened now,
+        so a state tells of switches and of presence, never that somebody asks."""
+        if not isinstance(added, Mapping):
+            return
+        for entity, found in added.items():
+            state = found.get("s") if isinstance(found, Mapping) else None
+            if entity in self._settings.satellites and state == UNAVAILABLE:
+                self._presence(str(entity), state, session)
+            for rule in self._settings.entities:
+                if rule.entity == entity and rule.to == state and WakeKind(rule.kind) in _SWITCHES:
+                    session.event(None, kind=WakeKind(rule.kind), device=rule.device)
 
     def _presence(self, satellite: str, state: object, session: Session) -> None:
         """An ear that has lost its power hears nothing, however well Home Assistant is: its silence accuses nobody."""

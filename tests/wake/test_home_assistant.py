@@ -24,6 +24,8 @@ class House:
     def __init__(self, token: str = "long-lived") -> None:
         self.token, self.port = token, 0
         self.subscriptions: dict[str, int] = {}
+        self.states: dict[str, str] = {}
+        self.knows_entities = True
         self._socket: Any = None
         self._server: Any = None
         self._thread: threading.Thread | None = None
@@ -56,6 +58,11 @@ class House:
             if asked["type"] == "subscribe_events":
                 self.subscriptions[asked["event_type"]] = asked["id"]
                 socket.send(json.dumps({"id": asked["id"], "type": "result", "success": True, "result": None}))
+            elif asked["type"] == "subscribe_entities":
+                socket.send(json.dumps({"id": asked["id"], "type": "result", "success": self.knows_entities}))
+                if self.knows_entities:
+                    now = {entity: {"s": state, "a": {}} for entity, state in self.states.items()}
+                    socket.send(json.dumps({"id": asked["id"], "type": "event", "event": {"a": now}}))
             elif asked["type"] == "ping":
                 socket.send(json.dumps({"id": asked["id"], "type": "pong"}))
 
@@ -192,3 +199,27 @@ def test_without_satellites_its_silence_means_nothing() -> None:
 )
 def test_the_address(url: str, socket: str) -> None:
     assert websocket_url(url) == socket
+
+
+def test_how_things_stand_when_we_come(house: House) -> None:
+    house.states = {"assist_satellite.a": "unavailable", "switch.echo_mic": "off", "camera.door": "streaming"}
+    entities = [
+        {"entity": "switch.echo_mic", "to": "off", "kind": "mute", "device": "kitchen"},
+        {"entity": "camera.door", "to": "streaming", "kind": "view_start", "device": "door"},
+    ]
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"}, entities=entities)) as heard:
+        until(lambda: WakeKind.MUTE in heard.kinds())
+        until(lambda: not heard.up)
+        house.changes("assist_satellite.a", "unavailable", "idle")
+        until(lambda: heard.up)
+    assert WakeKind.VIEW_START not in heard.kinds()
+    assert heard.session.status().attempts == 1
+
+
+def test_a_home_assistant_that_cannot_say_how_things_stand(house: House) -> None:
+    house.knows_entities = False
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        house.changes("assist_satellite.a", "idle", "listening")
+        until(heard.wakes)
+    assert heard.session.status().attempts == 1
