@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sniffer.clock import Clock
 from sniffer.errors import SnifferError
 from sniffer.model import Record
-from sniffer.web.auth import Token, authenticate, rate_limits
+from sniffer.web.auth import Token, authenticate, event_limits, rate_limits
 from sniffer.web.settings import HttpSettings
 
 #: A wake event is some hundred bytes; a list of them after an outage, some kilobytes.
@@ -70,7 +70,7 @@ class Backend(Protocol):
 
 def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token], clock: Clock) -> Starlette:
     """The application. Raises nothing; every error of a caller is a JSON object with `error`."""
-    limits = rate_limits(tokens)
+    limits, events_left = rate_limits(tokens), event_limits(tokens)
 
     def allowed(request: Request, scope: str) -> Token | Response:
         token = authenticate(request.headers.get("authorization"), tokens)
@@ -119,6 +119,8 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
         for event in events:
             if not isinstance(event, dict):
                 return _error(400, "an event is a JSON object")
+            if not events_left[token.source].allows(clock.monotonic()):
+                return _error(429, f"too many events; {len(accepted)} were taken", {"Retry-After": "60"})
             accepted.append(backend.wake(event, token.source))
         return JSONResponse({"accepted": accepted}, status_code=202)
 

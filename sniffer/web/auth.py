@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from sniffer.wake.limit import RateLimit
 from sniffer.web.settings import TokenSettings
 
+#: Events a minute that one source may report for long, and how many after an outage. An ear that says every 20 seconds
+#: that it lives, and hears a word every ten, needs nine; who takes over a speaker could explain away all that it sends.
+EVENTS_PER_MINUTE, EVENT_BACKLOG = 12, 1024
 #: A household does not wake its speakers more often than this for long: requests a minute, with the same as a burst.
 RATE_PER_MINUTE = 60
 
@@ -46,3 +49,8 @@ def _digest(secret: str) -> bytes:
 def rate_limits(tokens: Sequence[Token]) -> dict[str, RateLimit]:
     """One a source: so many requests a minute, and at once."""
     return {token.source: RateLimit(RATE_PER_MINUTE / 60, RATE_PER_MINUTE) for token in tokens}
+
+
+def event_limits(tokens: Sequence[Token]) -> dict[str, RateLimit]:
+    """One a source: so many wake events a minute, and at once."""
+    return {token.source: RateLimit(EVENTS_PER_MINUTE / 60, EVENT_BACKLOG) for token in tokens}

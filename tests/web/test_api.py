@@ -10,7 +10,7 @@ from sniffer.errors import WakeError
 from sniffer.model import Record, Secret
 from sniffer.testing import ManualClock
 from sniffer.web.api import MAX_BODY_BYTES, build_app
-from sniffer.web.auth import RATE_PER_MINUTE, read_tokens
+from sniffer.web.auth import EVENT_BACKLOG, RATE_PER_MINUTE, read_tokens
 from sniffer.web.settings import HttpSettings, TokenSettings
 
 
@@ -117,6 +117,17 @@ def test_a_flood_is_refused_until_time_passes() -> None:
     assert answers == [202] * int(RATE_PER_MINUTE) + [429]
     clock.advance(1.0)
     assert api.post("/api/v1/wake", json={}, headers=EAR).status_code == 202
+
+
+def test_one_source_cannot_explain_a_whole_day_away() -> None:
+    backend, clock = Backend(), ManualClock()
+    api = client(backend, clock)
+    answers = []
+    for _ in range(6):
+        answers.append(api.post("/api/v1/wake", json=[{}] * 250, headers=EAR).status_code)
+        clock.advance(2.0)
+    assert answers == [202] * 4 + [429] * 2
+    assert len(backend.woken) <= EVENT_BACKLOG + 5
 
 
 def test_a_web_page_cannot_reach_us_under_a_name_of_its_own() -> None:
