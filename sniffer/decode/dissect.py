@@ -37,6 +37,7 @@ class Dissector:
         self._limiter = Limiter(self._settings)
         self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
+        self._messages = dns.Reader()
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
         self.cut = 0
@@ -119,7 +120,7 @@ class Dissector:
             yield from self._dns_message(batch, row, data[2:])
 
     def _dns_message(self, batch: PacketBatch, row: int, data: dns.Buffer) -> Iterator[Observation]:
-        message = dns.parse(data)
+        message = self._messages.parse(data)
         if message is None or not message.questions:
             self.errors["dns"] += message is None
             return

@@ -7,6 +7,7 @@ records that are whole.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ MAX_QUESTIONS = 32
 MAX_RECORDS = 256
 MAX_NAME = 255
 MAX_TEXTS = 32
+#: So many messages of at most this length are remembered, when they come again.
+REMEMBERED, MAX_REMEMBERED = 256, 512
 
 A, CNAME, PTR, TXT, AAAA, SRV, SVCB, HTTPS = 1, 5, 12, 16, 28, 33, 64, 65
 
@@ -65,10 +68,30 @@ def parse(data: Buffer) -> Message | None:
     """The message, or None where this is not DNS. Never raises."""
     if len(data) < 12:
         return None
+    return _parse(bytes(data))
+
+
+class Reader:
+    """Reads messages as `parse` does. Hosts ask the same again and again: what was said lately is not read anew."""
+
+    def __init__(self) -> None:
+        self._recent = functools.lru_cache(maxsize=REMEMBERED)(_parse)
+
+    def parse(self, data: Buffer) -> Message | None:
+        """The message, or None where this is not DNS. Never raises."""
+        if not 12 <= len(data) <= MAX_REMEMBERED:
+            return parse(data)
+        found = self._recent(b"\0\0" + bytes(data[2:]))  # but for its number
+        if found is None:
+            return None
+        identity = int.from_bytes(data[:2], "big")
+        return Message(identity, found.response, found.code, found.questions, found.records, found.answers, found.whole)
+
+
+def _parse(data: bytes) -> Message | None:
     identity, flags, questions, *counts = struct.unpack_from("!6H", data)
     if (flags >> 11) & 0xF not in (0, 4, 5) or questions > MAX_QUESTIONS:
         return None  # neither a query nor a notify or update: not what lives on these ports
-    data = bytes(data)
     asked: list[Question] = []
     records: list[Record] = []
     answers = counts[0]

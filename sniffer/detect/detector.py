@@ -121,7 +121,7 @@ class Detector:
         self._hearing.begun(flow, run)
 
     def over(self, flow: Flow, run: Run) -> None:
-        self._due.append((run.final_ns, 1, str(flow.flow), flow, run))
+        self._due.append((run.final_ns, 1, flow.name, flow, run))
 
     def _opened(self, key: FlowKey, piece: FlowSlice, clock: I64) -> int | None:
         """Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now."""
@@ -133,7 +133,7 @@ class Detector:
         still_open = []
         for flow, run in self._touched:
             while run.next_look_ns <= run.last_ns:
-                self._due.append((run.next_look_ns, 0, str(flow.flow), flow, run))
+                self._due.append((run.next_look_ns, 0, flow.name, flow, run))
                 run.next_look_ns += _pause(run.next_look_ns - run.start_ns)
             if flow.run is run:
                 flow.close(now_ns, self._silence_ns, self)

@@ -54,6 +54,16 @@ def features(case: Case) -> dict[str, float]:
     return {item.name: found[0] if (found := item.measure(case)) else 0.0 for item in ITEMS}
 
 
+def score_of(case: Case, weights: Weights) -> float:
+    """The score of `weigh` alone: most of the time is in the words."""
+    score = weights.intercept
+    for item in ITEMS:
+        found = item.measure(case)
+        if found is not None:
+            score += found[0] * weights.weights.get(item.name, 0.0)
+    return score
+
+
 def weigh(case: Case, weights: Weights) -> tuple[float, tuple[Evidence, ...]]:
     """The score in log-odds of speech, and the evidence, heaviest first."""
     score = weights.intercept

@@ -33,6 +33,7 @@ class Flow:
     __slots__ = (
         "_answered",
         "_largest",
+        "_name",
         "_recent",
         "_records",
         "_stream",
@@ -47,6 +48,7 @@ class Flow:
 
     def __init__(self, key: int, flow: FlowKey, *, local: bool, opened_ns: int | None = None) -> None:
         self.key, self.flow, self.local = key, flow, local
+        self._name = ""
         self.seen_ns = 0
         self.opened_ns = opened_ns
         self.run: Run | None = None
@@ -56,6 +58,12 @@ class Flow:
         self._answered = False
         self._records = False
         self._largest = 0
+
+    @property
+    def name(self) -> str:
+        """The connection in words, which are found once and only where they are needed."""
+        self._name = self._name or str(self.flow)
+        return self._name
 
     def push(self, piece: FlowSlice, clock: I64, silence_ns: int, runs: RunListener) -> None:
         """Take the rows of one batch; `clock` holds the time of each row of the batch."""
@@ -113,7 +121,7 @@ class Flow:
         """For each upstream payload row: had the other side said something since the one before?"""
         said = np.cumsum(down)
         counts = said[carrying]
-        answers = np.diff(counts, prepend=0) > 0
+        answers = counts > np.concatenate(([0], counts[:-1]))
         if len(counts):
             answers[0] |= self._answered
             self._answered = bool(said[-1] > counts[-1])
@@ -139,8 +147,8 @@ class Flow:
         if not len(warm):
             return
         times = recent.time_ns[warm]
-        breaks = np.flatnonzero(np.diff(times) > silence_ns) + 1
-        for group in np.split(warm, breaks):
+        breaks = np.flatnonzero(times[1:] - times[:-1] > silence_ns) + 1
+        for group in np.split(warm, breaks) if breaks.size else (warm,):
             begins = int(recent.time_ns[group[0]])
             if self.run is not None and begins - self.run.last_ns > silence_ns:
                 final_ns = self.run.last_ns + silence_ns

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sniffer.detect.classify import SPEECH_SCORE, classify, speech_seconds
-from sniffer.detect.evidence import Case, Weights, probability, weigh
+from sniffer.detect.evidence import Case, Weights, probability, score_of, weigh
 from sniffer.detect.flow import Flow
 from sniffer.detect.learning import Learned, server_of
 from sniffer.detect.run import Run
@@ -78,7 +78,7 @@ class Hearing:
         if part.shape.rate == 0 and not run.listening:
             return []
         service = self._services.service(flow.key, flow.flow, at_ns)
-        score, _ = weigh(self._case(flow, run, part, at_ns, final=False), self._weights)
+        score = score_of(self._case(flow, run, part, at_ns, final=False), self._weights)
         silent_ns = at_ns - part.body_ns[1]
         if not run.listening:
             if score < SPEECH_SCORE or silent_ns > 600_000_000:
@@ -229,7 +229,7 @@ class Hearing:
             begun = self._stretch(candidate, candidate.start_ns, now_ns)
             ratio = begun.shape.rate / max(part.shape.rate, 1.0)
             if begun.shape.body >= 0.3 and begun.shape.head_bytes < _HEAD_BYTES and 0.6 < ratio < 1.6:
-                score, _ = weigh(self._case(other, candidate, begun, now_ns, final=False), self._weights)
+                score = score_of(self._case(other, candidate, begun, now_ns, final=False), self._weights)
                 if score > SPEECH_SCORE - 3:
                     return candidate
         return None

@@ -10,6 +10,7 @@ from sniffer.detect.shape import BIN, TINY, Flags, Rows
 from sniffer.model import I64
 
 _SECOND = 1_000_000_000
+_BIN_NS = int(BIN * _SECOND)
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
 WARM_BYTES, WARM_NS = 500, _SECOND // 2
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.
@@ -83,22 +84,23 @@ class Run:
         _add_bins(self.bins, rows.time_ns - self.start_ns, rows.bytes)
         room = _MAX_ROWS - self._kept
         if room > 0:
-            part = rows.take(slice(0, room))
+            part = rows if len(rows) <= room else rows.take(slice(0, room))
             self._parts.append(part)
             self._kept += len(part)
         self.last_ns = int(rows.time_ns[-1])
 
     def receive(self, time_ns: I64, size: I64, until_ns: int) -> None:
-        """What came back on the same flow, as far as it belongs to this run."""
-        mine = (time_ns > self.warm_ns) & (time_ns <= until_ns)
-        if mine.any():
+        """What came back on the same flow, in time order, as far as it belongs to this run."""
+        first = int(time_ns.searchsorted(self.warm_ns, side="right"))
+        last = int(time_ns.searchsorted(until_ns, side="right"))
+        if last > first:
+            mine = slice(first, last)
             self.bytes_down += int(size[mine].sum())
             _add_bins(self.down_bins, time_ns[mine] - self.start_ns, size[mine])
 
     def received(self, first_ns: int, last_ns: int) -> int:
         """Bytes that came back between two moments, to a quarter of a second."""
-        bin_ns = int(BIN * _SECOND)
-        low, high = (first_ns - self.start_ns) // bin_ns, (last_ns - self.start_ns) // bin_ns
+        low, high = (first_ns - self.start_ns) // _BIN_NS, (last_ns - self.start_ns) // _BIN_NS
         return sum(size for place, size in self.down_bins.items() if low <= place < high)
 
     def window(self, first_ns: int, last_ns: int) -> tuple[int, Rows]:
@@ -122,7 +124,14 @@ class Run:
 
 
 def _add_bins(bins: dict[int, int], since_ns: I64, size: I64) -> None:
-    index = since_ns // int(BIN * _SECOND)
+    """`since_ns` is in order."""
+    first = int(since_ns[0]) // _BIN_NS
+    if first == int(since_ns[-1]) // _BIN_NS:  # a short run's usual case
+        amount = int(size.sum())
+        if amount:
+            bins[first] = bins.get(first, 0) + amount
+        return
+    index = since_ns // _BIN_NS
     sums = np.bincount(index - index[0], weights=size)
     for offset in np.flatnonzero(sums).tolist():
         place = int(index[0]) + offset

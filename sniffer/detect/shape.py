@@ -336,8 +336,9 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     if not unit.size:
         return 0.0, 0
     ordered = np.argsort(unit, kind="stable")
-    begins = np.flatnonzero(np.concatenate(([True], np.diff(unit[ordered]) > 0)))
-    values, often = unit[ordered][begins], np.add.reduceat(count[ordered], begins)
+    sizes = unit[ordered]
+    begins = np.flatnonzero(np.concatenate(([True], sizes[1:] > sizes[:-1])))
+    values, often = sizes[begins], np.add.reduceat(count[ordered], begins)
     order = np.argsort(-often, kind="stable")[:3]
     repeated = float((np.maximum(often[order] - 1, 0) * values[order]).sum())
     once = float(values[order].sum())
