@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sniffer.model import PACKET_COLUMNS, PacketBatch
 
 #: What is put together holds at most so many rows and so many bytes of frames.
-MAX_ROWS = 32_768
+MAX_ROWS = 16_384
 MAX_BYTES = 2 << 20
 
 
