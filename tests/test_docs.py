@@ -1,9 +1,9 @@
 """The documentation says what the program does: commands, settings, pages, metrics and links."""
 
-import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -17,19 +17,12 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "dashboards").rglob("*.md")])
 
 
-@pytest.fixture(scope="module")
-def make_docs() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "tools" / "make_docs.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("page", ["configuration", "commands"])
-def test_what_is_made_from_the_code_is_up_to_date(make_docs: ModuleType, page: str) -> None:
-    written = (ROOT / "docs" / f"{page}.md").read_text()
-    assert written == getattr(make_docs, page)(), "run: python tools/make_docs.py"
+def test_what_is_made_from_the_code_is_up_to_date(tmp_path: Path) -> None:
+    # In a process of its own: click remembers what a command was once called with.
+    subprocess.run([sys.executable, ROOT / "tools" / "make_docs.py", tmp_path], check=True, timeout=60)
+    for page in ("configuration.md", "commands.md"):
+        written = (ROOT / "docs" / page).read_text()
+        assert written == (tmp_path / page).read_text(), "run: python tools/make_docs.py"
 
 
 def test_every_command_has_help_with_an_example() -> None:

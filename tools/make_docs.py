@@ -1,4 +1,4 @@
-"""Write docs/configuration.md and docs/commands.md from the code: `python tools/make_docs.py`. A test compares."""
+"""Write docs/configuration.md and docs/commands.md from the code: `python tools/make_docs.py [FOLDER]`. A test compares."""
 
 from __future__ import annotations
 
@@ -132,11 +132,11 @@ def _help(command: click.Command, parent: click.Context, name: str) -> list[str]
         return ["```", command.get_help(context), "```", ""]
 
 
-def main() -> None:
+def main(folder: Path) -> None:
     """Write both."""
-    (DOCS / "configuration.md").write_text(configuration(), encoding="utf-8")
-    (DOCS / "commands.md").write_text(commands(), encoding="utf-8")
+    (folder / "configuration.md").write_text(configuration(), encoding="utf-8")
+    (folder / "commands.md").write_text(commands(), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS)
