@@ -11,8 +11,6 @@ from sniffer.config import Config, read_secret
 from sniffer.errors import ConfigError, UsageError
 from sniffer.model import Secret
 
-DEFAULT_URL = "http://127.0.0.1:9877"
-
 
 def find_url(url: str | None, config: Config) -> str:
     """What was given, or what the configuration says, or the default."""

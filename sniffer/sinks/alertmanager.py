@@ -15,11 +15,11 @@ from sniffer.model import Record, Secret
 from sniffer.sinks.formats import alert_labels, notes_of
 from sniffer.sinks.http import Sender
 from sniffer.sinks.messages import Message
-from sniffer.sinks.outbox import Target
+from sniffer.sinks.outbox import ConfiguredTarget
 from sniffer.sinks.settings import AlertmanagerSettings
 
 
-class Alertmanager(Target):
+class Alertmanager(ConfiguredTarget):
     """A target of the outbox. `recent(name, since_ns)` gives the messages it took since then, the oldest first."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Alertmanager(Target):
         headline: Callable[[Record], str],
         recent: Callable[[str, int], Sequence[Message]],
     ) -> None:
-        self.name, self._settings = settings.name, settings
+        super().__init__(settings)
         self.address = settings.url
         self._url = settings.url.rstrip("/") + "/api/v2/alerts"
         self._token = read_secret(settings.token) if settings.token else None
@@ -37,19 +37,6 @@ class Alertmanager(Target):
         self._resend_seconds = settings.resend_seconds
         self._headline, self._recent = headline, recent
         self._sender = Sender(self._url, settings.timeout, settings.ca)
-
-    @property
-    def events(self) -> Sequence[str]:
-        """As configured."""
-        return self._settings.events
-
-    @property
-    def level(self) -> str:
-        """As configured."""
-        return self._settings.level
-
-    def __repr__(self) -> str:
-        return f"Alertmanager({self.name!r})"
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message, and with it all that is active."""

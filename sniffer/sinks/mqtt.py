@@ -10,7 +10,7 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sniffer.clock import SECOND, Clock, parse_timestamp
@@ -18,7 +18,7 @@ from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model import Record, Secret
 from sniffer.sinks.homeassistant import DeviceState, discovery, slug
 from sniffer.sinks.messages import Message
-from sniffer.sinks.outbox import Target, UnansweredError
+from sniffer.sinks.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.settings import MqttSettings
 
 if TYPE_CHECKING:
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class Mqtt(Target):
+class Mqtt(ConfiguredTarget):
     """A target of the outbox (alerts), which shows the states of devices too. The broker may come and go: states are
     published again when it is back, and with them the discovery messages."""
 
     def __init__(
         self, settings: MqttSettings, read_secret: Callable[[Secret], str], clock: Clock, version: str = ""
     ) -> None:
-        self.name, self._settings = settings.name, settings
+        super().__init__(settings)
+        self._settings = settings
         self._clock, self._version = clock, version
         self.address = f"{settings.host}:{settings.port}/{settings.topic}"
         self._status = f"{settings.topic}/status"
@@ -45,19 +46,6 @@ class Mqtt(Target):
         self._up = threading.Event()
         self._client = self._make(read_secret)
         self._started = False
-
-    @property
-    def events(self) -> Sequence[str]:
-        """As configured."""
-        return self._settings.events
-
-    @property
-    def level(self) -> str:
-        """As configured."""
-        return self._settings.level
-
-    def __repr__(self) -> str:
-        return f"Mqtt({self.name!r})"
 
     def start(self) -> None:
         """Connect, and go on trying."""

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from sniffer.errors import ConfigError
 from sniffer.model import Record, Secret
 from sniffer.sinks.formats import details_of, plain, title_of
 from sniffer.sinks.messages import Message
-from sniffer.sinks.outbox import Target, UnansweredError
+from sniffer.sinks.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.settings import NotifySettings
 
 
-class Notify(Target):
+class Notify(ConfiguredTarget):
     """A target of the outbox. These services know no message ids: what a kill cuts off is told once more."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Notify(Target):
                 f"notify '{settings.name}': install it with: pip install 'speaker-sniffer[notify]'"
             ) from None
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold tokens
-        self.name, self._settings = settings.name, settings
+        super().__init__(settings)
         url = read_secret(settings.url)
         self.address = hashlib.sha256(url.encode()).hexdigest()[:16]
         self._headline = headline
@@ -40,19 +40,6 @@ class Notify(Target):
         self._other = apprise.NotifyType.INFO
         if not self._apprise.add(url):
             raise ConfigError(f"notify '{settings.name}': apprise does not understand the URL that was read")
-
-    @property
-    def events(self) -> Sequence[str]:
-        """As configured."""
-        return self._settings.events
-
-    @property
-    def level(self) -> str:
-        """As configured."""
-        return self._settings.level
-
-    def __repr__(self) -> str:
-        return f"Notify({self.name!r})"
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message. Raises DeliveryError."""

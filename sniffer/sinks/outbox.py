@@ -17,7 +17,7 @@ from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.errors import DeliveryError, StoreError
 from sniffer.model import LEVELS, Record
 from sniffer.sinks.messages import Message, Messages
-from sniffer.sinks.settings import OutboxSettings
+from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
 from sniffer.sinks.store import Store
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,26 @@ class Target:
 
     def close(self) -> None:
         """Let go of what is held."""
+
+
+class ConfiguredTarget(Target):
+    """A target that is called, and told, what its settings say."""
+
+    def __init__(self, settings: TargetSettings | MqttSettings) -> None:
+        self.name, self._events, self._level = settings.name, settings.events, settings.level
+
+    @property
+    def events(self) -> Sequence[str]:
+        """As configured."""
+        return self._events
+
+    @property
+    def level(self) -> str:
+        """As configured."""
+        return self._level
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
 
 
 class DeliveryMetrics(Protocol):

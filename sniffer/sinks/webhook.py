@@ -15,17 +15,17 @@ from sniffer.model import Record, Secret
 from sniffer.sinks.formats import FORMATS
 from sniffer.sinks.http import Sender
 from sniffer.sinks.messages import Message
-from sniffer.sinks.outbox import Target
+from sniffer.sinks.outbox import ConfiguredTarget
 from sniffer.sinks.settings import WebhookSettings
 
 ReadSecret = Callable[[Secret], str]
 
 
-class Webhook(Target):
+class Webhook(ConfiguredTarget):
     """A target of the outbox. `headline` says a record in one sentence."""
 
     def __init__(self, settings: WebhookSettings, read_secret: ReadSecret, headline: Callable[[Record], str]) -> None:
-        self.name, self._settings = settings.name, settings
+        super().__init__(settings)
         self._url = read_secret(settings.url) if isinstance(settings.url, Secret) else settings.url
         if not self._url.startswith(("http://", "https://")):
             raise ConfigError(f"webhook '{settings.name}': the URL that was read does not start with http(s)://")
@@ -38,19 +38,6 @@ class Webhook(Target):
         self._token = read_secret(settings.token) if settings.token else None
         self._format, self._headline = FORMATS[settings.format], headline
         self._sender = Sender(self._url, settings.timeout, settings.ca)
-
-    @property
-    def events(self) -> Sequence[str]:
-        """As configured."""
-        return self._settings.events
-
-    @property
-    def level(self) -> str:
-        """As configured."""
-        return self._settings.level
-
-    def __repr__(self) -> str:
-        return f"Webhook({self.name!r})"
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message. Raises DeliveryError."""

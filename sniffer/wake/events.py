@@ -99,11 +99,6 @@ def check_text(key: str, value: object) -> str:
     return value
 
 
-def parse_line(line: str | bytes, received_ns: int | None = None, *, source: str | None = None) -> WakeEvent:
-    """One line of JSON. Raises WakeError."""
-    return parse_event(parse_json(line), received_ns, source=source)
-
-
 def parse_json(text: str | bytes) -> Any:
     """JSON of a sane size. Raises WakeError."""
     if len(text) > MAX_LINE:
