@@ -174,7 +174,7 @@ class Flow:
             self.run.receive(*received, limit)
             at_ns = int(recent.time_ns[cut])
             self._finish(self.run, limit, runs)
-            self.run = Run(at_ns, warm_ns=at_ns, opened_ns=self.opened_ns, largest=self._largest, continues=True)
+            self.run = Run(at_ns, warm_ns=at_ns, opened_ns=self.opened_ns, largest=self._largest)
             runs.begun(self, self.run)
             start = cut
         if last >= self._taken:

@@ -63,7 +63,6 @@ class Run:
     warm_ns: int
     opened_ns: int | None
     largest: int = 0  # packet of the same connection before
-    continues: bool = False
     last_ns: int = 0
     final_ns: int = 0
     packets: int = 0

@@ -82,7 +82,6 @@ class Shape:
     writes: int = 0
     writes_per_second: float = 0.0
     gap_regularity: float = 0.0
-    longest_gap: float = 0.0
     bin_variation: float = 1.0
     constancy: float = 0.0
     size_spread: float = 1.0
@@ -192,7 +191,6 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
         writes=len(writes),
         writes_per_second=len(writes) / seconds,
         gap_regularity=int(np.count_nonzero((gaps > 0.4 * gap) & (gaps < 1.8 * gap))) / max(len(gaps), 1),
-        longest_gap=float(gaps.max()) if gaps.size else 0.0,
         bin_variation=_bin_variation(body),
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
