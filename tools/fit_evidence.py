@@ -35,8 +35,9 @@ from sniffer.detect.columns import LocalNetworks
 from sniffer.detect.evidence import ITEMS, Case, Weights, features
 from sniffer.detect.hearing import Hearing
 from sniffer.detect.shape import Rows, measure
-from sniffer.evaluation.datasets import LabelledCapture, find_captures
-from sniffer.evaluation.play import Nameless, local_hosts, read
+from sniffer.evaluation.datasets import LabelledCapture
+from sniffer.evaluation.find import find
+from sniffer.evaluation.play import Nameless, local_hosts, read_all
 from sniffer.model import Service, UploadClass
 
 #: What the physics suggests, in log-odds for each unit of evidence; the fit may move them, not turn them around.
@@ -83,7 +84,7 @@ class Recorder(Hearing):
 
 
 def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[tuple[object, int, int, Rows, Case]]:
-    batches = read(capture)
+    batches = read_all(capture)
     detector = Detector(config.detect, weights, Nameless(), {})
     recorder = Recorder(weights, Nameless(), detector._silence_ns, {})
     detector._hearing = recorder
@@ -219,7 +220,7 @@ def samples(paths: list[Path]) -> list[Sample]:
     config = Config()
     weights = load_rulebook(config).weights
     rng = np.random.default_rng(SEED)
-    captures = find_captures(paths)
+    captures = find(paths).captures
     for root in paths:
         for stem in ("telegram", "wa_voice"):
             captures += [LabelledCapture(p, "calls", "calls", 1) for p in root.rglob(f"ndpi/{stem}.pcap")]

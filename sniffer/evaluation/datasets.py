@@ -1,16 +1,15 @@
 """Labelled sets, each through a small adapter: which captures, of which device, with how many spoken commands.
 
-An adapter recognises its set by how the files are named, so that any folder can be handed to `sniffer evaluate`.
+A published set is recognised by how its files are named, so that any folder can be handed to `sniffer evaluate`.
+Captures of one's own are labelled in a `labels.csv` beside them (`sniffer.evaluation.labels`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-from sniffer.errors import UsageError
 
 #: Sets whose captures were looked at while the detector was made: figures on them are no prediction.
 TUNED = "tuned-on"
@@ -25,12 +24,21 @@ DEVELOPMENT = frozenset({
 
 
 @dataclass(frozen=True, slots=True)
+class Utterance:
+    """When one command was spoken, in nanoseconds: Unix time, or from the capture's first packet where `relative`."""
+
+    start_ns: int
+    end_ns: int | None = None
+    relative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LabelledCapture:
     """One capture and what is known of it.
 
     `expected` is the number of spoken commands; `exact` whether more than that is known to be wrong (where questions
     can lead to a re-prompt, more uploads than commands are right). With `everybody` all local hosts are judged, not
-    only those with a microphone.
+    only those with a microphone; with `host` this one. `spoken` says when, where that is known.
     """
 
     path: Path
@@ -39,6 +47,8 @@ class LabelledCapture:
     expected: int
     exact: bool = True
     everybody: bool = False
+    spoken: tuple[Utterance, ...] = ()
+    host: int | None = None
 
     @property
     def tuning(self) -> str:
@@ -48,17 +58,9 @@ class LabelledCapture:
 Adapter = Callable[[Path], LabelledCapture | None]
 
 
-def find_captures(paths: Iterable[Path]) -> list[LabelledCapture]:
-    """Every labelled capture in files and folders. Raises UsageError where a path does not exist or nothing fits."""
-    found: dict[Path, LabelledCapture] = {}
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"{path}: does not exist")
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            labelled = next((label for adapter in ADAPTERS.values() if (label := adapter(file))), None)
-            if labelled is not None:
-                found.setdefault(file.resolve(), labelled)
-    return list(found.values())
+def by_name(path: Path) -> LabelledCapture | None:
+    """The label that a published set's file name gives."""
+    return next((label for adapter in ADAPTERS.values() if (label := adapter(path))), None)
 
 
 def _vcf(path: Path) -> LabelledCapture | None:
@@ -116,8 +118,3 @@ ADAPTERS: Mapping[str, Adapter] = {
     "nemea-siot": _joy,
     "negatives": _negatives,
 }
-
-
-def devices(captures: Iterable[LabelledCapture]) -> Iterator[str]:
-    """The devices, each once, in order."""
-    yield from dict.fromkeys(capture.device for capture in captures)

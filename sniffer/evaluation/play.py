@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,12 +13,15 @@ from sniffer.config import Config
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
-from sniffer.detect.baselines import BASELINES, Alarm, Traffic, traffic_of
+from sniffer.detect.baselines import BASELINES, Alarm, Traffic, together, traffic_of
+from sniffer.detect.baselines.lsh import Stretch, Stretches
 from sniffer.detect.columns import LocalNetworks
-from sniffer.evaluation.datasets import LabelledCapture
+from sniffer.errors import CaptureError
+from sniffer.evaluation.datasets import LabelledCapture, Utterance
 from sniffer.evaluation.joy import read_joy
 from sniffer.identify import Identifier
 from sniffer.model import (
+    Device,
     FlowKey,
     Listening,
     PacketBatch,
@@ -26,20 +29,44 @@ from sniffer.model import (
     Service,
     ServiceLookup,
     Upload,
+    address_key,
+    key_text,
 )
 
 _LONGEST_GAP_NS = 300 * 1_000_000_000
+#: An alarm belongs to a command that was said to be spoken at that time if it overlaps with it and so much before and
+#: after: clocks and notes differ, and the upload goes on while the cloud listens.
+EARLY_NS, LATE_NS = 2 * 1_000_000_000, 3 * 1_000_000_000
+#: How long a command lasts where only its beginning is known.
+LENGTH_NS = 10 * 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One device of a capture: what it sent to the Internet, and its vendor, where known."""
+
+    traffic: Traffic
+    vendor: str | None
 
 
 @dataclass(slots=True)
 class Played:
-    """What came of one capture. Times are seconds; `hours` are those of all judged devices together."""
+    """What came of one capture. `hours` are those of all judged devices together; `spoken` are the commands as
+    (start, end) in nanoseconds of Unix time, where their times are known."""
 
     capture: LabelledCapture
     uploads: list[Upload] = field(default_factory=list)
     listening: list[Listening] = field(default_factory=list)
     alarms: dict[str, list[Alarm]] = field(default_factory=dict)
+    scored: dict[str, list[tuple[int, int, float]]] = field(
+        default_factory=dict
+    )  # of trained ones: (start, end, score)
     hours: float = 0.0
+    devices: list[Judged] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+    begin_ns: int = 0
+    end_ns: int = 0
+    spoken: tuple[tuple[int, int], ...] = ()
 
 
 class Nameless:
@@ -50,40 +77,78 @@ class Nameless:
 
 
 def play(capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names: bool = True) -> Played:
-    """Everything the detectors make of a capture. Raises CaptureError."""
-    batches = read(capture)
+    """Everything the detectors make of a capture, in two readings: who is there, and what they send. Raises
+    CaptureError."""
     identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
+    networks = LocalNetworks(config.detect.local_networks)
     dissector = Dissector()
-    for batch in batches:
+    local: set[int] = set()
+    clock = _Clock()
+    for batch in read(capture):
         identifier.seen(batch)
         identifier.observe(dissector.dissect(batch))
-    local = local_hosts(batches, LocalNetworks(config.detect.local_networks))
-    watched = {} if capture.everybody else {key: 0 for key in identifier.watched() if key in local}
-    watched = watched or dict.fromkeys(local, 0)
+        local |= local_hosts([batch], networks)
+        clock.see(batch)
+    watched = _watched(capture, identifier, local)
     services: ServiceLookup = identifier if names else Nameless()
-    played = Played(capture)
+    played = Played(capture, begin_ns=clock.begin_ns, end_ns=clock.end_ns)
+    played.hours = len(watched) * clock.watched_ns / 3.6e12
+    played.spoken = tuple(_window(utterance, clock.begin_ns) for utterance in capture.spoken)
     detector = Detector(config.detect, rulebook.weights, services, {})
-    for batch in batches:
+    sent: dict[int, list[Traffic]] = {key: [] for key in watched}
+    cutter = Stretches(networks)
+    for raw in read(capture):
+        batch = identifier.resolve(raw)
         _take(played, detector.feed(batch, watched))
+        for key in watched:
+            sent[key].append(traffic_of([batch], key, networks, services))
+        played.stretches += cutter.feed(batch, set(watched))
     _take(played, detector.finish())
-    played.hours = len(watched) * _seconds(batches) / 3600
-    for key in watched:
-        device = identifier.device(key)
-        traffic = traffic_of(batches, key, LocalNetworks(config.detect.local_networks), services)
-        _baselines(played, traffic, device.vendor)
+    played.stretches += cutter.finish()
+    for key, parts in sent.items():
+        judged = Judged(together(parts), identifier.device(key).vendor)
+        played.devices.append(judged)
+        for name, baseline in BASELINES.items():
+            played.alarms.setdefault(name, []).extend(baseline.detect(judged.traffic, judged.vendor))
     return played
 
 
-def read(capture: LabelledCapture) -> list[PacketBatch]:
-    """The packets of a capture. Labelled captures are short: they are kept in memory. Raises CaptureError."""
+def _watched(capture: LabelledCapture, identifier: Identifier, local: set[int]) -> dict[int, int]:
+    """Who is judged: the host that the label names, or recognised speakers, or every local host."""
+    if capture.host is not None:
+        hosts = [capture.host, *(device.key for device in identifier.devices() if _has(device, capture.host))]
+        found = [host for host in hosts if host in local]
+        if not found:
+            raise CaptureError(f"{capture.path}: the labelled device {key_text(capture.host)} sends nothing in it")
+        return dict.fromkeys(found, 0)
+    watched = {} if capture.everybody else {key: 0 for key in identifier.watched() if key in local}
+    return watched or dict.fromkeys(local, 0)
+
+
+def _has(device: Device, key: int) -> bool:
+    """Does this device have the address from which the key was made?"""
+    return device.address is not None and address_key(*device.address) == key
+
+
+def _window(utterance: Utterance, begin_ns: int) -> tuple[int, int]:
+    base = begin_ns if utterance.relative else 0
+    end = utterance.end_ns if utterance.end_ns is not None else utterance.start_ns + LENGTH_NS
+    return base + utterance.start_ns - EARLY_NS, base + end + LATE_NS
+
+
+def read(capture: LabelledCapture) -> Iterator[PacketBatch]:
+    """The packets of a capture; each batch is valid until the next is asked for. Raises CaptureError."""
     if capture.path.suffix == ".json":
-        return [read_joy(capture.path)]
-    batches = []
+        yield read_joy(capture.path)
+        return
     with open_capture(capture.path) as reader:
         for block in reader:
-            batch, _ = decode(block, Selection())
-            batches.append(_kept(batch))
-    return batches
+            yield decode(block, Selection())[0]
+
+
+def read_all(capture: LabelledCapture) -> list[PacketBatch]:
+    """The packets of a capture, kept in memory. Raises CaptureError."""
+    return [_kept(batch) for batch in read(capture)]
 
 
 def _kept(batch: PacketBatch) -> PacketBatch:
@@ -93,7 +158,26 @@ def _kept(batch: PacketBatch) -> PacketBatch:
     return PacketBatch(rows.interface, rows.link_type, memoryview(bytes(batch.data)), **columns)
 
 
-def local_hosts(batches: Sequence[PacketBatch], networks: LocalNetworks) -> set[int]:
+@dataclass(slots=True)
+class _Clock:
+    """How long the capture watched: gaps of over five minutes are where nobody captured."""
+
+    begin_ns: int = 0
+    end_ns: int = 0
+    watched_ns: int = 0
+
+    def see(self, batch: PacketBatch) -> None:
+        if not len(batch):
+            return
+        times = np.sort(batch.time_ns)
+        first = self.end_ns or int(times[0])
+        self.begin_ns = min(self.begin_ns, int(times[0])) if self.begin_ns else int(times[0])
+        self.end_ns = max(first, int(times[-1]))
+        steps = np.diff(np.concatenate(([first], times[times > first])))
+        self.watched_ns += int(np.minimum(steps, _LONGEST_GAP_NS).sum())
+
+
+def local_hosts(batches: Iterable[PacketBatch], networks: LocalNetworks) -> set[int]:
     """The hosts that send from an address of the local networks to the Internet."""
     hosts: set[int] = set()
     for batch in batches:
@@ -116,17 +200,6 @@ def _take(played: Played, events: Sequence[object]) -> None:
             played.uploads.append(event)
         elif isinstance(event, Listening):
             played.listening.append(event)
-
-
-def _baselines(played: Played, traffic: Traffic, vendor: str | None) -> None:
-    for name, baseline in BASELINES.items():
-        played.alarms.setdefault(name, []).extend(baseline.detect(traffic, vendor))
-
-
-def _seconds(batches: Sequence[PacketBatch]) -> float:
-    """How long the capture watched: gaps of over five minutes are where nobody captured."""
-    times = np.sort(np.concatenate([batch.time_ns for batch in batches])) if batches else np.empty(0, dtype=np.int64)
-    return float(np.minimum(np.diff(times), _LONGEST_GAP_NS).sum() / 1e9) if len(times) else 0.0
 
 
 def alarms_of(played: Played) -> Mapping[str, Sequence[tuple[int, int]]]:

@@ -3,71 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from sniffer.detect.baselines import BASELINES
+from sniffer.evaluation import trained
 from sniffer.evaluation.bursts import BurstScore
 from sniffer.evaluation.datasets import HELD_OUT, TUNED
-from sniffer.evaluation.score import Counts, DeviceScore, at_most, median, together, wilson
+from sniffer.evaluation.pieces import Piece, auc
+from sniffer.evaluation.score import Counts, DeviceScore, together
+from sniffer.evaluation.statistics import Bin, at_most, median, reliability, wilson
 
 _NOTE = {
     TUNED: "tuned-on: these captures were looked at while the detector was made; see docs/detection.md for what was "
     "fitted without them",
     HELD_OUT: "held-out: nothing was fitted or looked at here",
 }
+_HEAD = (
+    f"  {'':27}{'found':>9} {'more':>5} {'false':>6}  {'recall':>7} {'95 % interval':>16} {'precision':>10} {'AUC':>6} "
+    f"{'heard in':>9} {'false/h':>8} {'at most':>8}"
+)
 
 
 def text(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> Iterator[str]:
     """The report, line by line."""
-    head = (
-        f"{'':28}{'found':>11} {'more':>5} {'false':>6}  {'recall':>7} {'95 % interval':>17}  {'precision':>9} "
-        f"{'delay':>7}  {'false/h':>8} {'at most':>8}"
-    )
     for device in devices:
         classes = ", ".join(f"{number} {name}" for name, number in sorted(device.classes.items()))
-        yield f"{device.device} ({device.tuning}; {device.captures} captures; {classes or 'no uploads'})"
-        yield head
+        captures = "1 capture" if device.captures == 1 else f"{device.captures} captures"
+        yield f"{device.device} ({device.tuning}; {captures}, {_hours(device.hours)}; {classes or 'no uploads'})"
+        yield _HEAD
         for name, counts in device.counts.items():
-            yield _line(title(name), counts)
+            yield _line(name, counts, device.pieces)
         yield ""
-    yield "all devices together"
-    yield head
-    for name, counts in together(devices).items():
-        yield _line(title(name), counts)
+    pieces = [piece for device in devices for piece in device.pieces]
+    total = together(devices)
+    if len(devices) > 1:
+        yield "all devices together"
+        yield _HEAD
+        for name, counts in total.items():
+            yield _line(name, counts, pieces)
+        yield ""
+    if devices:
+        yield from _reliability(pieces)
+        yield ""
     if bursts:
-        yield ""
         yield from _bursts(bursts)
-    yield ""
-    yield "found: alarms up to the number of spoken commands; more: beyond it, where re-prompts make that right;"
-    yield "false: alarms where nobody spoke; delay: median seconds from the first packet to 'listening now';"
-    yield "at most: the 95 % upper bound of false alarms an hour that so few hours allow"
+        yield ""
+    yield from _legend()
     for tuning in dict.fromkeys(device.tuning for device in devices):
         yield _NOTE[tuning]
+    if devices:
+        yield ""
+        yield _summary(total["sniffer"])
 
 
 def title(name: str) -> str:
     """How a detector is called in reports."""
-    return BASELINES[name].title if name in BASELINES else "sniffer"
+    return BASELINES[name].title if name in BASELINES else trained.TITLES.get(name, name)
 
 
-def _line(name: str, counts: Counts) -> str:
+def _line(name: str, counts: Counts, pieces: Sequence[Piece]) -> str:
     interval = wilson(counts.found, counts.expected)
-    recall = f"{counts.recall:.1%}" if counts.recall is not None else "-"
     between = f"{interval[0]:.1%} - {interval[1]:.1%}" if interval else "-"
-    precision = f"{counts.precision:.1%}" if counts.precision is not None else "-"
     delay = median(counts.delays)
     bound = at_most(counts.false, counts.hours)
-    rate = f"{counts.false / counts.hours:.2f}" if counts.hours else "-"
-    waited = "-" if delay is None else f"{delay:.2f} s"
+    told = auc(pieces, name)
     return (
-        f"  {name:26}{counts.found:>5} / {counts.expected:<3} {counts.more:>5} {counts.false:>6}  {recall:>7} "
-        f"{between:>17}  {precision:>9} {waited:>7}  {rate:>8} {_number(bound):>8}"
+        f"  {title(name):27}{f'{counts.found} / {counts.expected}':>9} {counts.more:>5} {counts.false:>6}  "
+        f"{_given(counts.recall, '.1%'):>7} {between:>16} {_given(counts.precision, '.1%'):>10} "
+        f"{_given(told, '.3f'):>6} {'-' if delay is None else f'{delay:.2f} s':>9} "
+        f"{_given(counts.false / counts.hours if counts.hours else None, '.2f'):>8} {_given(bound, '.2f'):>8}"
     )
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _given(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.1f} device-hours" if hours >= 1 else f"{hours * 60:.0f} device-minutes"
+
+
+def _reliability(pieces: Sequence[Piece]) -> Iterator[str]:
+    yield "is the probability what it says? (sniffer; pieces of time in which it saw an upload)"
+    yield f"  {'said':>7} {'was speech':>11} {'95 % interval':>16} {'pieces':>7}"
+    for one in curve(pieces):
+        low, high = one.interval
+        yield f"  {one.said:>7.3f} {one.share:>11.3f} {f'{low:.3f} - {high:.3f}':>16} {one.count:>7}"
+
+
+def curve(pieces: Sequence[Piece]) -> list[Bin]:
+    """The reliability of the probabilities that were given."""
+    return reliability((piece.probability, piece.spoken) for piece in pieces if piece.probability is not None)
+
+
+def _legend() -> Iterator[str]:
+    yield "found      commands with an alarm; where their times are not known, alarms up to the number of commands"
+    yield "more       further alarms for commands that were found, or where a re-prompt makes them right"
+    yield "false      alarms where nobody spoke; false/h: in an hour of one device; at most: the 95 % upper bound of it"
+    yield "precision  found / (found + false)"
+    yield "AUC        chance that a piece of time with speech scores higher than one without (0.5 is guessing)"
+    yield "heard in   median seconds from the first packet of an utterance to 'listening now'"
+
+
+def _summary(ours: Counts) -> str:
+    parts = []
+    if interval := wilson(ours.found, ours.expected):
+        parts.append(
+            f"{ours.found} of {ours.expected} spoken commands were found ({ours.found / ours.expected:.1%}; 95 %: "
+            f"{interval[0]:.1%} - {interval[1]:.1%})"
+        )
+    bound = at_most(ours.false, ours.hours)
+    if bound is not None:
+        alarms = "1 false alarm" if ours.false == 1 else f"{ours.false or 'no'} false alarms"
+        parts.append(f"{alarms} in {_hours(ours.hours)}, so at most {bound:.2f} an hour (95 %)")
+    return f"sniffer: {'; '.join(parts)}."
 
 
 def _bursts(bursts: Sequence[BurstScore]) -> Iterator[str]:
@@ -85,6 +134,7 @@ def _bursts(bursts: Sequence[BurstScore]) -> Iterator[str]:
 
 def as_json(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> dict[str, Any]:
     """The same as one JSON object."""
+    pieces = [piece for device in devices for piece in device.pieces]
     return {
         "devices": [
             {
@@ -92,17 +142,21 @@ def as_json(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> dic
                 "tuning": device.tuning,
                 "captures": device.captures,
                 "classes": device.classes,
-                "detectors": {name: _counts(counts) for name, counts in device.counts.items()},
+                "detectors": {name: _counts(name, counts, device.pieces) for name, counts in device.counts.items()},
             }
             for device in devices
         ],
-        "together": {name: _counts(counts) for name, counts in together(devices).items()},
+        "together": {name: _counts(name, counts, pieces) for name, counts in together(devices).items()},
+        "reliability": [
+            {"said": b.said, "share": b.share, "interval": b.interval, "pieces": b.count} for b in curve(pieces)
+        ],
         "bursts": [score.as_dict() for score in bursts],
-        "detectors": {name: {"title": b.title, "source": b.source} for name, b in BASELINES.items()},
+        "detectors": {name: {"title": b.title, "source": b.source} for name, b in BASELINES.items()}
+        | {name: {"title": title, "source": trained.SOURCE} for name, title in trained.TITLES.items()},
     }
 
 
-def _counts(counts: Counts) -> Mapping[str, Any]:
+def _counts(name: str, counts: Counts, pieces: Sequence[Piece]) -> Mapping[str, Any]:
     return {
         "expected": counts.expected,
         "found": counts.found,
@@ -111,28 +165,8 @@ def _counts(counts: Counts) -> Mapping[str, Any]:
         "recall": counts.recall,
         "recall_interval": wilson(counts.found, counts.expected),
         "precision": counts.precision,
+        "auc": auc(pieces, name),
         "device_hours": round(counts.hours, 4),
         "false_an_hour_at_most": at_most(counts.false, counts.hours),
         "listening_delay_median": median(counts.delays),
     }
-
-
-def plot(devices: Sequence[DeviceScore], path: Path) -> None:
-    """Where the scores of uploads lie, in captures with and without speech."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    spoken = [value for device in devices for said, value in device.scores if said]
-    silent = [value for device in devices for said, value in device.scores if not said]
-    figure, axes = pyplot.subplots(figsize=(7, 3.5))
-    edges = [float(edge) for edge in range(-30, 16)]
-    clipped = [[max(-29.5, min(14.5, value)) for value in values] for values in (spoken, silent)]
-    axes.hist(clipped, bins=edges, label=["captures with speech", "captures without"], color=["tab:blue", "tab:orange"])
-    axes.axvline(0, color="0.3", linewidth=1)
-    axes.set(xlabel="score (log-odds of speech)", ylabel="uploads", yscale="symlog")
-    axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)

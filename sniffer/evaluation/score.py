@@ -1,18 +1,20 @@
-"""From what detectors said to counts with their intervals.
+"""From what detectors said to counts.
 
-Matching: a set without utterance times allows counting only. In a capture with n spoken commands the first n alarms of
-a detector count as found. Further ones are false where the set says that nothing else was spoken (CIC), and are
-counted apart as `more` where questions are known to end in a re-prompt, so that one command leads to several uploads
-(VCF). Where nobody spoke, every alarm is false.
+Where the times of commands are known, an alarm finds the command that it overlaps with, each alarm one command at most;
+further alarms on a command that was found count as `more`, and all others are false.
+
+A set without times allows counting only. In a capture with n spoken commands the first n alarms of a detector count as
+found. Further ones are false where the set says that nothing else was spoken (CIC), and are counted apart as `more`
+where questions are known to end in a re-prompt, so that one command leads to several uploads (VCF). Where nobody spoke,
+every alarm is false.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sniffer.evaluation.pieces import Piece, pieces_of
 from sniffer.evaluation.play import Played, alarms_of
 
 
@@ -50,9 +52,10 @@ class DeviceScore:
     device: str
     tuning: str
     captures: int = 0
+    hours: float = 0.0
     classes: dict[str, int] = field(default_factory=dict)
     counts: dict[str, Counts] = field(default_factory=dict)
-    scores: list[tuple[bool, float]] = field(default_factory=list)  # was anything spoken in the capture; log-odds
+    pieces: list[Piece] = field(default_factory=list)
 
 
 def score(played: Iterable[Played]) -> list[DeviceScore]:
@@ -62,24 +65,38 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
         capture = one.capture
         device = devices.setdefault(capture.device, DeviceScore(capture.device, capture.tuning))
         device.captures += 1
+        device.hours += one.hours
+        device.pieces += pieces_of(one)
         for upload in one.uploads:
             device.classes[str(upload.upload_class)] = device.classes.get(str(upload.upload_class), 0) + 1
-            device.scores.append((capture.expected > 0, upload.score))
         for name, alarms in alarms_of(one).items():
             counts = device.counts.setdefault(name, Counts())
-            found = min(len(alarms), capture.expected)
-            rest = len(alarms) - found
-            counts.expected += capture.expected
-            counts.found += found
+            found, more, false = _matched(one, alarms)
+            counts.expected, counts.found = counts.expected + capture.expected, counts.found + found
+            counts.more, counts.false = counts.more + more, counts.false + false
             counts.hours += one.hours
-            if capture.expected and not capture.exact:
-                counts.more += rest
-            else:
-                counts.false += rest
         delays = {event.start_ns: event.time_ns for event in reversed(one.listening) if not event.ended}
         heard = [u.start_ns for u in one.uploads if u.upload_class == "speech" and u.start_ns in delays]
         device.counts["sniffer"].delays += [(delays[start] - start) / 1e9 for start in heard]
     return list(devices.values())
+
+
+def _matched(played: Played, alarms: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+    """How many commands were found, and how many alarms were more, and false."""
+    capture = played.capture
+    if not played.spoken:
+        found = min(len(alarms), capture.expected)
+        rest = len(alarms) - found
+        return (found, rest, 0) if capture.expected and not capture.exact else (found, 0, rest)
+    about = [any(start < last and end > first for first, last in played.spoken) for start, end in alarms]
+    left = sorted(alarm for alarm, right in zip(alarms, about, strict=True) if right)
+    found = 0
+    for first, last in sorted(played.spoken, key=lambda window: window[1]):
+        hit = min((alarm for alarm in left if alarm[0] < last and alarm[1] > first), key=lambda a: a[1], default=None)
+        if hit is not None:
+            left.remove(hit)
+            found += 1
+    return found, len(left), about.count(False)
 
 
 def together(devices: Sequence[DeviceScore]) -> Mapping[str, Counts]:
@@ -89,29 +106,3 @@ def together(devices: Sequence[DeviceScore]) -> Mapping[str, Counts]:
         for name, counts in device.counts.items():
             total.setdefault(name, Counts()).add(counts)
     return total
-
-
-def wilson(found: int, of: int, z: float = 1.96) -> tuple[float, float] | None:
-    """The 95 % interval of a share (Wilson 1927), None of nothing."""
-    if of <= 0:
-        return None
-    share = found / of
-    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
-def at_most(count: int, hours: float) -> float | None:
-    """The 95 % upper bound of a rate an hour, exact for Poisson counts; None where nothing was watched."""
-    if hours <= 0:
-        return None
-    low, high = 0.0, count + 10 * math.sqrt(count + 1) + 10
-    for _ in range(60):
-        middle = (low + high) / 2
-        below = math.fsum(math.exp(-middle + k * math.log(middle) - math.lgamma(k + 1)) for k in range(count + 1))
-        low, high = (middle, high) if below > 0.05 else (low, middle)
-    return high / hours
-
-
-def median(delays: Sequence[float]) -> float | None:
-    return statistics.median(delays) if delays else None

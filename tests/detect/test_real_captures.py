@@ -8,7 +8,7 @@ import pytest
 
 from sniffer.assembly import load_rulebook
 from sniffer.config import Config
-from sniffer.evaluation.datasets import find_captures
+from sniffer.evaluation.find import find
 from sniffer.evaluation.play import play
 from sniffer.evaluation.score import Counts, score, together
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.data
 def ours(*paths: Path) -> Counts:
     config = Config()
     rulebook = load_rulebook(config)
-    return together(score(play(capture, config, rulebook) for capture in find_captures(paths)))["sniffer"]
+    return together(score(play(capture, config, rulebook) for capture in find(paths).captures))["sniffer"]
 
 
 def test_each_spoken_command_of_cic_and_nothing_else(shared_data: Path) -> None:

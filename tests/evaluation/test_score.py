@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sniffer.detect.baselines import Alarm
-from sniffer.evaluation.datasets import LabelledCapture, find_captures
+from sniffer.detect.baselines.lsh import Stretch, fingerprint
+from sniffer.evaluation import trained
+from sniffer.evaluation.datasets import LabelledCapture
+from sniffer.evaluation.find import find
+from sniffer.evaluation.pieces import Piece, auc
 from sniffer.evaluation.play import Played
-from sniffer.evaluation.score import at_most, score, together, wilson
+from sniffer.evaluation.score import score, together
+from sniffer.evaluation.statistics import at_most, reliability, wilson
 
 
 def played(expected: int, alarms: int, *, exact: bool = True) -> Played:
@@ -28,6 +34,52 @@ def test_the_first_alarms_are_found_the_others_false() -> None:
 def test_more_alarms_than_commands_are_no_error_where_questions_are_asked_again() -> None:
     (device,) = score([played(5, 8, exact=False)])
     assert (device.counts["other"].more, device.counts["other"].false) == (3, 0)
+
+
+def test_where_times_are_known_an_alarm_finds_the_command_that_it_overlaps_with() -> None:
+    capture = LabelledCapture(Path("x"), "set", "set/device", 3)
+    said = [Alarm(90, 95), Alarm(11, 12), Alarm(14, 15), Alarm(18, 31), Alarm(500, 501)]
+    one = Played(capture, alarms={"other": said}, hours=1, spoken=((10, 20), (30, 40), (60, 70)))
+    counts = score([one])[0].counts["other"]
+    assert (counts.expected, counts.found, counts.more, counts.false) == (3, 2, 1, 2)
+
+
+def test_auc_is_the_chance_to_rank_speech_higher() -> None:
+    given = [(True, 3.0), (True, 1.0), (False, 1.0), (False, 0.0), (False, float("-inf"))]
+    pieces = [Piece(spoken, {"x": value}, None) for spoken, value in given]
+    assert auc(pieces, "x") == pytest.approx(5.5 / 6)  # one tie among six pairs
+    assert auc(pieces[:2], "x") is None
+    assert auc(pieces, "another") is None
+
+
+def test_reliability_is_what_was_said_beside_what_was_so() -> None:
+    low, high = reliability([(0.01, False), (0.015, True), (1.0, True), (0.99, True), (0.99, False)])
+    assert (low.count, low.share, low.said) == (2, 0.5, pytest.approx(0.0125))
+    assert (high.count, high.true) == (3, 2)
+    assert high.interval == wilson(2, 3)
+
+
+def test_the_trained_detector_knows_what_it_was_shown_and_is_not_judged_on_it() -> None:
+    """Two devices with sizes of their own: each is recognised by its own captures, and not by the other's."""
+    luck = np.random.default_rng(1)
+
+    def of(sizes: tuple[int, int], at: int) -> Stretch:
+        tokens = luck.choice(np.array(sizes, dtype=np.uint8), 200)
+        return Stretch(1, at, at + 1, 1000, fingerprint(tokens))
+
+    played = [
+        Played(LabelledCapture(Path(f"{device}{i}"), "set", device, int(speech)), hours=1, stretches=[of(sizes, i)])
+        for device, speech_sizes, other_sizes in (("a", (200, 7), (130, 20)), ("b", (150, 60), (200, 8)))
+        for speech, sizes in ((True, speech_sizes), (False, other_sizes))
+        for i in range(4)
+    ]
+    trained.judge(played)
+    a = score(played)[0]
+    assert (a.counts["lsh-home"].found, a.counts["lsh-home"].false) == (4, 0)
+    assert a.counts["lsh-new"].found < 4 or a.counts["lsh-new"].false > 0
+    alone = Played(LabelledCapture(Path("x"), "set", "c", 1), stretches=[of((1, 2), 0)])
+    trained.judge([alone])
+    assert not alone.alarms
 
 
 def test_intervals() -> None:
@@ -56,5 +108,5 @@ def test_sets_are_known_by_their_file_names(tmp_path: Path, name: str, device: s
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).touch()
     (tmp_path / "README.md").touch()
-    (found,) = find_captures([tmp_path])
+    (found,) = find([tmp_path]).captures
     assert (found.device, found.expected) == (device, expected)

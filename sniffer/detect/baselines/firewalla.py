@@ -30,3 +30,8 @@ def abnormal_upload(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:
             alarms.append(Alarm(max(first, at - WINDOW_NS), at))
         at += STEP_NS
     return alarms
+
+
+def all_bytes(traffic: Traffic, vendor: str | None) -> float:
+    """Bytes sent."""
+    return float(traffic.payload.sum())

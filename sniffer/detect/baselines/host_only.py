@@ -23,3 +23,8 @@ def voice_host(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:
         return []
     groups = np.split(np.arange(len(time)), np.flatnonzero(np.diff(time) > GAP_NS) + 1)
     return [Alarm(int(time[g[0]]), int(time[g[-1]])) for g in groups if int(payload[g].sum()) >= LEAST_BYTES]
+
+
+def voice_bytes(traffic: Traffic, vendor: str | None) -> float:
+    """Bytes sent to voice hosts."""
+    return float(traffic.payload[traffic.voice].sum())

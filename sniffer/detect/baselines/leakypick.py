@@ -19,3 +19,13 @@ def sustained_burst(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:
     seconds, amount = per_second(traffic.time_ns, traffic.payload)
     busy = episodes(seconds[amount > RATE_BYTES])
     return [alarm for alarm in busy if alarm.end_ns - alarm.start_ns >= WINDOWS * 1_000_000_000]
+
+
+def sustained_rate(traffic: Traffic, vendor: str | None) -> float:
+    """The highest rate that was kept up for `WINDOWS` seconds, in bytes a second."""
+    seconds, amount = per_second(traffic.time_ns, traffic.payload)
+    best = 0
+    for first in range(len(seconds) - WINDOWS + 1):
+        if seconds[first + WINDOWS - 1] - seconds[first] == WINDOWS - 1:
+            best = max(best, int(amount[first : first + WINDOWS].min()))
+    return float(best)

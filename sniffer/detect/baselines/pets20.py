@@ -21,6 +21,12 @@ def threshold(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:
     return episodes(seconds[amount > limit])
 
 
+def busiest_second(traffic: Traffic, vendor: str | None) -> float:
+    """Bytes in the busiest second, as a share of the vendor's threshold."""
+    _, amount = per_second(traffic.time_ns[traffic.secure], traffic.frames[traffic.secure])
+    return float(amount.max(initial=0)) / _limit(vendor)
+
+
 def _limit(vendor: str | None) -> int:
     makers = {"apple": "homepod", "google": "google", "harman": "invoke"}
     return STUDY[makers.get((vendor or "").lower(), "echo")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +32,16 @@ class Traffic:
     secure: npt.NDArray[np.bool_]
     voice: npt.NDArray[np.bool_]
 
+    def between(self, start_ns: int, end_ns: int) -> Traffic:
+        """What was sent from `start_ns` on and before `end_ns`."""
+        low, high = np.searchsorted(self.time_ns, (start_ns, end_ns))
+        cut = slice(low, high)
+        return Traffic(self.time_ns[cut], self.payload[cut], self.frames[cut], self.secure[cut], self.voice[cut])
 
-def traffic_of(batches: Sequence[PacketBatch], key: int, local: LocalNetworks, services: ServiceLookup) -> Traffic:
+
+def traffic_of(batches: Iterable[PacketBatch], key: int, local: LocalNetworks, services: ServiceLookup) -> Traffic:
     """What one device sent."""
-    parts: list[tuple[I64, I64, I64, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]] = []
+    parts: list[Traffic] = []
     for batch in batches:
         for piece in slices(batch, {key: 0}):
             flow = piece.flow_key()
@@ -45,16 +51,25 @@ def traffic_of(batches: Sequence[PacketBatch], key: int, local: LocalNetworks, s
             time = batch.time_ns[rows]
             voice = services.service(key, flow, int(time[-1])).role == "voice"
             secure = flow.proto == 6 and flow.dst_port == 443
-            parts.append((
-                time, batch.payload_len[rows].astype(np.int64), batch.wire_len[rows].astype(np.int64),
-                np.full(len(rows), secure), np.full(len(rows), voice),
-            ))  # fmt: skip
+            payload, frames = (column[rows].astype(np.int64) for column in (batch.payload_len, batch.wire_len))
+            parts.append(Traffic(time, payload, frames, np.full(len(rows), secure), np.full(len(rows), voice)))
+    return together(parts)
+
+
+def together(parts: Sequence[Traffic]) -> Traffic:
+    """Several pieces as one, in the order of time."""
     if not parts:
         none = np.empty(0, dtype=np.int64)
         return Traffic(none, none, none, none.astype(np.bool_), none.astype(np.bool_))
-    columns = [np.concatenate([part[place] for part in parts]) for place in range(5)]
-    order = np.argsort(columns[0], kind="stable")
-    return Traffic(*(column[order] for column in columns))
+    time = np.concatenate([part.time_ns for part in parts])
+    order = np.argsort(time, kind="stable")
+    return Traffic(
+        time[order],
+        np.concatenate([part.payload for part in parts])[order],
+        np.concatenate([part.frames for part in parts])[order],
+        np.concatenate([part.secure for part in parts])[order],
+        np.concatenate([part.voice for part in parts])[order],
+    )
 
 
 def per_second(time_ns: I64, amount: I64) -> tuple[I64, I64]:
