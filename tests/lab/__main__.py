@@ -4,32 +4,57 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
-from tests.lab.contenders import Contender, Ours, Threshold
+from sniffer.detect.baselines import BASELINES
+from sniffer.evaluation.plot import draw
+from sniffer.evaluation.statistics import reliability
+from tests.lab.contenders import Contender, Ours, Published, Trained
 from tests.lab.months import House, Truth
-from tests.lab.score import Score, compare
+from tests.lab.score import Score, compare, said
 
-NAMES = ("ours", "threshold")
+#: Trained on labelled days of the same house, or of other houses.
+TRAINED = ("lsh-home", "lsh-new")
+NAMES = ("ours", *BASELINES, *TRAINED)
+#: Labelled days that a trained detector gets, and the seed after a house's own where other houses begin.
+LESSONS, ELSEWHERE = 3, 50_000_000
 
 
-def contender(name: str, house: House) -> Contender:
+def contender(name: str, house: House, seed: int) -> Contender:
     """A detector for one house."""
     watched = [resident.mac for resident in house.residents]
-    return Ours(watched, house.names) if name == "ours" else Threshold(watched)
+    if name == "ours":
+        return Ours(watched, house.names)
+    if name not in TRAINED:
+        return Published(name, watched, house.names)
+    trained = Trained(watched)
+    if name == "lsh-new":
+        for other in range(LESSONS):
+            for batch, happened in House(seed + ELSEWHERE + other).days(1):
+                trained.learn(batch, happened)
+    return trained
 
 
 def run_house(seed: int, days: int, names: Sequence[str]) -> dict[str, Score]:
-    """One house for so many days, under the ears of several detectors."""
+    """One house for so many days, under the ears of several detectors. What is learned from the house itself is
+    learned from days after those."""
     house = House(seed)
-    heard = {name: contender(name, house) for name in names}
+    heard = {name: contender(name, house, seed) for name in names}
     truths: list[Truth] = []
     packets = 0
-    for batch, happened in house.days(days):
+    student = heard.get("lsh-home")
+    lessons = LESSONS if isinstance(student, Trained) else 0
+    for day, (batch, happened) in enumerate(house.days(days + lessons)):
+        if day >= days:
+            assert isinstance(student, Trained)
+            student.learn(batch, happened)
+            continue
         packets += len(batch)
         truths += happened
         for detector in heard.values():
@@ -39,6 +64,7 @@ def run_house(seed: int, days: int, names: Sequence[str]) -> dict[str, Score]:
         detector.finish()
         score = compare(truths, detector.claims, detector.listening, seed=seed)
         score.device_months, score.packets = len(house.residents) * days / 30, packets
+        score.said = said(truths, detector.claims) if name == "ours" else []
         scores[name] = score
     return scores
 
@@ -89,9 +115,24 @@ def table(name: str, score: Score) -> str:
     for key, n in figures["false_by_kind"].items():
         kind = key.split("/", 1)[1]
         lines.append(f"  {key:30}{n:>6} of {score.impostors.get(kind, 0)}")
+    for row in figures["reliability"]:
+        low, high = row["interval"]
+        so = f"{row['share']:.3f}   {low:.3f} - {high:.3f}   {row['count']} uploads"
+        lines.append(f"said to be speech {row['said']:.3f}, was {so}")
     for key in ("listening_delay", "final_delay"):
         if figures[key]:
             lines.append(f"{key:24} median {figures[key]['median']:.2f} s, 95 % {figures[key]['p95']:.2f} s")
+    return "\n".join(lines)
+
+
+def summary(scores: dict[str, Score]) -> str:
+    """A line for each detector."""
+    lines = [f"{'':12}{'recall':>8}   {'95 % interval':17}{'false speech a device-month':>28}{'at most':>9}"]
+    for name, score in scores.items():
+        figures = score.as_dict()
+        row, false = figures["recall"]["all"], figures["false_per_device_month"]["speech"]
+        between = f"{row['wilson'][0]:.1%} - {row['wilson'][1]:.1%}"
+        lines.append(f"{name:12}{row['recall']:>8.1%}   {between:17}{false['rate']:>28.2f}{false['upper95']:>9.2f}")
     return "\n".join(lines)
 
 
@@ -104,11 +145,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--detector", choices=NAMES, action="append", help="default: all")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--plot", type=Path, help="draw scores and reliability of ours")
     parser.add_argument("--show", type=int, default=0, help="list so many misses and false alarms")
     chosen = parser.parse_args(arguments)
     begun = time.perf_counter()
     names = tuple(chosen.detector or NAMES)
     scores = simulate(chosen.months, chosen.seed, days=chosen.days, names=names, jobs=chosen.jobs)
+    if chosen.plot and "ours" in scores:
+        pairs = scores["ours"].said
+        odds = [(so, -math.log(1 / min(max(p, 1e-9), 1 - 1e-9) - 1)) for p, so in pairs]
+        draw([v for so, v in odds if so], [v for so, v in odds if not so], reliability(pairs), chosen.plot)
     if chosen.format == "json":
         report: dict[str, Any] = {name: score.as_dict() for name, score in scores.items()}
         print(json.dumps({"seed": chosen.seed, "detectors": report}, indent=1))
@@ -118,6 +164,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for kind, items in (("missed", score.missed), ("false", score.wrong)):
             for item in items[: chosen.show]:
                 print(kind, item)
+    if len(scores) > 1:
+        print(summary(scores), end="\n\n")
     print(f"{time.perf_counter() - begun:.0f} s")
 
 

@@ -1,15 +1,19 @@
-"""Detectors that listen to a simulated house, behind one small interface. Ours is used as anyone would use it."""
+"""Detectors that listen to a simulated house, behind one small interface. Ours is used as anyone would use it; the
+others are the comparison detectors of `sniffer.detect.baselines`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
+from sniffer.detect.baselines import BASELINES, Alarm, Traffic, lsh, together, traffic_of
+from sniffer.detect.columns import LocalNetworks
 from sniffer.model import Listening, PacketBatch, ServiceLookup, Upload
-from tests.lab.months import START_NS
+from tests.lab.months import SESSIONS, SPOKEN, START_NS, Truth
 from tests.lab.score import Claim
+
+#: What a home router hands out: no upload goes there.
+LOCAL = LocalNetworks(("192.168.0.0/16", "fe80::/10"))
 
 
 class Contender(Protocol):
@@ -74,28 +78,70 @@ def claim_of(upload: Upload) -> Claim:
     )  # fmt: skip
 
 
-class Threshold:
-    """Bytes in bins of one second against one threshold, as in PETS 2020: active while a bin is over it."""
+class Published:
+    """A comparison detector of `sniffer.detect.baselines`, over all that each speaker sent, announcing nothing live."""
 
-    def __init__(self, watched: Iterable[int], *, bytes_per_second: int = 12_172) -> None:
-        self._watched = sorted(watched)
-        self._limit = bytes_per_second
+    def __init__(self, name: str, watched: Iterable[int], services: ServiceLookup) -> None:
+        self._baseline = BASELINES[name]
+        self._services = services
+        self._sent: dict[int, list[Traffic]] = {key: [] for key in watched}
         self.claims: list[Claim] = []
         self.listening: list[tuple[int, float]] = []
 
     def feed(self, batch: PacketBatch) -> None:
-        """Count bytes; batches begin at whole days, so no bin is cut."""
-        for mac in self._watched:
-            rows = (batch.eth_src == mac) & (batch.dst_port == 443)
-            second = (batch.time_ns[rows] - START_NS) // 1_000_000_000
-            if not len(second):
-                continue
-            number, where = np.unique(second, return_inverse=True)
-            total = np.bincount(where, weights=batch.wire_len[rows])
-            hot = number[total > self._limit]
-            for run in np.split(hot, np.flatnonzero(np.diff(hot) > 1) + 1):
-                if len(run):
-                    self.claims.append(Claim(mac, float(run[0]), float(run[-1] + 1), "speech"))
+        """Keep what was sent."""
+        for key, parts in self._sent.items():
+            parts.append(traffic_of([batch], key, LOCAL, self._services))
 
     def finish(self) -> None:
-        """Nothing is held back."""
+        """The month is over: look at it."""
+        for key, parts in self._sent.items():
+            self.claims += [_speech(key, alarm) for alarm in self._baseline.detect(together(parts), None)]
+
+
+class Trained:
+    """The trained comparison detector: it keeps the fingerprints of all flows, and is told what some days held."""
+
+    def __init__(self, watched: Iterable[int]) -> None:
+        self._watched = set(watched)
+        self._cutter = lsh.Stretches(LOCAL)
+        self._stretches: list[lsh.Stretch] = []
+        self._commands: list[lsh.Digest] = []
+        self._others: list[lsh.Digest] = []
+        self.claims: list[Claim] = []
+        self.listening: list[tuple[int, float]] = []
+
+    def feed(self, batch: PacketBatch) -> None:
+        """Fingerprint what is to be judged."""
+        self._stretches += self._cutter.feed(batch, self._watched)
+
+    def learn(self, batch: PacketBatch, truths: Sequence[Truth]) -> None:
+        """Days of which it is told what was spoken, these speakers' own or others'. As with real captures, the flow
+        that sent the most while somebody spoke is the command; calls and camera views are left out."""
+        cutter = lsh.Stretches(LOCAL)
+        keys = {truth.mac for truth in truths}
+        stretches = [*cutter.feed(batch, keys), *cutter.finish()]
+        taken: set[int] = set()
+        for truth in truths:
+            if truth.kind in SPOKEN | SESSIONS:
+                near = [s for s in stretches if s.key == truth.mac and _near(s, truth)]
+                taken |= {id(stretch) for stretch in near}
+                if near and truth.kind in SPOKEN:
+                    self._commands.append(max(near, key=lambda stretch: stretch.sent).digest)
+        self._others += [stretch.digest for stretch in stretches if id(stretch) not in taken]
+
+    def finish(self) -> None:
+        """The month is over: compare it with what was learned."""
+        self._stretches += self._cutter.finish()
+        trained = lsh.Trained(self._commands, self._others)
+        for key in self._watched if trained.usable else ():
+            mine = [stretch for stretch in self._stretches if stretch.key == key]
+            self.claims += [_speech(key, alarm) for alarm in lsh.alarms(mine, trained.scores(mine))]
+
+
+def _near(stretch: lsh.Stretch, truth: Truth) -> bool:
+    return seconds(stretch.start_ns) < truth.end + 0.5 and seconds(stretch.end_ns) > truth.begin - 0.5
+
+
+def _speech(key: int, alarm: Alarm) -> Claim:
+    return Claim(key, seconds(alarm.start_ns), seconds(alarm.end_ns), "speech")

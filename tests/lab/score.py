@@ -8,10 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sniffer.evaluation.statistics import reliability
 from tests.lab.months import SESSIONS, SPOKEN, Truth
 
 #: Seconds by which a claim and a truth may miss each other (queues and stalls move packets).
 MARGIN = 1.5
+#: Seconds by which a claim may be longer than what was spoken: an alarm over four hours does not say that it was.
+LONGEST = 60.0
 LENGTHS = (1.0, 1.5, 2.5, 5.0, 10.0)
 RATIOS = (0.5, 1.0, 3.0, 10.0)
 
@@ -44,6 +47,7 @@ class Score:
     final_delay: list[float] = field(default_factory=list)
     missed: list[dict[str, Any]] = field(default_factory=list)
     wrong: list[dict[str, Any]] = field(default_factory=list)
+    said: list[tuple[float, bool]] = field(default_factory=list)
 
     def merge(self, other: Score) -> None:
         """Add another score to this one."""
@@ -51,7 +55,7 @@ class Score:
         self.packets += other.packets
         for name in ("found", "expected", "judged", "false", "impostors"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("listening_delay", "final_delay", "missed", "wrong"):
+        for name in ("listening_delay", "final_delay", "missed", "wrong", "said"):
             getattr(self, name).extend(getattr(other, name))
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,6 +83,10 @@ class Score:
             },
             "false_by_kind": dict(self.false.most_common()),
             "impostors": dict(self.impostors),
+            "reliability": [
+                {"said": one.said, "share": one.share, "interval": one.interval, "count": one.count}
+                for one in reliability(self.said)
+            ],
             "listening_delay": quantiles(self.listening_delay),
             "final_delay": quantiles(self.final_delay),
         }
@@ -126,12 +134,30 @@ def compare(
     return score
 
 
+def said(truths: Sequence[Truth], claims: Sequence[Claim]) -> list[tuple[float, bool]]:
+    """For each utterance that was seen as an upload the highest probability that was given, and for each other upload
+    its own. What else left while somebody spoke, and calls and camera views, are left out."""
+    by_device: dict[int, list[Truth]] = defaultdict(list)
+    for truth in truths:
+        if truth.kind in SPOKEN | SESSIONS:
+            by_device[truth.mac].append(truth)
+    highest: dict[Truth, float] = {}
+    pairs = []
+    for claim in claims:
+        near = [truth for truth in by_device[claim.mac] if _overlaps(claim, truth)]
+        for truth in near:
+            highest[truth] = max(highest.get(truth, 0.0), claim.probability)
+        if not near and claim.upload_class != "media":
+            pairs.append((claim.probability, False))
+    return pairs + [(p, True) for truth, p in highest.items() if truth.kind in SPOKEN]
+
+
 def _overlaps(claim: Claim, truth: Truth) -> bool:
     return claim.begin < truth.end + MARGIN and claim.end > truth.begin - MARGIN
 
 
 def _recall(score: Score, truth: Truth, claims: Sequence[Claim], live: Sequence[float], seed: int) -> None:
-    near = [claim for claim in claims if _overlaps(claim, truth)]
+    near = [claim for claim in claims if _overlaps(claim, truth) and claim.end - claim.begin <= LONGEST + truth.seconds]
     hit = any(claim.upload_class == "speech" for claim in near)
     judged = hit or any(claim.upload_class in ("bulk", "media") for claim in near)
     for key in buckets(truth):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import sniffer.detect
-from tests.lab.__main__ import main, simulate
+from tests.lab.__main__ import main, simulate, summary
 from tests.lab.contenders import Ours
 from tests.lab.months import House, Truth
 from tests.lab.network import Network, through, writes
-from tests.lab.score import Claim, compare, poisson_upper, wilson
+from tests.lab.score import Claim, compare, poisson_upper, said, wilson
 from tests.lab.speakers import FAMILIES
 
 landed = pytest.mark.skipif(not hasattr(sniffer.detect, "Detector"), reason="the detector has not landed yet")
@@ -78,8 +78,30 @@ def test_every_codec_is_drawn() -> None:
 
 
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--months", "0.1", "--days", "1", "--detector", "threshold", "--format", "json"])
+    main(["--months", "0.1", "--days", "1", "--detector", "pets20", "--format", "json"])
     assert '"false_per_device_month"' in capsys.readouterr().out
+
+
+def test_the_published_detectors_hear_the_same_house() -> None:
+    names = ("pets20", "firewalla", "lsh-home", "lsh-new")
+    scores = simulate(0.2, 77, days=3, names=names)
+    assert len({score.expected["all"] for score in scores.values()}) == 1
+    assert scores["pets20"].found["all"] > 0.5 * scores["pets20"].expected["all"]
+    assert scores["firewalla"].found["all"] == 0  # an alarm of four hours does not say when
+    assert scores["lsh-home"].found["all"] > scores["lsh-new"].found["all"]
+    assert "lsh-home" in summary(scores)
+
+
+def test_what_was_said_of_each_utterance_and_of_all_else() -> None:
+    truths = [
+        Truth("speech", 1, 10, 13),
+        Truth("speech", 1, 50, 53),
+        Truth("call", 1, 90, 99),
+        Truth("volume", 1, 80, 81),
+    ]
+    claims = [Claim(1, 10, 11, "telemetry", 0.1), Claim(1, 10, 13, "speech", 0.9), Claim(1, 80, 81, "sync", 0.2)]
+    claims += [Claim(1, 90, 99, "media", 0.7), Claim(1, 91, 92, "sync", 0.1), Claim(2, 10, 12, "bulk", 0.3)]
+    assert sorted(said(truths, claims)) == [(0.2, False), (0.3, False), (0.9, True)]
 
 
 @landed
