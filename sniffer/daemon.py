@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import logging
 import queue
 import threading
@@ -25,8 +24,9 @@ from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.judge.alerts import EVERY_DEVICE
-from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, sorted_keys
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, host_key, key_text, sorted_keys
 from sniffer.pipeline import EVERYTHING, Pipeline
+from sniffer.remarks import unknown_name
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.outbox import Outbox
@@ -42,6 +42,8 @@ STATS_INTERVAL = 60.0
 MAX_WAITING = 10_000
 #: Records that are held in memory while the store cannot be written.
 MAX_LATE = 1000
+#: Names of no device that were told, each once.
+MAX_TOLD = 64
 
 
 class Counts(Protocol):
@@ -135,6 +137,7 @@ class Daemon:
         self._watched: frozenset[int] | None = None
         self._hidden: dict[str, HiddenBytes] = {}
         self._told_hidden: set[str] = set()
+        self._told_unknown: set[str] = set()
         self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
@@ -290,7 +293,18 @@ class Daemon:
             if isinstance(waiting, Mute):
                 self._pipeline.mute(waiting.device, waiting.until_ns)
             else:
+                self._tell_unknown(waiting)
                 self._emit(self._pipeline.wake(waiting))
+
+    def _tell_unknown(self, event: WakeEvent) -> None:
+        """Who speaks of a device that does not exist explains nothing, and mutes nothing: said once a name."""
+        name = event.device or ""
+        if name in self._told_unknown or len(self._told_unknown) >= MAX_TOLD:
+            return
+        warning = self.unknown(name)
+        if warning is not None:
+            self._told_unknown.add(name)
+            logger.warning("wake source %s: %s", event.source, warning)
 
     def _watch(self) -> None:
         watched = self._pipeline.wanted
@@ -390,7 +404,9 @@ class Daemon:
         device, now_ns = request.get("device"), self._clock.now_ns()
         if not isinstance(device, str) or not device or len(device) > 64:
             raise WakeError("device: a configured name or a MAC address is needed")
-        self._known(device)
+        warning = self.unknown(device)
+        if warning is not None and device.casefold() != EVERY_DEVICE:  # or somebody believes that alerts are off
+            raise WakeError(warning)
         until_ns = _until(request, now_ns)
         try:
             self._waiting.put_nowait(Mute(device, until_ns))
@@ -398,14 +414,15 @@ class Daemon:
             raise WakeError("too many requests are waiting") from None
         return {"device": device, "until": timestamp(until_ns)}
 
-    def _known(self, device: str) -> None:
-        """Who mistypes a name believes that alerts are off. Raises WakeError."""
-        names = {record["device"]["name"].casefold(): record["device"]["name"] for record in self._devices}
-        macs = {record["device"]["mac"] for record in self._devices}
-        if self._devices and device.casefold() not in {EVERY_DEVICE, *names} and device.lower() not in macs:
-            close = difflib.get_close_matches(device.casefold(), names, n=1)
-            hint = f"; did you mean '{names[close[0]]}'?" if close else "; `sniffer devices` lists them, `all` is all"
-            raise WakeError(f"no device is called '{device}'{hint}")
+    def unknown(self, device: str) -> str | None:
+        """What to say to somebody who names a device that nobody knows; None where it is known, or nobody is yet."""
+        if not device or not self._devices:
+            return None
+        with contextlib.suppress(ValueError):
+            device = key_text(host_key(device))
+        known = (record["device"] for record in self._devices)
+        remedy = unknown_name(device, [name for one in known for name in (one["name"], one["mac"]) if name])
+        return None if remedy is None else f"no device is called '{device}'; {remedy}"
 
     def uploads(
         self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int

@@ -18,6 +18,7 @@ from sniffer.judge.headline import headline
 from sniffer.judge.offline import file_sources
 from sniffer.model import Sink, WakeEvent
 from sniffer.pipeline import Pipeline
+from sniffer.remarks import remarks
 from sniffer.sinks.eventlog import EventLog
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
@@ -40,7 +41,7 @@ POLL_TIMEOUT = 0.25
 class Service:
     """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
 
-    `events` are those of a replayed capture.
+    `events` are those of a replayed capture; `config_path` says where in the file something is.
 
     `read_config` gives the configuration as it is now (called at the start and at each reload). Everything that can be
     wrong with a configuration is found before the old one is let go: raises SnifferError then.
@@ -58,7 +59,9 @@ class Service:
         replayed: bool = False,
         more_sinks: Sequence[Sink] = (),
         events: Sequence[WakeEvent] = (),
+        config_path: Path | None = None,
     ) -> None:
+        self._config_path = config_path
         self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
         self._events = tuple(events)
@@ -67,6 +70,7 @@ class Service:
         self._remember()
         state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
         pipeline = self._build(config, state)
+        self._remark(config, pipeline)
         self._outbox = self._build_outbox(config)
         self._evidence = EvidenceKeeper(config.sinks.evidence) if config.sinks.evidence is not None else None
         self.daemon = Daemon(
@@ -114,6 +118,12 @@ class Service:
         sources = [*config.wake.specs(), *file_sources(self._events)]
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
+    def _remark(self, config: Config, pipeline: Pipeline) -> None:
+        """What is valid, and still hardly meant."""
+        seen = [device.name for device in pipeline.stages.identifier.devices()]
+        for remark in remarks(config, self._config_path, seen):
+            logger.warning("%s", remark)
+
     def _build_outbox(self, config: Config) -> Outbox:
         clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
         targets = build_targets(config.sinks, read_secret, headline, self._store, clock, __version__)
@@ -145,6 +155,7 @@ class Service:
         pipeline = self._build(config, old.state())
         outbox = self._build_outbox(config)
         read_tokens(config.http.tokens, read_secret)
+        self._remark(config, pipeline)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
             new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))

@@ -208,6 +208,19 @@ def test_a_mistyped_name_is_not_muted_silently(world: Callable[..., World]) -> N
         w.daemon.mute({"device": "=cmd()", "seconds": 1})
 
 
+def test_a_wake_event_for_a_mistyped_name_is_told_once(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+    w.run(0.1)
+    for device in ("kitchn", "kitchn", "Kitchen", MAC.upper().replace(":", "-"), None):
+        w.daemon.wake({"device": device, "kind": "mute"}, "phone")
+    w.run(0.1)
+    assert caplog.messages == ["wake source phone: no device is called 'kitchn'; did you mean 'kitchen'?"]
+    assert w.daemon.unknown("02:00:00:00:00:0b") is not None
+    assert w.daemon.unknown("kitchen") is None
+
+
 @pytest.mark.parametrize(
     "request_",
     [

@@ -253,13 +253,13 @@ def _is_ours(host: str, port: int) -> bool:
 def wake(config: Config) -> Iterator[Check]:
     names = {spec.name for spec in config.wake.specs()}
     names |= {token.source for token in config.http.tokens if "wake" in token.scopes}
-    hands = {spec.name for spec in config.wake.specs() if not spec.hears or spec.trust is Trust.SELF_REPORT}
-    if names and names <= hands:
+    ears = {spec.name for spec in config.wake.specs() if spec.hears and spec.trust is Trust.INDEPENDENT}
+    if names and not ears:
         yield Check(
             "wake",
             "warning",
             f"configured: {', '.join(sorted(names))}, of which none is an ear: what none explains is inconclusive",
-            "add an ear: `sniffer listen` near the speaker, or a voice satellite (docs/wake.md)",
+            "add an ear: `sniffer listen` near the speaker (with `heartbeat`), or a voice satellite (docs/wake.md)",
         )
         return
     if names:

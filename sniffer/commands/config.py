@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from sniffer.assembly import load_rulebook
 from sniffer.config import Config, load_config
+from sniffer.remarks import remarks
 
 
 @click.group()
@@ -23,8 +25,16 @@ def command() -> None:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sniffer.yaml"))
 def check(file: Path) -> None:
-    """Check FILE (default: sniffer.yaml); an error names line and column, and the exit status is 2."""
+    """Check FILE (default: sniffer.yaml) and the rules it names; an error names line and column, and the exit status is
+    2. What is valid and hardly meant, such as a name that no device has, is told and no error.
+
+    \b
+    Example:  sniffer config check /etc/sniffer/sniffer.yaml
+    """
     config = load_config(file)
+    load_rulebook(config)
+    for remark in remarks(config, file):
+        click.echo(f"sniffer: {remark}", err=True)
     click.echo(f"{file}: right ({len(config.devices)} devices, {len(config.wake.sources)} wake sources)")
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import click
 
+from sniffer.assembly import load_rulebook
 from sniffer.capture.privileges import may_capture
 from sniffer.commands import _checks as checks
 from sniffer.commands._checks import Check
 from sniffer.config import Config, load_config
-from sniffer.errors import ConfigError
+from sniffer.errors import LocatedError
+from sniffer.remarks import remarks
 
 MARKS = {
     "ok": ("ok", "green"),
@@ -55,9 +57,13 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     config = Config()
     if path is not None:
         try:
-            config = load_config(path)
+            loaded = load_config(path)
+            load_rulebook(loaded)
+            config = loaded
             yield Check("configuration", "ok", f"{path} is right")
-        except ConfigError as error:
+            for remark in remarks(config, path):
+                yield Check("configuration", "warning", remark.message, remark.remedy)
+        except LocatedError as error:
             yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
     else:
         yield Check("configuration", "ok", "none was given: the defaults are used", None)

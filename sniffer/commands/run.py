@@ -105,6 +105,7 @@ def command(
             replayed=capture is not None,
             more_sinks=[lines],
             events=events,
+            config_path=config_path,
         )
         if capture is None:
             _give_up_privileges(config)

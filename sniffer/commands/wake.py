@@ -63,8 +63,10 @@ def command(device: str | None, url: str, token_file: Path | None, kind: str, wh
     event = {"timestamp": timestamp(time_ns), "device": device, "kind": kind}
     parse_event(event, now_ns, source="us")  # what is wrong with it is said before it is sent
     with httpx.Client() as client:
-        accepted = post(client, url, token, [event])
-    for record in accepted:
+        answer = post(client, url, token, [event])
+    for warning in answer["warnings"]:
+        click.echo(f"sniffer: {warning}", err=True)
+    for record in answer["accepted"]:
         click.echo(
             f"{record['timestamp']}  {record['kind']}  {record['device'] or 'every speaker'}  {record['source']}"
         )

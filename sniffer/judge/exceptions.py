@@ -34,5 +34,5 @@ def _names(exception: ExceptionSettings, record: Mapping[str, Any]) -> bool:
     try:
         wanted = mac_text(mac_key(exception.device))
     except ValueError:
-        return bool(device.get("name") == exception.device)
+        return str(device.get("name")).casefold() == exception.device.casefold()
     return bool(device.get("mac") == wanted)

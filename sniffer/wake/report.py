@@ -26,8 +26,9 @@ class RefusedError(WakeError):
     """The router was reached and does not want this: sending it again changes nothing."""
 
 
-def post(client: httpx.Client, url: str, token: str, events: object) -> list[Mapping[str, Any]]:
-    """Send events. Raises RefusedError where the events are at fault, WakeError where trying again may help."""
+def post(client: httpx.Client, url: str, token: str, events: object) -> Mapping[str, Any]:
+    """Send events; what the router answers: those `accepted`, and `warnings`. Raises RefusedError where the events
+    are at fault, WakeError where trying again may help."""
     address = url.rstrip("/") + "/api/v1/wake"
     try:
         answer = client.post(address, json=events, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT)
@@ -35,8 +36,9 @@ def post(client: httpx.Client, url: str, token: str, events: object) -> list[Map
         raise WakeError(f"{url} cannot be reached: {error or type(error).__name__}") from None
     if answer.status_code in (200, 202):
         try:
-            return list(answer.json().get("accepted", []))
-        except (ValueError, AttributeError):
+            said = answer.json()
+            return {key: list(said.get(key, [])) for key in ("accepted", "warnings")}
+        except (ValueError, AttributeError, TypeError):
             raise WakeError(f"{url} answered something that is not sniffer's") from None
     problem = f"{url} answered {answer.status_code}: {_reason(answer)}"
     if answer.status_code in (400, 413, 422):
@@ -77,6 +79,7 @@ class Reporter:
         self._pause = FIRST_WAIT
         self._next_beat = float("-inf")
         self._problem: str | None = None
+        self._warning: str | None = None
         self._hearing = True
         self.sent = self.lost = 0
         self._thread = threading.Thread(target=self._run, name="report", daemon=True)
@@ -171,7 +174,10 @@ class Reporter:
                     self._waiting.popleft()
 
     def _send(self, events: list[dict[str, Any]]) -> None:
-        post(self._client, self._url, self._token, events)
+        for warning in post(self._client, self._url, self._token, events)["warnings"]:
+            if warning != self._warning:
+                log.warning("%s: %s", self._url, warning)
+                self._warning = warning
         if self._problem is not None:
             log.warning("%s: reached again", self._url)
             self._problem = None

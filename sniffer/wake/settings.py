@@ -24,19 +24,11 @@ class WindowSettings(Section):
 
 
 class SourceSettings(Section):
-    """What every source has.
-
-    `trust`: `independent` is an ear of one's own, `self_report` the vendor's word. `hears` is what its silence
-    says something about: an ear hears `wake`, whatever reports calls `call`, whoever knows who watches a camera
-    `view`; nothing (`[]`) for a button that is only pressed sometimes. `devices` (names or MACs; none is the whole
-    house) and `vendor` limit whom it hears for. `hold_off` is how many seconds after an upload to wait for it.
-    `miss_rate` is the first guess of the share of requests that it misses. Where `heartbeat` is given, its word
-    holds that many seconds after the last sign of life, and then it counts as down.
-    """
+    """What every source has; `WakeSettings` says what it means."""
 
     name: Name
     trust: Trust = Trust.INDEPENDENT
-    hears: tuple[Hears, ...] = ("wake",)
+    hears: tuple[Hears, ...] | None = None
     devices: tuple[str, ...] = ()
     vendor: str | None = None
     window: WindowSettings = WindowSettings()
@@ -49,7 +41,7 @@ class SourceSettings(Section):
         return WakeSource(
             name=self.name,
             trust=self.trust,
-            hears=frozenset(self.hears),
+            hears=frozenset(self.ears if self.hears is None else self.hears),
             devices=self.devices,
             vendor=self.vendor,
             before=self.window.before,
@@ -62,14 +54,35 @@ class SourceSettings(Section):
         )
 
     @property
+    def ears(self) -> tuple[Hears, ...]:
+        """What it hears, where nobody said."""
+        return ("wake",)
+
+    @property
     def assumed_up(self) -> bool:
         """Nobody tells when it goes down, so it counts as up; unless it sends heartbeats."""
         return False
 
 
-class HttpSource(SourceSettings):
-    """Whoever posts to `/api/v1/wake` with a token of this source's name. With `heartbeat: 60`, as `sniffer listen`
-    sends them, silence of the sender itself is noticed."""
+class UnseenSource(SourceSettings):
+    """One whose end nobody would notice: without heartbeats it explains uploads, and its silence says nothing."""
+
+    @property
+    def ears(self) -> tuple[Hears, ...]:
+        return () if self.heartbeat is None else ("wake",)
+
+    @model_validator(mode="after")
+    def _lives(self) -> UnseenSource:
+        if self.hears and self.heartbeat is None:
+            raise ValueError(
+                "`hears` needs `heartbeat` here (such as 60): nobody knows otherwise whether it still does"
+            )
+        return self
+
+
+class HttpSource(UnseenSource):
+    """Whoever posts to `/api/v1/wake` with a token of this source's name. With `heartbeat: 60` it is an ear, which
+    must give a sign of life that often, as `sniffer listen` does (`source_up`); without, it is a hand."""
 
     type: Literal["http"]
 
@@ -78,8 +91,8 @@ class HttpSource(SourceSettings):
         return self.heartbeat is None
 
 
-class FileSource(SourceSettings):
-    """A file of JSON lines that something else appends to."""
+class FileSource(UnseenSource):
+    """A file of JSON lines that something else appends to. It is an ear with `heartbeat`, as over HTTP."""
 
     type: Literal["file"]
     path: Path
@@ -104,7 +117,8 @@ class TopicSettings(Section):
 
 class MqttSource(SourceSettings):
     """A broker. `topic` carries events in our own format; `hermes` listens to Rhasspy's hotword messages; `topics`
-    maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`."""
+    maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`.
+    It is an ear with `hermes` or `heartbeat`, or where `hears` says so."""
 
     type: Literal["mqtt"]
     host: str
@@ -117,6 +131,10 @@ class MqttSource(SourceSettings):
     status_topic: str = "sniffer/wake/status"
     hermes: bool = False
     topics: tuple[TopicSettings, ...] = ()
+
+    @property
+    def ears(self) -> tuple[Hears, ...]:
+        return ("wake",) if self.hermes or self.heartbeat is not None else ()
 
 
 class HomeAssistantSource(SourceSettings):
@@ -138,18 +156,16 @@ class HomeAssistantSource(SourceSettings):
 
     def specs(self) -> tuple[WakeSource, ...]:
         """The house's own ears, and the vendor's history, which are not to be mixed."""
-        own = self.model_copy(update={"hears": self._own_ears()}).spec()
         if not self.last_called:
-            return (own,)
+            return (self.spec(),)
         vendor = self.model_copy(
             update={"name": self.vendor_name, "trust": Trust.SELF_REPORT, "hold_off": 75.0, "hears": ("wake",)}
         )
-        return (own, vendor.spec())
+        return (self.spec(), vendor.spec())
 
-    def _own_ears(self) -> tuple[Hears, ...]:
-        """Unless said: what its satellites and entities can tell. Without any, its silence means nothing."""
-        if "hears" in self.model_fields_set:
-            return self.hears
+    @property
+    def ears(self) -> tuple[Hears, ...]:
+        """What its satellites and entities can tell. Without any, its silence means nothing."""
         kinds = {entity.kind for entity in self.entities}
         found: list[Hears] = ["wake"] if self.satellites else []
         found += ["call"] if WakeKind.CALL_START in kinds else []
@@ -196,7 +212,6 @@ class PresenceSource(SourceSettings):
     type: Literal["presence"]
     macs: Annotated[tuple[str, ...], Field(min_length=1)]
     away_after: Annotated[float, Field(ge=60, le=86400)] = 1200.0
-    hears: tuple[Hears, ...] = ()
 
     @field_validator("macs")
     @classmethod
@@ -204,6 +219,10 @@ class PresenceSource(SourceSettings):
         for mac in macs:
             host_key(mac)
         return macs
+
+    @property
+    def ears(self) -> tuple[Hears, ...]:
+        return ()
 
     @property
     def assumed_up(self) -> bool:
@@ -219,7 +238,16 @@ AnySource = Annotated[
 
 
 class WakeSettings(Section):
-    """The sources that say when somebody asked."""
+    """The sources that say when somebody asked.
+
+    Each has `trust`: `independent` is an ear of one's own, `self_report` the vendor's word. `hears` is what its
+    silence says something about: an ear hears `wake`, whatever reports calls `call`, whoever knows who watches a
+    camera `view`; nothing (`[]`) for a button that is only pressed sometimes. Where it is not given, each type says
+    below what makes it an ear. `devices` (names or MACs; none is the whole house) and `vendor` limit whom it hears
+    for. `hold_off` is how many seconds after an upload to wait for it. `miss_rate` is the first guess of the share of
+    requests that it misses. Where `heartbeat` is given, its word holds that many seconds after the last sign of life,
+    and then it counts as down.
+    """
 
     sources: tuple[AnySource, ...] = ()
 

@@ -55,6 +55,8 @@ class Backend(Protocol):
 
     def mute(self, request: Mapping[str, Any]) -> Record: ...
 
+    def unknown(self, device: str) -> str | None: ...
+
     def uploads(
         self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int
     ) -> Sequence[Record]: ...
@@ -122,7 +124,8 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
             if not events_left[token.source].allows(clock.monotonic()):
                 return _error(429, f"too many events; {len(accepted)} were taken", {"Retry-After": "60"})
             accepted.append(backend.wake(event, token.source))
-        return JSONResponse({"accepted": accepted}, status_code=202)
+        warnings = {backend.unknown(record["device"] or "") for record in accepted} - {None}
+        return JSONResponse({"accepted": accepted, "warnings": sorted(map(str, warnings))}, status_code=202)
 
     def mute(body: Any, token: Token) -> Response:
         if not isinstance(body, dict):

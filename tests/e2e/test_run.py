@@ -34,7 +34,7 @@ http:
     - {{source: ear, secret: {{env: EAR_TOKEN}}}}
 wake:
   sources:
-    - {{type: http, name: ear, miss_rate: 0.0001, hold_off: 0.5}}
+    - {{type: http, name: ear, miss_rate: 0.0001, hold_off: 0.5, heartbeat: 60}}
 sinks:
   webhooks:
     - {{name: phone, url: "{url}", secret: {{env: HOOK_SECRET}}}}
@@ -145,7 +145,10 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
     daemon = Process(tmp_path, "-c", str(config))
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
+        alive = {"kind": "source_up", "timestamp": time.time() - 10}
+        assert daemon.post("/api/v1/wake", alive, "t0p-secret-ear") == 202
         speak(2.0, answer=300)
+        assert daemon.post("/api/v1/wake", {"kind": "source_up"}, "t0p-secret-ear") == 202
         (upload,) = daemon.until(daemon.judged)
         assert (upload["device"]["name"], upload["upload"]["class"]) == ("kitchen", "speech")
         assert (upload["verdict"], upload["reason"]) == ("unexpected", "no_wake_event")

@@ -10,6 +10,7 @@ import pytest
 from sniffer.judge import Judge, SourceQuality
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import Judged, Loss, Trust, Upload, VerdictKind, WakeEvent, WakeKind, WakeSource
+from sniffer.wake.settings import HttpSource
 from tests.judge.story import DEVICES, S, at, final, hand, hears, says, told
 
 HOUR = 3600.0
@@ -141,6 +142,19 @@ def test_an_ear_whose_heart_stops_is_down() -> None:
     found = final(play(judge, [*beats, says(300, answered=False), says(900, answered=False)], HOUR))
     assert found[300, "kitchen"].verdict.reason == "no_wake_event"
     assert found[900, "kitchen"].verdict.reason == "wake_source_down"
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "reason"), [({}, "no_wake_source"), ({"heartbeat": 60}, "wake_source_down")], ids=["none", "60 s"]
+)
+def test_a_sender_that_has_fallen_silent_accuses_nobody(heartbeat: dict[str, float], reason: str) -> None:
+    """It heard every word for hours and died; nobody would have told us."""
+    source = HttpSource.model_validate({"type": "http", "name": "ear", "miss_rate": 0.001, **heartbeat})
+    judge = court(source.spec())
+    before = play(judge, requests(12), 3 * HOUR)
+    assert {judged.verdict.reason for judged in before} == {"wake_event"}
+    (judged,) = play(judge, [says(4 * HOUR, answered=False)], 5 * HOUR)
+    assert judged.verdict.reason == reason
 
 
 def test_an_ear_that_was_killed_accuses_nobody() -> None:

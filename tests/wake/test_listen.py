@@ -49,6 +49,9 @@ class Router:
         self.events.append(parsed)
         return wake_record(parsed)
 
+    def unknown(self, device: str) -> str | None:
+        return f"no device is called '{device}'" if device == "kitchn" else None
+
 
 @pytest.fixture
 def router() -> Iterator[tuple[Router, str]]:
@@ -249,7 +252,8 @@ class Far:
             now = 202
         if now == 202:
             self.events += events
-        return httpx.Response(now, json={"accepted": [], "error": "because"})
+        warnings = [f"no device is called '{e['device']}'" for e in events if e.get("device") == "kitchn"]
+        return httpx.Response(now, json={"accepted": [], "warnings": warnings, "error": "because"})
 
 
 def reporter(far: Far, clock: ManualClock, **more: Any) -> Reporter:
@@ -287,6 +291,15 @@ def test_one_bad_word_does_not_hold_up_the_others() -> None:
     it.step()
     assert [event["device"] for event in far.events] == ["kitchen", "hall"]
     assert (it.sent, it.lost) == (2, 1)
+
+
+def test_a_mistyped_device_is_told_once_where_it_was_mistyped(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    it = reporter(Far(), clock)
+    for _ in range(2):
+        it.add(word(clock, "kitchn"))
+        it.step()
+    assert caplog.messages == ["http://router:9877: no device is called 'kitchn'"]
 
 
 def test_what_waits_is_bounded_and_grows_old() -> None:

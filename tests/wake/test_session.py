@@ -217,3 +217,30 @@ def test_a_missing_secret_is_a_mistake_and_starts_nothing() -> None:
 def test_two_sources_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two wake sources have the name 'a'"):
         WakeSettings.model_validate({"sources": [{"type": "http", "name": "a"}, {"type": "http", "name": "a"}]})
+
+
+@pytest.mark.parametrize(
+    ("source", "hears"),
+    [
+        ({"type": "http"}, set()),
+        ({"type": "http", "hears": []}, set()),
+        ({"type": "http", "heartbeat": 60}, {"wake"}),
+        ({"type": "http", "heartbeat": 60, "hears": ["call"]}, {"call"}),
+        ({"type": "file", "path": "events.jsonl"}, set()),
+        ({"type": "file", "path": "events.jsonl", "heartbeat": 60}, {"wake"}),
+        ({"type": "mqtt", "host": "broker"}, set()),
+        ({"type": "mqtt", "host": "broker", "hermes": True}, {"wake"}),
+        ({"type": "mqtt", "host": "broker", "hears": ["wake"]}, {"wake"}),
+        ({"type": "wyoming", "host": "ear"}, {"wake"}),
+        ({"type": "presence", "macs": ["02:00:00:00:00:01"]}, set()),
+    ],
+)
+def test_only_an_ear_that_is_known_to_live_is_a_witness(source: dict[str, object], hears: set[str]) -> None:
+    (spec,) = WakeSettings.model_validate({"sources": [{"name": "it", **source}]}).specs()
+    assert spec.hears == hears
+
+
+@pytest.mark.parametrize("source", [{"type": "http"}, {"type": "file", "path": "events.jsonl"}])
+def test_an_ear_that_nobody_would_miss_is_refused(source: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="`hears` needs `heartbeat`"):
+        WakeSettings.model_validate({"sources": [{"name": "it", "hears": ["wake"], **source}]})

@@ -31,10 +31,13 @@ class Backend:
         if "bad" in event:
             raise WakeError("bad: not a wake event")
         self.woken.append((event, source))
-        return {"event_type": "wake", "source": source}
+        return {"event_type": "wake", "source": source, "device": event.get("device")}
 
     def mute(self, request: Mapping[str, Any]) -> Record:
         return {"device": request["device"]}
+
+    def unknown(self, device: str) -> str | None:
+        return f"no device is called '{device}'" if device == "kitchn" else None
 
     def uploads(
         self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int

@@ -1,0 +1,108 @@
+"""What is valid in a configuration and still hardly what somebody meant: each remark with its place and a remedy.
+
+A name that nobody has switches off what it was to protect, and a source that nobody may speak for is deaf. Neither is
+an error: a device may be found later.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sniffer.config import Config
+from sniffer.documents import load_yaml, located, mark_of, read_text
+from sniffer.errors import ConfigError
+from sniffer.model import host_key
+from sniffer.wake.settings import HomeAssistantSource, HttpSource, MqttSource
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """`message` begins with `file:line:column` where the configuration is a file."""
+
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}"
+
+
+def remarks(config: Config, file: Path | None = None, seen: Iterable[str] = ()) -> list[Remark]:
+    """What to say of a configuration that was read from `file`. `seen` are names of devices that were recognised.
+    Raises ConfigError where the file cannot be read any more."""
+    node = None if file is None else load_yaml(read_text(file, ConfigError), file, ConfigError)[1]
+    return [
+        Remark(str(located(ConfigError, message, file, mark_of(node, place))) if file else message, remedy)
+        for place, message, remedy in (*_devices(config, seen), *_sources(config))
+    ]
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str | None:
+    """What to do about a name that no device has; None where one has it."""
+    names = {other.casefold(): other for other in known}
+    if name.casefold() in names:
+        return None
+    return _nearest(name, names.values()) or "name it under `devices`, or give its MAC (`sniffer devices` lists them)"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        host_key(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    names = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name.casefold(), names, n=1)
+    return f"did you mean '{names[close[0]]}'?" if close else None
+
+
+def _devices(config: Config, seen: Iterable[str]) -> Iterator[tuple[Place, str, str]]:
+    known = [*(device.name for device in config.devices), *seen]
+    for place, name in _named(config):
+        remedy = unknown_name(name, known)
+        if remedy is not None and not _is_address(name):  # the device of an address may come yet
+            yield place, f"no device is called '{name}'", remedy
+
+
+def _named(config: Config) -> Iterator[tuple[Place, str]]:
+    """Every place that names a device."""
+    for number, source in enumerate(config.wake.sources):
+        here: Place = ("wake", "sources", number)
+        yield from (((*here, "devices", i), name) for i, name in enumerate(source.devices))
+        if isinstance(source, MqttSource):
+            yield from (((*here, "topics", i, "device"), t.device) for i, t in enumerate(source.topics) if t.device)
+        if isinstance(source, HomeAssistantSource):
+            yield from (((*here, "devices_by_name", key), name) for key, name in source.devices_by_name.items())
+            yield from (((*here, "satellites", key), name) for key, name in source.satellites.items() if name)
+            yield from (((*here, "entities", i, "device"), e.device) for i, e in enumerate(source.entities) if e.device)
+    for number, hours in enumerate(config.judge.quiet_hours):
+        yield from ((("judge", "quiet_hours", number, "devices", i), name) for i, name in enumerate(hours.devices))
+    for number, exception in enumerate(config.judge.rules.exceptions):
+        if exception.device:
+            yield ("judge", "rules", "exceptions", number, "device"), exception.device
+
+
+def _sources(config: Config) -> Iterator[tuple[Place, str, str]]:
+    """Tokens and sources that do not find each other."""
+    names = [spec.name for spec in config.wake.specs()]
+    tokens = {token.source for token in config.http.tokens if "wake" in token.scopes}
+    for number, token in enumerate(config.http.tokens):
+        if "wake" in token.scopes and token.source not in names:
+            yield (
+                ("http", "tokens", number, "source"),
+                f"no wake source is called '{token.source}': it explains uploads, and its silence says nothing",
+                _nearest(token.source, names) or f"add {{type: http, name: {token.source}}} to wake.sources",
+            )
+    for number, source in enumerate(config.wake.sources):
+        place = ("wake", "sources", number, "name")
+        if isinstance(source, HttpSource) and not config.http.enabled:
+            yield place, f"nobody can speak for '{source.name}': HTTP is off", "set http.enabled"
+        elif isinstance(source, HttpSource) and source.name not in tokens:
+            yield place, f"nobody may speak for '{source.name}'", "give it a token with the scope `wake` (http.tokens)"

@@ -1,0 +1,73 @@
+"""Configurations that are valid and hardly meant: who is told what, and where it stands in the file."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sniffer.commands import config, doctor
+from sniffer.config import load_config
+from sniffer.remarks import remarks
+
+DEVICES = 'devices: [{mac: "02:00:00:00:00:0a", name: kitchen}]\n'
+SECRET = "{file: /nowhere}"
+HA = "{type: home_assistant, name: ha, url: 'http://ha', token: {file: /nowhere},"
+
+TYPING_ERRORS = {
+    "wake source": "wake:\n  sources:\n    - {type: wyoming, name: ear, host: ear,\n       devices: [kitchn]}\n",
+    "button": "wake:\n  sources:\n    - {type: mqtt, name: e, host: a, topics: [\n   {topic: a, device: kitchn}]}\n",
+    "satellite": f"wake:\n  sources:\n    - {HA}\n       satellites: {{assist_satellite.a: kitchn}}}}\n",
+    "entity": f"wake:\n  sources:\n    - {HA} entities:\n"
+    "       [{entity: switch.a, to: 'on', kind: mute, device: kitchn}]}\n",
+    "vendor's name": f"wake:\n  sources:\n    - {HA}\n       devices_by_name: {{Kitchen Echo: kitchn}}}}\n",
+    "quiet hours": "judge:\n  quiet_hours:\n    - {start: '23:00', end: '06:00',\n       devices: [kitchn]}\n",
+    "exception": "judge: {rules: {exceptions: [\n  {rule: upload-outside-wake, reason: r,\n   expires: never,\n"
+    "   device: kitchn}]}}\n",
+}
+
+
+def said(tmp_path: Path, text: str, *seen: str) -> list[str]:
+    file = tmp_path / "sniffer.yaml"
+    file.write_text(text)
+    return [str(remark).removeprefix(f"{tmp_path}/") for remark in remarks(load_config(file), file, seen)]
+
+
+@pytest.mark.parametrize("where", TYPING_ERRORS)
+def test_a_name_that_no_device_has_is_told_with_its_place(tmp_path: Path, where: str) -> None:
+    text = DEVICES + TYPING_ERRORS[where]
+    (line,) = said(tmp_path, text)
+    assert re.match(r"sniffer\.yaml:5:\d+: no device is called 'kitchn'; did you mean 'kitchen'\?$", line), line
+    assert said(tmp_path, text.replace("kitchn", "Kitchen")) == []
+    assert said(tmp_path, text.replace("kitchn", "'02:00:00:00:00:0b'")) == [], "it may be found later"
+    assert said(tmp_path, text, "kitchn") == [], "recognised, and called so"
+
+
+def test_tokens_and_sources_must_find_each_other(tmp_path: Path) -> None:
+    text = f"http: {{tokens: [{{source: phon, secret: {SECRET}}}, {{source: me, secret: {SECRET}, scopes: [read]}}]}}\n"
+    (line,) = said(tmp_path, text)
+    assert line.startswith("sniffer.yaml:1:26: no wake source is called 'phon': ")
+    assert line.endswith("add {type: http, name: phon} to wake.sources")
+    lines = said(tmp_path, text + "wake: {sources: [{type: http, name: phone}]}\n")
+    assert lines[0].endswith("did you mean 'phone'?")
+    assert lines[1].startswith("sniffer.yaml:2:37: nobody may speak for 'phone'")
+    assert said(tmp_path, text.replace("phon,", "phone,") + "wake: {sources: [{type: http, name: phone}]}\n") == []
+
+
+def test_config_check_and_doctor_tell_it_and_do_not_fail(tmp_path: Path) -> None:
+    file = tmp_path / "sniffer.yaml"
+    file.write_text(DEVICES + TYPING_ERRORS["quiet hours"])
+    checked = CliRunner().invoke(config.command, ["check", str(file)])
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith(f"{file}: right")
+    assert "sniffer.yaml:5:18: no device is called 'kitchn'; did you mean 'kitchen'?" in checked.stderr
+    looked = CliRunner().invoke(doctor.command, ["-c", str(file), "--seconds", "0"])
+    (line,) = (line for line in looked.stdout.splitlines() if "kitchn" in line)
+    assert line.startswith("warning")
+    assert line.endswith("-> did you mean 'kitchen'?")
+
+
+def test_config_check_reads_the_rules_too(tmp_path: Path) -> None:
+    file = tmp_path / "sniffer.yaml"
+    file.write_text("judge: {rules: {levels: {no-such-rule: high}}}\n")
+    assert "no-such-rule" in str(CliRunner().invoke(config.command, ["check", str(file)]).exception)
