@@ -25,7 +25,7 @@ from sniffer.decode import decode
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.judge.alerts import EVERY_DEVICE
 from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, host_key, key_text, sorted_keys
-from sniffer.pipeline import EVERYTHING, Pipeline
+from sniffer.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.remarks import unknown_name
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
@@ -141,6 +141,7 @@ class Daemon:
         self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
+        self._looked = clock.now_ns(), clock.monotonic()
         self._began = self._next_save = self._next_stats = clock.monotonic()
         self._last_packet_ns = 0
         self._polled = self._ended = False
@@ -175,6 +176,7 @@ class Daemon:
             # an upload that waits for its verdict and the packets that are gone.
             with self._store.transaction():
                 self._keep_late()
+                self._leap()
                 self._drain()
                 for block in blocks:
                     self._block(block)
@@ -266,6 +268,16 @@ class Daemon:
                 if isinstance(sink, Store | Outbox):
                     with contextlib.suppress(StoreError):  # then the turn is not kept, but its packets are read
                         sink.emit(record)
+
+    def _leap(self) -> None:
+        """Where the clock was set forward, or the machine slept, nobody looked at the time between: what was not seen
+        then, such as phones or a wake word, is no absence and no silence."""
+        (then_ns, then), self._looked = self._looked, (self._clock.now_ns(), self._clock.monotonic())
+        now_ns, now = self._looked
+        leap_ns = now_ns - then_ns - round((now - then) * SECOND)
+        if leap_ns > STEP_NS and not self._replayed:
+            logger.warning("the clock went forward by %.0f s: what lies between was not seen", leap_ns / SECOND)
+            self._emit(self._pipeline.loss(Loss(self._pipeline.capture, then_ns, now_ns, 0)))
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():

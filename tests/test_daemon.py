@@ -20,6 +20,7 @@ from sniffer.sinks.outbox import Outbox, Target
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 from sniffer.testing import Frame, House, ManualClock, RecordingSink, frame_block
+from sniffer.wake.settings import WakeSettings
 from tests.sinks.test_schemas import check
 
 START = 1_700_000_000 * SECOND
@@ -101,6 +102,10 @@ class World:
         return self.metrics.registry.get_sample_value(name, labels)
 
 
+PHONE = "02:00:00:00:00:0b"
+PHONES = {"sources": [{"type": "presence", "name": "phones", "macs": [PHONE]}]}
+
+
 def build(config: Config, state: Mapping[str, Any] | None = None) -> Pipeline:
     return build_pipeline(config, load_rulebook(config), [EAR], "br-lan", offline=False, state=state)
 
@@ -109,12 +114,12 @@ def build(config: Config, state: Mapping[str, Any] | None = None) -> Pipeline:
 def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     stores: list[Store] = []
 
-    def make(state: Mapping[str, Any] | None = None, **options: Any) -> World:
+    def make(state: Mapping[str, Any] | None = None, config: Config = CONFIG, **options: Any) -> World:
         clock = ManualClock(START)
         store = Store(StoreSettings(path=tmp_path / f"{len(stores)}.db"))
         stores.append(store)
         source, sink, metrics = Source(clock), RecordingSink(), Metrics("test", ["kitchen"], process=False)
-        pipeline = build(CONFIG, state)
+        pipeline = build(config, state)
         daemon = Daemon(
             source=source,
             edges=Edges(pipeline, [sink]),
@@ -403,3 +408,37 @@ def test_uploads_that_pass_us_by_and_interfaces_that_go_are_metrics(world: Calla
     assert hidden > 1_000_000
     assert w.metric("sniffer_capture_up", interface="br-lan") == 1
     assert w.metric("sniffer_capture_merged_packets_total", interface="br-lan") == 0
+
+
+@pytest.mark.parametrize("leap", [1201.0, 3600.0, 23 * 3600.0])
+def test_a_clock_that_is_set_empties_no_house(world: Callable[..., World], leap: float) -> None:
+    """The phone sends every half a minute, before and after; the clock is set forward between two of its packets."""
+    w = world(config=CONFIG.model_copy(update={"wake": WakeSettings.model_validate(PHONES)}))
+
+    def phone(at: float) -> list[Frame]:
+        house = House(seed=5, start_ns=START)
+        for n in range(4):
+            host = house.host(f"phone-{n}", mac=PHONE)
+            host.looks_up("cloud.example.com", at=at + 30 * n)
+        return list(house.frames())
+
+    w.source.frames = phone(0.0) + phone(120.0 + leap)
+    w.run(120)
+    w.clock.leap(leap)
+    w.run(120)
+    told = [record["kind"] for record in w.sink.records if record["event_type"] == "wake"]
+    assert told == ["home"]
+    (loss,) = [record for record in w.sink.records if record["event_type"] == "loss"]
+    check(loss)
+    w.run(1300)
+    assert [record["kind"] for record in w.sink.records if record["event_type"] == "wake"] == ["home", "away"]
+
+
+def test_an_upload_while_the_clock_is_set_accuses_nobody(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(4.0, at=5.0)
+    w.run(7)
+    w.clock.leap(1800)
+    w.source.frames = [frame._replace(time_ns=frame.time_ns + 1800 * SECOND) for frame in w.source.frames]
+    w.run(20)
+    assert {upload["reason"] for upload in w.uploads() if upload["verdict"]} == {"capture_loss"}

@@ -30,6 +30,9 @@ def headline(record: Mapping[str, Any], time_zone: str | None = None) -> str:
                 f"{name} has changed its habits: {record['what']} was {record['before']:g} and is {record['after']:g}"
             )
         case "loss":
+            if not record["packets"]:
+                unseen = (parse_timestamp(record["end"]) - parse_timestamp(record["timestamp"])) / SECOND
+                return f"nothing was seen on {record['interface']} for {unseen:.0f} s"
             return f"{record['packets']} packets were lost on {record['interface']}"
         case "wake":
             return f"{record['source']}: {record['kind']} ({name})"

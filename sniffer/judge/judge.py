@@ -107,7 +107,7 @@ class Judge:
 
     def loss(self, loss: Loss) -> None:
         """Packets were lost."""
-        self._push(loss.end_ns, _LOSS, loss)
+        self._push(loss.start_ns, _LOSS, loss)
 
     def _push(self, time_ns: int, rank: int, item: Any, extra: Any = None) -> None:
         self._serial += 1

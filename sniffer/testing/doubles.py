@@ -24,6 +24,10 @@ class ManualClock:
         self._now_ns += round(seconds * SECOND)
         self._monotonic += seconds
 
+    def leap(self, seconds: float) -> None:
+        """Somebody sets the clock."""
+        self._now_ns += round(seconds * SECOND)
+
 
 class RecordingSink:
     """A sink that keeps what it is given."""

@@ -1,3 +1,4 @@
+from sniffer.clock import SECOND
 from sniffer.judge.headline import explained, headline
 from sniffer.model import Drift, Listening, Loss, Service, WakeEvent
 from sniffer.records import device_record, drift_record, listening_record, loss_record, wake_record
@@ -12,6 +13,7 @@ def test_every_record_is_a_sentence_without_host_names() -> None:
         (drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437, 900), KITCHEN, ""),
          "kitchen has changed its habits: chunk_bytes was 437 and is 900"),
         (loss_record(Loss("br-lan", START, START, 7)), "7 packets were lost on br-lan"),
+        (loss_record(Loss("br-lan", START, START + 90 * SECOND, 0)), "nothing was seen on br-lan for 90 s"),
         (wake_record(WakeEvent(START, "ear")), "ear: wake (every speaker)"),
         (device_record(KITCHEN, "br-lan", START), "kitchen is on the network"),
         ({"event_type": "stats"}, "stats"),
