@@ -39,10 +39,20 @@ def find_token(token_file: Path | None, config: Config, scope: str) -> str:
 
 def post(url: str, path: str, body: Mapping[str, Any], token: str) -> Any:
     """What the daemon answers. Raises UsageError in one line; the token is never shown."""
+    return _asked("POST", url, path, token, json=dict(body))
+
+
+def get(url: str, path: str, query: Mapping[str, str], token: str | None = None) -> Any:
+    """What the daemon answers. Raises UsageError in one line; the token is never shown."""
+    return _asked("GET", url, path, token, params=dict(query))
+
+
+def _asked(method: str, url: str, path: str, token: str | None, **what: Any) -> Any:
     import httpx
 
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        answer = httpx.post(f"{url}{path}", json=dict(body), headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **what)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
         raise UsageError(f"{url}: not a URL") from None
     except httpx.HTTPError as error:

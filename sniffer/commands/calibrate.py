@@ -8,25 +8,29 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
-import httpx
 
 from sniffer.assembly import load_rulebook
-from sniffer.commands._api import find_url
+from sniffer.commands._api import find_token, find_url, get
 from sniffer.commands._common import config_option, device_option, effective_config
 from sniffer.commands._show import plain
 from sniffer.config import Config
 from sniffer.errors import UsageError
 from sniffer.model import Record, host_key
 from sniffer.offline import OfflineJudge, Outcome
+from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 
 COMMANDS = 5
 #: An utterance, its closing silence, and the hold-off of the wake sources.
-_WAIT_SECONDS = 25.0
+_WAIT_SECONDS, _POLL_SECONDS = 25.0, 0.5
+#: No device sends so many uploads between two questions.
+_NEWEST = 100
 _BIN = 0.25
+
+#: Uploads that came since it was called last, the oldest first.
+New = Callable[[], list[Record]]
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Lesson:
 @device_option
 @click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The daemon's store.")
 @click.option("--url", help="Ask the daemon over HTTP instead of its store.")
+@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds a token with scope `read`, where the daemon wants one.")  # fmt: skip  # noqa: E501
 @click.option("--capture", type=click.Path(path_type=Path, dir_okay=False), help="Learn from a capture: every speech in it counts as a command.")  # fmt: skip  # noqa: E501
 @click.option("--silence", default=60, show_default=True, type=click.IntRange(10, 3600), help="Seconds of silence.")
 def command(
@@ -57,6 +62,7 @@ def command(
     devices: Sequence[str],
     store_path: Path | None,
     url: str | None,
+    token_file: Path | None,
     capture: Path | None,
     silence: int,
 ) -> None:
@@ -68,6 +74,7 @@ def command(
     \b
     Examples:
       sniffer calibrate kitchen
+      sniffer calibrate kitchen --url http://router:9877
       sniffer calibrate kitchen --capture capture.pcap --device 68:db:f5:90:19:64=kitchen
     """
     if capture is not None and not devices and _is_address(device):
@@ -76,7 +83,14 @@ def command(
     if capture is not None:
         lesson = Lesson([[record] for record in _captured(capture, device, config) if _is_speech(record)])
     else:
-        lesson = _guided(_source(device, config, store_path, url), silence)
+        if not sys.stdin.isatty():
+            raise UsageError("somebody has to speak: run it on a terminal, or learn from a capture with --capture")
+        if url is not None:
+            uploads = asked(find_url(url, config), device, lambda: find_token(token_file, config, "read"))
+        else:
+            settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
+            uploads = _stored(settings, device)
+        lesson = guided(since_last(uploads), silence, click.getchar)
     for line in learned(device, lesson):
         click.echo(line)
     if capture is not None:
@@ -118,61 +132,82 @@ def learned(device: str, lesson: Lesson) -> Iterator[str]:
         yield "where these habits change, the daemon announces it (`drift`)"
 
 
-def _guided(uploads: Callable[[int], list[Record]], silence: int) -> Lesson:
-    if not sys.stdin.isatty():
-        raise UsageError("this needs somebody to speak: run it on a terminal, or learn from a capture with --capture")
+def guided(new: New, silence: float, ask: Callable[[], object], *, commands: int = COMMANDS) -> Lesson:
+    """Ask for the commands and the silence. `new` gives the uploads that came since it was asked last; `ask` returns
+    when somebody has spoken."""
     lesson = Lesson()
-    for number in range(1, COMMANDS + 1):
-        click.echo(f"{number} of {COMMANDS}: say the wake word and a short question, then press Enter.", err=True)
-        since = time.time_ns()
-        click.getchar()
-        lesson.commands.append(_awaited(uploads, since))
-        heard = bool(lesson.commands[-1])
-        click.echo("   heard" if heard else "   nothing was heard", err=True)
-    click.echo(f"Now {silence} s of silence, please.", err=True)
-    since = time.time_ns()
+    new()
+    for number in range(1, commands + 1):
+        click.echo(f"{number} of {commands}: say the wake word and a short question, then press Enter.", err=True)
+        ask()
+        uploads = _awaited(new)
+        lesson.commands.append(uploads)
+        speech = next((record["upload"] for record in uploads if _is_speech(record)), None)
+        said = f"{speech['speech_seconds']:.1f} s of speech" if speech else "nothing that was spoken"
+        click.echo(f"   heard: {said}", err=True)
+    click.echo(f"Now {silence:g} s of silence, please.", err=True)
     time.sleep(silence)
-    lesson.silence = uploads(since)
+    lesson.silence = new()
     return lesson
 
 
-def _awaited(uploads: Callable[[int], list[Record]], since: int) -> list[Record]:
+def _awaited(new: New) -> list[Record]:
     until = time.monotonic() + _WAIT_SECONDS
-    while time.monotonic() < until:
-        time.sleep(1)
-        found = uploads(since)
-        if any(_is_speech(record) for record in found):
-            return found
-    return uploads(since)
+    found: list[Record] = []
+    while not any(_is_speech(record) for record in found) and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+        found += new()
+    return found
 
 
-def _source(device: str, config: Config, store_path: Path | None, url: str | None) -> Callable[[int], list[Record]]:
-    """Asks for the uploads of a device since a moment: of the daemon over HTTP, or of its store."""
-    if url is not None:
-        address = find_url(url, config)
-        return lambda since: _asked(address, device, since)
-    settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
+def since_last(uploads: Callable[[], list[Record]]) -> New:
+    """The uploads that were not there before: whoever asks, and its clock, may be far from the daemon."""
+    known: set[str] = set()
+
+    def new() -> list[Record]:
+        found = [record for record in uploads() if record["id"] not in known]
+        known.update(record["id"] for record in found)
+        return found[::-1]
+
+    return new
+
+
+def _stored(settings: StoreSettings, device: str) -> Callable[[], list[Record]]:
     with Store(settings, read_only=True):
         pass  # tells at once where there is none
 
-    def stored(since: int) -> list[Record]:
+    def uploads() -> list[Record]:
         with Store(settings, read_only=True) as store:
-            return list(store.uploads(device, None, since, None, 100))
+            return list(store.uploads(device, None, None, None, _NEWEST))
 
-    return stored
+    return uploads
 
 
-def _asked(url: str, device: str, since: int) -> list[Record]:
+def asked(url: str, device: str, token: Callable[[], str]) -> Callable[[], list[Record]]:
+    """Asks the daemon at `url` for the newest uploads of a device; `token` is called only where one is needed. Raises
+    UsageError."""
+
+    def known() -> list[Record]:
+        found = get(url, "/api/v1/devices", {}, use)
+        return [record["device"] for record in found if isinstance(record, dict) and "device" in record]
+
+    use: str | None = None
     try:
-        answer = httpx.get(
-            f"{url}/api/v1/uploads", params={"device": device, "since": str(since / 1e9), "limit": "100"}, timeout=10
-        )
-        answer.raise_for_status()
-        found: Any = answer.json()
-    except (httpx.HTTPError, ValueError) as error:
-        raise UsageError(f"{url}: {' '.join(str(error).split()) or type(error).__name__}") from None
-    records = found.get("uploads", []) if isinstance(found, dict) else found
-    return [record for record in records if isinstance(record, dict) and "upload" in record]
+        devices = known()
+    except UsageError as error:
+        if "token" not in str(error):
+            raise
+        use = token()
+        devices = known()
+    names = [str(one["name"]) for one in devices]
+    if device.lower() not in {name.lower() for one in devices for name in (str(one["name"]), str(one["mac"]))}:
+        raise UsageError(f"the daemon knows no device '{device}', only: {', '.join(names) or 'none yet'}")
+    query = {"device": device, "limit": str(_NEWEST)}
+
+    def uploads() -> list[Record]:
+        return [r for r in get(url, "/api/v1/uploads", query, use) if isinstance(r, dict) and "upload" in r]
+
+    return uploads
 
 
 def _captured(path: Path, device: str, config: Config) -> list[Record]:
@@ -201,9 +236,9 @@ def _is_speech(record: Record) -> bool:
 
 
 def _rate(upload: Record) -> float | None:
-    """Bytes a second of the steady part."""
+    """Bytes a second of the steady part: of its median quarter second, as what came before may reach into it."""
     body, bins = upload.get("body"), upload.get("bins") or ()
     if not body or body[1] - body[0] < 3:
         return None
     inner = bins[body[0] + 1 : body[1] - 1]  # the first and last are cut
-    return sum(inner) / (len(inner) * _BIN) if inner else None
+    return statistics.median(inner) / _BIN if inner else None
