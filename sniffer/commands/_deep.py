@@ -18,7 +18,7 @@ _MAX_PACKETS = 5_000
 
 def deep_look(record: Record, capture: Path) -> Iterator[str]:
     """What tshark sees of the first flow, in the time of the upload. Raises UsageError, CaptureError."""
-    packets = _packets(capture, _filter(record))
+    packets = _packets(capture, _filter(record), record["src_ip"])
     sent = [packet for packet in packets if packet["from"] == record["src_ip"] and packet["payload"]]
     yield f"tshark sees {len(packets)} packets of the first flow, {len(sent)} with payload from the device"
     if not packets:
@@ -55,7 +55,7 @@ def _filter(record: Record) -> str:
     )
 
 
-def _packets(capture: Path, display_filter: str) -> list[dict[str, Any]]:
+def _packets(capture: Path, display_filter: str, sender: str) -> list[dict[str, Any]]:
     try:
         import pyshark
     except ImportError:
@@ -67,7 +67,7 @@ def _packets(capture: Path, display_filter: str) -> list[dict[str, Any]]:
         try:
             for packet in source:
                 found = _read(packet)
-                if found["payload"]:
+                if found["payload"] and found["from"] == sender:
                     found["wait"] = found["time"] - last if last is not None else None
                     last = found["time"]
                 packets.append(found)

@@ -97,10 +97,19 @@ def _evidence(record: Record) -> Iterator[str]:
     items = record.get("evidence") or ()
     if not items:
         return
-    upload = record["upload"]
-    yield f"Why it is called {upload['class']} (score {upload['score']:+.1f}; above 0 is speech):"
-    for item in items:
-        yield f"  {float(item['weight']):+6.1f}  {plain(str(item['text']), 200)}"
+    score = float(record["upload"]["score"])
+    speech = record["upload"]["class"] == "speech"
+    if speech or score < 0:
+        yield f"Why it is {'' if speech else 'not '}called speech (score {score:+.1f}; from 0 on it is speech):"
+    else:
+        yield f"It sounds like speech (score {score:+.1f}; from 0 on), but goes on as a {record['upload']['class']}:"
+    weights = [float(item["weight"]) for item in items]
+    for item, weight in zip(items, weights, strict=True):
+        yield f"  {weight:+6.1f}  {plain(str(item['text']), 200)}"
+    yield f"  {score - sum(weights):+6.1f}  To begin with: most of what devices send is no speech"
+    if speech:
+        still = "still" if score - max(weights) >= 0 else "not"
+        yield f"  Without the strongest of these it would {still} be called speech."
 
 
 def _picture(record: Record) -> Iterator[str]:

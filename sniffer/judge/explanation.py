@@ -16,7 +16,7 @@ from sniffer.judge.reasons import MEANING
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """`headline` is one line; `sentences` say what happened, what it looked like, and whether it was asked for;
-    `would_change` says what would have led to another verdict ("" where there is no verdict)."""
+    `would_change` says what would have led to another verdict."""
 
     headline: str
     sentences: tuple[str, str, str]
@@ -68,7 +68,7 @@ def _ending(record: Mapping[str, Any]) -> str:
         case "inconclusive":
             return _INCONCLUSIVE.get(_reason(record), "whether anybody asked cannot be told")
         case _:
-            return "this is nothing that somebody could have said"
+            return "it does not look like anything that somebody said"
 
 
 _UNEXPECTED: Mapping[str, str] = {
@@ -120,7 +120,8 @@ def _expected_words(record: Mapping[str, Any], wake: Mapping[str, Any]) -> str:
 def _what_happened(record: Mapping[str, Any], zone: tzinfo) -> str:
     upload = record.get("upload") or {}
     service = record.get("service") or {}
-    target = service.get("host") or record.get("dest_ip") or "a server"
+    address = f"{record.get('dest_ip') or 'a server'}, whose name was not seen"
+    target = service.get("host") or address
     role = _ROLES.get(str(service.get("role")), "")
     amount = _size(upload.get("bytes"))
     return (
@@ -157,9 +158,12 @@ def _what_it_looked_like(record: Mapping[str, Any]) -> str:
     ]
     likely = f" ({_percent(upload.get('probability'))} sure)" if speech and upload.get("probability") else ""
     looks = _LOOKS.get(kind, "What it was is not known") + likely
+    if kind == "media":  # the evidence is about speech; what makes a stream is how long and how much
+        sent, back = (_size(upload.get(name)) for name in ("bytes", "bytes_toclient"))
+        return f"{looks}: {sent} left and {back} came back in {_duration(float(upload.get('duration') or 0))}."
     if not reasons:
         return looks + "."
-    return f"{looks}: {_joined([reason[:1].lower() + reason[1:] for reason in reasons[:2]])}."
+    return f"{looks}: {'; and '.join(reason[:1].lower() + reason[1:] for reason in reasons[:2])}."
 
 
 def _whether_asked(record: Mapping[str, Any]) -> str:
@@ -179,6 +183,8 @@ def _whether_asked(record: Mapping[str, Any]) -> str:
             return f"Nobody asked for it: {words}{who}{sure}."
         case "inconclusive":
             words = _INCONCLUSIVE.get(_reason(record), _meaning(record, "the evidence does not suffice"))
+            if words.startswith("nobody asked, but "):
+                return f"Nobody asked for it, and still nobody is accused: {words.partition(', but ')[2]}."
             return f"Whether somebody asked for it cannot be told: {words.partition(', so ')[0]}."
         case _:
             return "So it is listed, and nobody is accused."
@@ -204,10 +210,24 @@ def _would_change(record: Mapping[str, Any]) -> str:
             return "Events of kind `call_start` and `call_end` would tell who began it."
         case "inconclusive", "no_independent_source":
             return "An ear of your own that heard nothing would have made it unexpected."
+        case "inconclusive", "wake_source_deaf":
+            return "It would have been judged if the wake source had heard anything that day: is it in earshot?"
+        case "inconclusive", "wake_event_off_time":
+            return "It would be expected if the event's time were right: are the clocks the same?"
+        case "inconclusive", "wake_event_elsewhere":
+            return "A wake event that names this device would have made it expected."
+        case "inconclusive", "may_not_be_speech":
+            return "Had it been more like speech, it would be unexpected."
+        case "inconclusive", "device_not_recognised":
+            return "Name the device in the configuration, and it is judged whatever it looks like."
         case "expected", "vendor_reports_request":
             return "An ear of your own that heard nothing would have made it unexpected."
         case "expected", _:
             return "Without that event nobody would have been known to ask."
+        case None, _ if record.get("upload"):
+            return (
+                "Only what could hold speech is judged: what keeps a steady pace, or is large enough for a recording."
+            )
         case _:
             return ""
 
@@ -218,10 +238,13 @@ def _would_change(record: Mapping[str, Any]) -> str:
 def _device(record: Mapping[str, Any]) -> str:
     device = record.get("device") or {}
     name = device.get("name") or device.get("mac") or device.get("ip") or "a device"
-    model = device.get("model") or device.get("vendor")
-    if not model or str(model).lower() in str(name).lower():
-        return f"the {name}" if device.get("name") else str(name)
-    return f"the {name} {model}"
+    named = f"the {name}" if device.get("name") else str(name)
+    model, vendor = device.get("model"), device.get("vendor")
+    if model and str(model).lower() not in str(name).lower():
+        return f"{named} {model}"
+    if vendor and not model and str(vendor).lower() not in str(name).lower():
+        return f"{named} ({str(vendor).rstrip('.')})"
+    return named
 
 
 def _clock(record: Mapping[str, Any], zone: tzinfo, *, seconds: bool = False) -> str:

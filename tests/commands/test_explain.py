@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from sniffer.commands import explain
+from sniffer.commands import analyze, explain
 from sniffer.commands.calibrate import Lesson, learned
 from sniffer.errors import CaptureError, UsageError
+from sniffer.testing import House
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -55,6 +58,18 @@ def test_words_evidence_picture_and_wake_events(tmp_path: Path) -> None:
     assert text.count("says ear") == 1
     assert "10.1 s before the upload began" in text
     assert "What would have changed it: A wake event" in text
+    assert "+5.5  To begin with" in text  # what is listed adds up to the score
+    assert "Without the strongest of these it would still be called speech." in text
+
+
+def test_what_is_no_speech_is_not_explained_as_speech(tmp_path: Path) -> None:
+    other = record(verdict=None, reason="not_judged")
+    other["upload"] = other["upload"] | {"class": "telemetry", "score": -3.0}
+    text = said("2026", "--log", str(log(tmp_path, other)))
+    assert "Why it is not called speech (score -3.0; from 0 on it is speech):" in text
+    assert "What would have changed it: Only what could hold speech is judged" in text
+    other["upload"] |= {"class": "media", "score": 2.0}
+    assert "It sounds like speech (score +2.0" in said("2026", "--log", str(log(tmp_path, other)))
 
 
 def test_the_newest_revision_is_the_one_that_counts(tmp_path: Path) -> None:
@@ -86,3 +101,21 @@ def test_what_was_learned_is_said() -> None:
     assert "in pieces of 437 bytes (2 of 2 times)" in text
     assert "8.7 kB a second" in text
     assert "in the silence: 0 times speech" in text
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_tshark_sees_the_same_pieces(tmp_path: Path) -> None:
+    pytest.importorskip("pyshark")
+    house = House(seed=3)
+    house.host("kitchen", mac="02:00:00:00:00:0a").says(2.0).to("voice.example.com", at=1)
+    capture = tmp_path / "x.pcap"
+    capture.write_bytes(house.pcap())
+    judged = CliRunner().invoke(
+        analyze.command, [str(capture), "--device", "02:00:00:00:00:0a=kitchen", "--format", "jsonl"]
+    )
+    found = tmp_path / "found.jsonl"
+    found.write_text(judged.stdout)
+    text = said("last", "--log", str(found), "--deep")
+    assert "commonest payloads sent: 437 B" in text
+    (waited,) = re.findall(r"between two packets sent: median (\d+) ms", text)
+    assert 35 <= int(waited) <= 60  # twenty a second

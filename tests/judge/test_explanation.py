@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sniffer.judge.explanation import explain
+from sniffer.judge.reasons import KIND, Reason
 
 
 def record(**changes: Any) -> dict[str, Any]:
@@ -58,6 +59,31 @@ def test_no_verdict_is_never_an_accusation(reason: str) -> None:
     explanation = explain(record(verdict="inconclusive", reason=reason))
     assert "cannot be told" in explanation.sentences[2]
     assert "nobody asked" not in explanation.headline.lower()
+
+
+def test_what_is_perhaps_no_sound_is_no_accusation_either() -> None:
+    explanation = explain(record(verdict="inconclusive", reason="may_not_be_speech"))
+    assert explanation.sentences[2] == (
+        "Nobody asked for it, and still nobody is accused: this was perhaps no sound at all."
+    )
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if KIND[reason] is not None])
+def test_each_verdict_could_have_been_another(reason: Reason) -> None:
+    assert explain(record(verdict=str(KIND[reason]), reason=str(reason))).would_change
+
+
+def test_a_stream_is_told_by_its_length_and_not_by_how_little_it_is_like_speech() -> None:
+    upload = {"class": "media", "bytes": 547_000, "bytes_toclient": 3_000, "duration": 30.7, "probability": 0.1}
+    looked = explain(record(upload=upload)).sentences[1]
+    assert looked == ("It went on like a call or a camera's picture: 547 kB left and 3 kB came back in 30.7 s.")
+
+
+def test_names_that_are_not_known() -> None:
+    bare = record(device={"name": "host-910317", "vendor": "Maker Inc."}, service={"host": None})
+    assert explain(bare).sentences[0] == (
+        "At 18:04:05 UTC the host-910317 (Maker Inc) sent 46 kB within 3.4 s to 52.94.233.109, whose name was not seen."
+    )
 
 
 @pytest.mark.parametrize("kind", ["speech", "bulk", "media", "sync", "telemetry", "other"])
