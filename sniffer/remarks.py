@@ -37,7 +37,7 @@ def remarks(config: Config, file: Path | None = None, seen: Iterable[str] = ()) 
     node = None if file is None else load_yaml(read_text(file, ConfigError), file, ConfigError)[1]
     return [
         Remark(str(located(ConfigError, message, file, mark_of(node, place))) if file else message, remedy)
-        for place, message, remedy in (*_devices(config, seen), *_sources(config))
+        for place, message, remedy in (*_devices(config, seen), *_sources(config), *_clear(config))
     ]
 
 
@@ -106,3 +106,12 @@ def _sources(config: Config) -> Iterator[tuple[Place, str, str]]:
             yield place, f"nobody can speak for '{source.name}': HTTP is off", "set http.enabled"
         elif isinstance(source, HttpSource) and source.name not in tokens:
             yield place, f"nobody may speak for '{source.name}'", "give it a token with the scope `wake` (http.tokens)"
+
+
+def _clear(config: Config) -> Iterator[tuple[Place, str, str]]:
+    if config.http.in_clear:
+        yield (
+            ("http", "host"),
+            "tokens cross the network in clear, and who reads one can explain uploads away",
+            "set http.tls, or listen on 127.0.0.1 behind a TLS proxy or an SSH tunnel (docs/http.md)",
+        )

@@ -28,7 +28,7 @@ from sniffer.sinks.targets import build_targets
 from sniffer.wake import Sources, start_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import read_tokens
-from sniffer.web.server import HttpServer
+from sniffer.web.server import HttpServer, tls_options
 
 logger = logging.getLogger("sniffer")
 
@@ -92,8 +92,7 @@ class Service:
         """Where HTTP is served, or None."""
         if self._server is None:
             return None
-        host = self._config.http.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self._server.port}"
+        return self._config.http.url_at(self._config.http.host, self._server.port)
 
     def start(self) -> None:
         """Start the threads. Privileges must have been given away before: threads keep what they are born with."""
@@ -134,7 +133,7 @@ class Service:
             return None
         tokens = read_tokens(config.http.tokens, read_secret)
         app = build_app(self.daemon, config.http, tokens, self._clock)
-        return HttpServer(app, config.http.host, config.http.port)
+        return HttpServer(app, config.http.host, config.http.port, config.http.tls)
 
     def _start_sources(self, config: Config) -> Sources:
         return start_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
@@ -155,6 +154,7 @@ class Service:
         pipeline = self._build(config, old.state())
         outbox = self._build_outbox(config)
         read_tokens(config.http.tokens, read_secret)
+        tls_options(config.http.tls)
         self._remark(config, pipeline)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
@@ -168,7 +168,7 @@ class Service:
         self._outbox.start()
         self._sources.stop()
         self._sources = self._start_sources(config)
-        if config.http != before.http:
+        if config.http != before.http or config.http.tls is not None:  # a certificate may have been renewed
             self._serve_anew(config, before)
         return Edges(pipeline, self._sinks())
 

@@ -54,6 +54,27 @@ def test_tokens_and_sources_must_find_each_other(tmp_path: Path) -> None:
     assert said(tmp_path, text.replace("phon,", "phone,") + "wake: {sources: [{type: http, name: phone}]}\n") == []
 
 
+@pytest.mark.parametrize(
+    ("http", "clear"),
+    [
+        ("host: 192.168.1.1", True),
+        ("host: '::'", True),
+        ("host: router.lan", True),
+        ("host: 127.0.0.1", False),
+        ("host: '::1'", False),
+        ("host: localhost", False),
+        ("host: 192.168.1.1, enabled: false", False),
+        ("host: 192.168.1.1, tls: {certificate: a.pem, key: a.key}", False),
+    ],
+)
+def test_tokens_that_cross_the_network_in_clear_are_told(tmp_path: Path, http: str, clear: bool) -> None:
+    lines = said(tmp_path, f"http: {{{http}, tokens: [{{source: me, secret: {SECRET}, scopes: [mute]}}]}}\n")
+    assert [line.split("; ")[0] for line in lines] == [
+        "sniffer.yaml:1:14: tokens cross the network in clear, and who reads one can explain uploads away"
+    ] * clear
+    assert said(tmp_path, f"http: {{{http}}}\n") == []
+
+
 def test_config_check_and_doctor_tell_it_and_do_not_fail(tmp_path: Path) -> None:
     file = tmp_path / "sniffer.yaml"
     file.write_text(DEVICES + TYPING_ERRORS["quiet hours"])

@@ -16,8 +16,7 @@ def find_url(url: str | None, config: Config) -> str:
     """What was given, or what the configuration says, or the default."""
     if url is not None:
         return url.rstrip("/")
-    host = config.http.host if config.http.host not in ("0.0.0.0", "::", "") else "127.0.0.1"  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{config.http.port}"
+    return config.http.url
 
 
 def find_token(token_file: Path | None, config: Config, scope: str) -> str:

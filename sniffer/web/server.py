@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import threading
 
 import uvicorn
 from starlette.applications import Starlette
 
-from sniffer.errors import SnifferError
+from sniffer.errors import ConfigError, SnifferError
+from sniffer.web.settings import TlsSettings
 
 #: Who opens more at once (streams last as long as their readers like) is told to come later.
 MAX_CONNECTIONS = 128
@@ -39,13 +41,32 @@ class _CalmServer(uvicorn.Server):
                 self._loop.call_soon_threadsafe(self._leaving.set)
 
 
+def tls_options(tls: TlsSettings | None) -> dict[str, str]:
+    """What uvicorn is told of certificate and key. Raises ConfigError where they cannot be used."""
+    if tls is None:
+        return {}
+    for path in (tls.certificate, tls.key):
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise ConfigError(f"cannot be read: {error.strerror} (http.tls)", file=path) from None
+    try:
+        # A key with a password is refused: nobody is there to be asked.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        raise ConfigError(f"this certificate and {tls.key} do not make TLS: {reason}", file=tls.certificate) from None
+    return {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
+
+
 class HttpServer:
     """Serves until `stop`. The port is bound in the constructor, so that a taken one is an error at start.
 
-    Raises SnifferError where the address cannot be bound.
+    Raises SnifferError where the address cannot be bound, ConfigError where `tls` cannot be used.
     """
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
+    def __init__(self, app: Starlette, host: str, port: int, tls: TlsSettings | None = None) -> None:
+        options = tls_options(tls)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -64,7 +85,9 @@ class HttpServer:
             timeout_graceful_shutdown=1,
             server_header=False,
             limit_concurrency=MAX_CONNECTIONS,
+            **options,  # type: ignore[arg-type]
         )
+        config.load()  # now, while the key can be read: the privileges to do so may be given away
         self._server = _CalmServer(config)
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
