@@ -23,9 +23,10 @@ from sniffer.sinks.eventlog import EventLog
 from sniffer.sinks.evidence import EvidenceKeeper
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.outbox import Outbox
+from sniffer.sinks.settings import SinkSettings
 from sniffer.sinks.store import Store
 from sniffer.sinks.targets import build_targets
-from sniffer.wake import Sources, start_sources
+from sniffer.wake import Sources, build_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import read_tokens
 from sniffer.web.server import HttpServer, tls_options
@@ -40,6 +41,9 @@ POLL_TIMEOUT = 0.25
 
 class Service:
     """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
+
+    While a capture is `replayed`, no wake source is asked: what it hears now says nothing of then. Unless `deliver`,
+    nobody is told.
 
     `events` are those of a replayed capture; `config_path` says where in the file something is.
 
@@ -57,12 +61,14 @@ class Service:
         clock: Clock,
         *,
         replayed: bool = False,
+        deliver: bool = True,
         more_sinks: Sequence[Sink] = (),
         events: Sequence[WakeEvent] = (),
         config_path: Path | None = None,
     ) -> None:
         self._config_path = config_path
         self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
+        self._deliver = deliver
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
         self._events = tuple(events)
         config = self._config = read_config()
@@ -85,7 +91,7 @@ class Service:
             events=self._events,
         )
         self._server = self._build_server(config)
-        self._sources = Sources()
+        self._sources = self._build_sources(config)
 
     @property
     def address(self) -> str | None:
@@ -99,7 +105,7 @@ class Service:
         if self._server is not None:
             self._server.start()
         self._outbox.start()
-        self._sources = self._start_sources(self._config)
+        self._sources.start()
 
     def close(self) -> None:
         """Stop the threads and let go of the files; messages that wait stay in the store."""
@@ -125,7 +131,10 @@ class Service:
 
     def _build_outbox(self, config: Config) -> Outbox:
         clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
-        targets = build_targets(config.sinks, read_secret, headline, self._store, clock, __version__)
+        sinks = config.sinks if self._deliver else SinkSettings()
+        if config.sinks.receivers != sinks.receivers:
+            logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
+        targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__)
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(self, config: Config) -> HttpServer | None:
@@ -135,8 +144,10 @@ class Service:
         app = build_app(self.daemon, config.http, tokens, self._clock)
         return HttpServer(app, config.http.host, config.http.port, config.http.tls)
 
-    def _start_sources(self, config: Config) -> Sources:
-        return start_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
+    def _build_sources(self, config: Config) -> Sources:
+        if self._replayed:
+            return Sources()
+        return build_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
 
     def _sinks(self) -> list[Sink]:
         log: list[Sink] = [self._event_log] if self._event_log is not None else []
@@ -150,35 +161,41 @@ class Service:
 
     def _reload(self, old: Pipeline) -> Edges:
         """The configuration anew. Raises SnifferError, and then nothing has changed."""
-        config = self._read_config()
+        config, before = self._read_config(), self._config
         pipeline = self._build(config, old.state())
-        outbox = self._build_outbox(config)
+        outbox, sources = self._build_outbox(config), self._build_sources(config)
+        # A certificate may have been renewed. Where the address stays, it is free only once the old server has gone.
+        serve_anew = config.http != before.http or config.http.tls is not None
+        moves = _address(config) != _address(before)
         read_tokens(config.http.tokens, read_secret)
         tls_options(config.http.tls)
+        server = self._build_server(config) if moves else None
         self._remark(config, pipeline)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
             new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))
             if new != running:
                 logger.warning("%s: the change takes effect at the next start", part)
-        before, self._config = self._config, config
+        self._config = config
         self.metrics.announce(device.name for device in config.devices)
         self._outbox.close()
         self._outbox = outbox
         self._outbox.start()
         self._sources.stop()
-        self._sources = self._start_sources(config)
-        if config.http != before.http or config.http.tls is not None:  # a certificate may have been renewed
-            self._serve_anew(config, before)
+        self._sources = sources
+        self._sources.start()
+        if serve_anew:
+            if self._server is not None:
+                self._server.stop()
+            self._server = server if moves else self._build_server(config)
+            if self._server is not None:
+                self._server.start()
+            logger.info("HTTP: %s instead of %s", self.address, before.http.host)
         return Edges(pipeline, self._sinks())
 
-    def _serve_anew(self, config: Config, before: Config) -> None:
-        if self._server is not None:
-            self._server.stop()
-        self._server = self._build_server(config)
-        if self._server is not None:
-            self._server.start()
-        logger.info("HTTP: %s instead of %s", self.address, before.http.host)
+
+def _address(config: Config) -> tuple[bool, str, int]:
+    return config.http.enabled, config.http.host, config.http.port
 
 
 @contextlib.contextmanager

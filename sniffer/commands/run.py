@@ -35,14 +35,17 @@ logger = logging.getLogger("sniffer")
 @click.option("-i", "--interface", "interfaces", multiple=True, help="Capture here (default: the LAN side).")
 @device_option
 @click.option(
-    "--capture", type=click.Path(path_type=Path, dir_okay=False), help="Judge this file instead of an interface."
-)
+    "--capture", type=click.Path(path_type=Path, dir_okay=False),
+    help="Judge this file instead of an interface. Nobody is told, and nothing is kept, unless --deliver and --store "
+    "say so.",
+)  # fmt: skip
 @click.option(
     "--speed", type=click.FloatRange(min=0, min_open=True), help="Replay that many times as fast as it was captured."
 )
 @click.option(
     "--wake", type=click.Path(path_type=Path, dir_okay=False), help="With --capture: wake events (JSON Lines)."
 )
+@click.option("--deliver", is_flag=True, help="With --capture: tell the configured receivers.")
 @click.option("--exit", "exit_at_end", is_flag=True, help="With --capture: exit at its end rather than go on serving.")
 @click.option("--store", "store_path", type=click.Path(path_type=Path), help="The embedded store (SQLite).")
 @click.option(
@@ -55,6 +58,7 @@ def command(
     capture: Path | None,
     speed: float | None,
     wake: Path | None,
+    deliver: bool,
     exit_at_end: bool,
     store_path: Path | None,
     output_format: str,
@@ -68,12 +72,12 @@ def command(
     """
     logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if capture is None and (speed or exit_at_end or wake):
-        raise UsageError("--speed, --wake and --exit go with --capture")
+    if capture is None and (speed or exit_at_end or wake or deliver):
+        raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
     with ExitStack() as stack:
         scratch = None
-        if capture is not None and config_path is None and store_path is None:
-            # A replay without a configuration leaves no traces, and does not mix with what a daemon learned here.
+        if capture is not None and store_path is None:
+            # A replay leaves no traces, and does not mix with what a daemon found here.
             scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sniffer-")))
 
         def read_config() -> Config:
@@ -103,6 +107,7 @@ def command(
             event_log,
             clock,
             replayed=capture is not None,
+            deliver=capture is None or deliver,
             more_sinks=[lines],
             events=events,
             config_path=config_path,

@@ -164,10 +164,15 @@ class SinkSettings(Section):
     mqtt: MqttSettings | None = None
     outbox: OutboxSettings = OutboxSettings()
 
+    @property
+    def receivers(self) -> list[str]:
+        """The names of all who are told."""
+        names = [target.name for target in (*self.webhooks, *self.alertmanager, *self.notify)]
+        return names + ([self.mqtt.name] if self.mqtt else [])
+
     @model_validator(mode="after")
     def _unique_names(self) -> SinkSettings:
-        names = [target.name for target in (*self.webhooks, *self.alertmanager, *self.notify)]
-        names += [self.mqtt.name] if self.mqtt else []
+        names = self.receivers
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two targets have the name '{name}'")

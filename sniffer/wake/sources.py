@@ -28,16 +28,20 @@ ReadSecret = Callable[[Secret], str]
 
 
 class Sources:
-    """The running sources."""
+    """The configured sources: made, started, stopped."""
 
     def __init__(self) -> None:
         self._running: list[tuple[Session, threading.Thread]] = []
 
-    def start(self, session: Session, source: Source) -> None:
-        """Run one more."""
+    def add(self, session: Session, source: Source) -> None:
+        """One more."""
         thread = threading.Thread(target=session.drive, args=(source,), name=f"wake-{source.name}", daemon=True)
         self._running.append((session, thread))
-        thread.start()
+
+    def start(self) -> None:
+        """Run all of them."""
+        for _, thread in self._running:
+            thread.start()
 
     def status(self) -> list[SourceStatus]:
         """How each of them is."""
@@ -48,19 +52,20 @@ class Sources:
         for session, _ in self._running:
             session.stop()
         for _, thread in self._running:
-            thread.join(timeout)
+            if thread.is_alive():
+                thread.join(timeout)
         self._running.clear()
 
 
-def start_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret) -> Sources:
-    """Start what is configured. `deliver` is called from the sources' threads. Raises what `read_secret` raises,
-    before anything is started: a missing password is a mistake in the configuration, not a source that is down."""
+def build_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret) -> Sources:
+    """What is configured; nothing runs yet. `deliver` is called from the sources' threads. Raises what `read_secret`
+    raises: a missing password is a mistake in the configuration, not a source that is down."""
     feeds = [(source, _feed(source, read_secret)) for source in settings.sources]
     running = Sources()
     for source, feed in feeds:
         if feed is not None:
             also = (source.vendor_name,) if isinstance(source, HomeAssistantSource) and source.last_called else ()
-            running.start(Session(source.name, deliver, clock, also=also, trust=source.trust), feed)
+            running.add(Session(source.name, deliver, clock, also=also, trust=source.trust), feed)
     return running
 
 

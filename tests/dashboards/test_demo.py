@@ -79,7 +79,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus
         (folder / "sniffer.yaml").write_text(yaml.safe_dump(config))
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         command = [sys.executable, "-m", "sniffer", "run", "-c", folder / "sniffer.yaml"]
-        replay = ["--capture", CAPTURE, "--wake", WAKE_EVENTS]
+        replay = ["--capture", CAPTURE, "--wake", WAKE_EVENTS, "--deliver"]
         stack.enter_context(ended(subprocess.Popen([*command, *replay], **quiet)))
         routes = shipped("dashboards") / "provisioning" / "alertmanager" / "alertmanager.yml"
         listen = [f"--web.listen-address=127.0.0.1:{alerts}", f"--cluster.listen-address=127.0.0.1:{peers}"]

@@ -162,10 +162,17 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
         assert 'sniffer_uploads_total{class="speech",device="kitchen",verdict="unexpected"} 1.0' in metrics
         assert 'sniffer_deliveries_total{outcome="delivered",sink="phone"} 1.0' in metrics
 
-        # A wrong configuration changes nothing; a right one is in force without a restart.
+        # A wrong configuration changes nothing, however late that is found; a right one is in force without a restart.
         config.write_text("captur: {}")
         daemon.signal(signal.SIGHUP)
         daemon.until(lambda: "did you mean 'capture'?" in daemon.said())
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = f"port: {taken.getsockname()[1]}"
+            config.write_text(CONFIG.format(mac=MAC, name="pantry", url=hook.url).replace("port: 0", port))
+            daemon.signal(signal.SIGHUP)
+            daemon.until(lambda: "cannot listen on" in daemon.said())
+        assert daemon.get("/-/ready") == "capturing\n"
+        assert "kitchen" in daemon.get("/api/v1/devices")
         config.write_text(CONFIG.format(mac=MAC, name="pantry", url=hook.url))
         daemon.signal(signal.SIGHUP)
         daemon.until(lambda: "in force" in daemon.said())
@@ -214,6 +221,36 @@ def test_a_capture_goes_through_the_same_daemon(tmp_path: Path) -> None:
         assert 'verdict="unexpected"} 1.0' in daemon.get("/metrics")
     finally:
         assert daemon.end() == 0
+
+
+REPLAYED = """
+http: {{port: 0}}
+sinks: {{webhooks: [{{name: phone, url: "{url}"}}]}}
+wake: {{sources: [{{type: file, name: ear, path: heard.jsonl, heartbeat: 86400}}]}}
+"""
+
+
+@pytest.mark.parametrize("deliver", [False, True])
+def test_a_capture_is_told_to_nobody_and_kept_nowhere_unless_asked(
+    hook: Receiver, tmp_path: Path, deliver: bool
+) -> None:
+    """And what an ear hears now says nothing of a time that is over."""
+    (tmp_path / "sniffer.yaml").write_text(REPLAYED.format(url=hook.url))
+    (tmp_path / "heard.jsonl").touch()
+    before = {"sniffer.yaml", "heard.jsonl", "stdout", "stderr"}
+    more = ["--deliver", "--wake", str(WAKE_EVENTS)] if deliver else []
+    daemon = Process(tmp_path, "-c", "sniffer.yaml", "--capture", str(CAPTURE), *more)
+    try:
+        daemon.until(lambda: "the capture has ended" in daemon.said())
+        if deliver:
+            daemon.until(lambda: hook.requests)
+        else:
+            assert {record["reason"] for record in daemon.judged()} == {"wake_source_down"}
+            assert "nobody is told of this capture; --deliver would tell phone" in daemon.said()
+    finally:
+        assert daemon.end() == 0
+    assert {path.name for path in tmp_path.iterdir()} == before
+    assert bool(hook.requests) is deliver
 
 
 def test_a_missing_interface_is_one_clear_line(lan: None, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sniffer.errors import ConfigError, WakeError
 from sniffer.model import Secret, WakeEvent, WakeKind, mac_key
 from sniffer.testing import ManualClock
-from sniffer.wake import start_sources
+from sniffer.wake import build_sources
 from sniffer.wake.follow import FileFeed
 from sniffer.wake.limit import RateLimit
 from sniffer.wake.presence import Presence
@@ -194,7 +194,8 @@ def test_sources_start_and_stop(tmp_path: Path) -> None:
         {"type": "presence", "name": "phones", "macs": [PHONE]},
     ]})  # fmt: skip
     events: list[WakeEvent] = []
-    sources = start_sources(settings, events.append, ManualClock(), lambda secret: "x")
+    sources = build_sources(settings, events.append, ManualClock(), lambda secret: "x")
+    sources.start()
     until(lambda: [status.up for status in sources.status()] == [True])
     path.write_text(json.dumps({"device": "kitchen"}) + "\n")
     until(lambda: any(event.kind is WakeKind.WAKE for event in events))
@@ -211,7 +212,7 @@ def test_a_missing_secret_is_a_mistake_and_starts_nothing() -> None:
         {"sources": [{"type": "home_assistant", "name": "ha", "url": "http://x", "token": {"env": "NOTHING"}}]}
     )
     with pytest.raises(ConfigError):
-        start_sources(settings, lambda event: None, ManualClock(), missing)
+        build_sources(settings, lambda event: None, ManualClock(), missing)
 
 
 def test_two_sources_of_one_name_are_refused() -> None:
