@@ -220,6 +220,7 @@ class Daemon:
             self._totals["packets"] += len(block)
             self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
             self._metrics.packets(block.interface, len(block))
+            self._metrics.fragments(block.interface, errors.fragments)
             self._metrics.last_packet(block.interface, self._last_packet_ns)
         for sink in self._sinks:
             if isinstance(sink, EvidenceKeeper):

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scapy.layers.inet import IP, fragment
+from scapy.layers.l2 import Ether
 
 from sniffer.assembly import build_pipeline, load_rulebook
 from sniffer.clock import SECOND
@@ -442,3 +444,23 @@ def test_an_upload_while_the_clock_is_set_accuses_nobody(world: Callable[..., Wo
     w.source.frames = [frame._replace(time_ns=frame.time_ns + 1800 * SECOND) for frame in w.source.frames]
     w.run(20)
     assert {upload["reason"] for upload in w.uploads() if upload["verdict"]} == {"capture_loss"}
+
+
+def test_speech_in_fragments_is_heard_and_the_fragments_are_counted(world: Callable[..., World]) -> None:
+    """A speaker that cuts up its packets hides nothing: what follows the first part has no ports, but has bytes."""
+    w = world()
+    w.source.frames = [part for frame in says(4.0, at=5.0) for part in cut_up(frame)]
+    w.run(20)
+    heard = [record for record in w.uploads() if record["upload"]["class"] == "speech"]
+    assert {record["dest_port"] for record in heard} == {443, 0}
+    assert sum(record["upload"]["bytes"] for record in heard) > 30_000
+    assert w.metric("sniffer_capture_fragments_total", interface="br-lan") > 100  # type: ignore[operator]
+
+
+def cut_up(frame: Frame) -> list[Frame]:
+    packet = Ether(frame.data)
+    if IP not in packet or len(packet) < 300:
+        return [frame]
+    header = Ether(src=packet.src, dst=packet.dst)
+    parts = [bytes(header / part) for part in fragment(packet[IP], 256)]
+    return [Frame(frame.time_ns, part, len(part)) for part in parts]

@@ -13,7 +13,8 @@ from typing import Any
 
 MAX_DEVICES = 128
 MAX_DESTINATIONS = 128
-#: Uploads that may be judged again are remembered, so that they are not counted twice.
+#: Of one device, uploads that may be judged again are remembered, so that they are not counted twice; and those that
+#: nobody asked for. More than a speaker sends in the day in which a wake event may come late.
 MAX_REMEMBERED = 256
 DAY_SECONDS = 86_400.0
 

@@ -161,6 +161,9 @@ class Metrics:
         self._dropped = counter(
             "sniffer_capture_dropped_packets_total", "Packets the kernel dropped before we read them.", "interface"
         )
+        self._fragments = counter(
+            "sniffer_capture_fragments_total", "Parts of IP packets that were cut up.", "interface"
+        )
         self._merged = counter(
             "sniffer_capture_merged_packets_total", "Packets that were merged before we saw them.", "interface"
         )
@@ -351,12 +354,16 @@ class Metrics:
     def packets(self, interface: str, count: int) -> None:
         """So many more packets were captured."""
         self._packets.labels(self._interface(interface)).inc(count)
-        for other in (self._dropped, self._merged, self._hidden):
+        for other in (self._dropped, self._fragments, self._merged, self._hidden):
             other.labels(self._interface(interface))
 
     def dropped(self, interface: str, count: int) -> None:
         """So many more packets were dropped by the kernel."""
         self._dropped.labels(self._interface(interface)).inc(count)
+
+    def fragments(self, interface: str, count: int) -> None:
+        """So many more parts of IP packets came. Those after the first have no ports: a connection of their own."""
+        self._fragments.labels(self._interface(interface)).inc(count)
 
     def merged(self, interface: str, count: int) -> None:
         """So many more packets were longer than a frame can be."""

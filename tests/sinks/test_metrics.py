@@ -19,6 +19,7 @@ sniffer_verdict_changed_speech_seconds_total{device,from,to} sniffer_upload_byte
 sniffer_speech_seconds_total{device,verdict} sniffer_upload_duration_seconds_bucket{le}
 sniffer_wake_events_total{device,source} sniffer_wake_source_up{source} sniffer_alerts_total{device,rule,level}
 sniffer_capture_up{interface}
+sniffer_capture_fragments_total{interface}
 sniffer_capture_merged_packets_total{interface} sniffer_capture_hidden_bytes_total{interface}
 sniffer_capture_packets_total{interface} sniffer_capture_dropped_packets_total{interface}
 sniffer_decode_errors_total{protocol} sniffer_last_packet_timestamp_seconds{interface} sniffer_flows
