@@ -86,8 +86,11 @@ class Process:
         return str(found.group(1))
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            return str(answer.read().decode())
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:  # not ready yet
+            return str(error.read().decode())
 
     def post(self, path: str, body: object, token: str) -> int:
         request = urllib.request.Request(
