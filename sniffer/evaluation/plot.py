@@ -29,8 +29,8 @@ def draw(spoken: Sequence[float], silent: Sequence[float], curve: Sequence[Bin],
     edges = [float(edge) for edge in range(_LOW, _HIGH + 1)]
     left.hist(clipped, bins=edges, label=["somebody spoke", "nobody spoke"], color=["tab:blue", "tab:orange"])
     left.axvline(0, color="0.3", linewidth=1)
-    left.set(xlabel="score (log-odds of speech)", ylabel="count", yscale="symlog", title="Scores")
-    left.legend()
+    left.set(xlabel="score (log-odds of speech)", ylabel="count", yscale="symlog")
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
     right.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     low, high = ([abs(one.share - one.interval[side]) for one in curve] for side in (0, 1))
     right.errorbar([one.said for one in curve], [one.share for one in curve], yerr=[low, high], fmt="o", capsize=3)

@@ -189,7 +189,7 @@ def wilson(found: int, n: int, z: float = 1.96) -> tuple[float, float]:
     """The 95 % interval of a share."""
     share = found / n
     middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return ((middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n))
+    return max(0.0, (middle - half) / (1 + z * z / n)), min(1.0, (middle + half) / (1 + z * z / n))
 
 
 def poisson_upper(count: int, level: float = 0.95) -> float:

@@ -29,6 +29,8 @@ LEAST_PACKETS, MOST_PACKETS = 10, 1_000
 #: Bytes of payload that are one step of the hashed byte; its highest bit is the direction.
 STEP = 12
 NEIGHBOURS = 5
+#: With more flows than this in hand those that are over are let go.
+_MOST_OPEN = 10_000
 _BITS = 256
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 
@@ -74,12 +76,17 @@ class Stretches:
             cuts = np.flatnonzero(np.diff(time) > GAP_NS) + 1
             for group in np.split(np.arange(len(rows)), cuts):
                 yield from self._add((piece.key, piece.flow_id), time[group], size[group], up[group])
+        if len(self._open) > _MOST_OPEN and len(batch):
+            yield from self._close_before(int(batch.time_ns[-1]) - GAP_NS)
 
     def finish(self) -> Iterator[Stretch]:
         """Those that were still open."""
-        for (key, _), held in self._open.items():
-            yield from _closed(key, held)
-        self._open.clear()
+        yield from self._close_before(None)
+
+    def _close_before(self, end_ns: int | None) -> Iterator[Stretch]:
+        over = [flow for flow, held in self._open.items() if end_ns is None or held.end_ns < end_ns]
+        for flow in over:
+            yield from _closed(flow[0], self._open.pop(flow))
 
     def _add(self, flow: tuple[int, int], time: I64, size: I64, up: npt.NDArray[np.bool_]) -> Iterator[Stretch]:
         held = self._open.get(flow)
