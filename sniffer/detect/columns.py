@@ -1,4 +1,4 @@
-"""From a batch to the payload of single flows, without touching packets one by one."""
+"""From a batch to the payload of watched devices, in columns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sniffer.model import (
     PROTO_TCP,
     PROTO_UDP,
     U8,
-    U32,
+    U64,
     V4_MAPPED,
     FlowKey,
     PacketBatch,
@@ -24,64 +24,98 @@ from sniffer.model import (
 #: One truth value a row.
 Flags = npt.NDArray[np.bool_]
 
-_SYN = 0x02
+SYN = 0x02
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 _SHIFT = np.uint64(29)
 
 
 @dataclass(frozen=True, slots=True)
-class FlowSlice:
-    """What one batch holds of one flow: rows with payload, and SYNs of the device, in capture order."""
+class Packets:
+    """What a batch holds of watched devices: rows with payload, and SYNs, in capture order. `time_ns` never steps back.
+    `connection` is the same for both directions. A row between two watched devices stands there twice, once for each.
+    """
 
-    key: int
-    flow_id: int
     batch: PacketBatch
     rows: I64
+    time_ns: I64
+    device: U64
     upstream: Flags
+    connection: U64
 
-    def flow_key(self) -> FlowKey:
-        """The flow, seen from the device."""
-        batch, row = self.batch, int(self.rows[0])
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def part(self, chosen: slice | I64) -> Packets:
+        """Some of them."""
+        return Packets(
+            self.batch,
+            self.rows[chosen],
+            self.time_ns[chosen],
+            self.device[chosen],
+            self.upstream[chosen],
+            self.connection[chosen],
+        )
+
+    def flows(self) -> Iterator[Packets]:
+        """Those of each connection by themselves."""
+        order = np.argsort(self.connection, kind="stable")
+        changes = np.flatnonzero(np.diff(self.connection[order])) + 1
+        yield from (self.part(rows) for rows in np.split(order, changes) if len(rows))
+
+    def flow_key(self, place: int) -> FlowKey:
+        """The flow of one of them, seen from the device."""
+        batch, row = self.batch, int(self.rows[place])
         source = (int(batch.src_high[row]), int(batch.src_low[row]))
         target = (int(batch.dst_high[row]), int(batch.dst_low[row]))
         source_port, target_port = int(batch.src_port[row]), int(batch.dst_port[row])
-        if not self.upstream[0]:
+        if not self.upstream[place]:
             source, target, source_port, target_port = target, source, target_port, source_port
         return FlowKey(source, source_port, target, target_port, int(batch.proto[row]))
 
 
-def slices(batch: PacketBatch, watched: Mapping[int, int]) -> Iterator[FlowSlice]:
-    """The watched devices' flows in one batch, each once. Rows before a device is watched are left out."""
-    carries = ((batch.proto == PROTO_TCP) & ((batch.payload_len > 0) | (batch.tcp_flags & _SYN > 0))) | (
-        (batch.proto == PROTO_UDP) & (batch.payload_len > 0)
-    )
-    for key, since_ns in watched.items():
-        address = np.uint64(key)
-        upstream = carries & (batch.eth_src == address)
-        mine = upstream | (carries & (batch.eth_dst == address))
-        if since_ns > 0:
-            mine &= batch.time_ns >= since_ns
-        rows = np.flatnonzero(mine)
-        if rows.size:
-            yield from _by_flow(batch, key, rows, upstream[rows])
+def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Packets:
+    """The packets of the watched devices; `clock` holds the time of each row. Those from before a device is watched are
+    left out."""
+    tcp = batch.proto == PROTO_TCP
+    carries = (batch.payload_len > 0) & (tcp | (batch.proto == PROTO_UDP)) | (tcp & (batch.tcp_flags & SYN > 0))
+    keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
+    since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
+    sent = carries & _among(batch.eth_src, keys, batch.time_ns, since_ns)
+    received = carries & _among(batch.eth_dst, keys, batch.time_ns, since_ns) & (batch.eth_src != batch.eth_dst)
+    rows = np.flatnonzero(sent | received)
+    upstream = sent[rows]
+    both = np.flatnonzero(sent & received)
+    if both.size:
+        rows = np.concatenate((rows, both))
+        upstream = np.concatenate((upstream, np.zeros(len(both), dtype=np.bool_)))
+        order = np.argsort(rows, kind="stable")
+        rows, upstream = rows[order], upstream[order]
+    device = np.where(upstream, batch.eth_src[rows], batch.eth_dst[rows])
+    return Packets(batch, rows, clock[rows], device, upstream, _connections(batch, rows, upstream, device))
 
 
-def _by_flow(batch: PacketBatch, key: int, rows: I64, upstream: Flags) -> Iterator[FlowSlice]:
+def _among(column: U64, keys: U64, time_ns: I64, since_ns: I64) -> Flags:
+    """Which rows are of one of the keys (in order), and not from before it is watched."""
+    if not len(keys):
+        return np.zeros(len(column), dtype=np.bool_)
+    place = np.minimum(np.searchsorted(keys, column), len(keys) - 1)
+    found: Flags = keys[place] == column
+    return found & (time_ns >= since_ns[place]) if bool((since_ns > 0).any()) else found
+
+
+def _connections(batch: PacketBatch, rows: I64, upstream: Flags, device: U64) -> U64:
+    """A number for each connection of each device: a hash, never 0."""
     remote_low = np.where(upstream, batch.dst_low[rows], batch.src_low[rows])
     remote_high = np.where(upstream, batch.dst_high[rows], batch.src_high[rows])
     local_low = np.where(upstream, batch.src_low[rows], batch.dst_low[rows])
     remote_port = np.where(upstream, batch.dst_port[rows], batch.src_port[rows]).astype(np.uint64)
     local_port = np.where(upstream, batch.src_port[rows], batch.dst_port[rows]).astype(np.uint64)
     ports = (local_port << np.uint64(24)) | (remote_port << np.uint64(8)) | batch.proto[rows].astype(np.uint64)
-    flow_id = np.full(len(rows), key, dtype=np.uint64)
+    mixed = device
     for part in (remote_low, remote_high, local_low, ports):
-        flow_id = (flow_id ^ part) * _MIX
-        flow_id ^= flow_id >> _SHIFT
-    order = np.argsort(flow_id, kind="stable")
-    ordered = flow_id[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    for start, group in zip(starts, np.split(order, starts[1:]), strict=True):
-        yield FlowSlice(key, int(ordered[start]), batch, rows[group], upstream[group])
+        mixed = (mixed ^ part) * _MIX
+        mixed ^= mixed >> _SHIFT
+    return np.maximum(mixed, np.uint64(1))
 
 
 class LocalNetworks:
@@ -142,8 +176,3 @@ def _record_lengths(data: U8, offset: I64) -> I64:
     length = header[:, 3].astype(np.int64) << 8 | header[:, 4]
     valid = (kind >= 20) & (kind <= 24) & (major == 3) & (minor <= 4) & (length > 0) & (length <= 16_640)
     return np.where(valid, length + 5, 0)
-
-
-def relative(sequence: U32, base: int) -> I64:
-    """Sequence numbers as signed distances from `base`, so that wrapping does not matter."""
-    return (sequence - np.uint32(base)).astype(np.int32).astype(np.int64)

@@ -10,21 +10,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.detect.columns import FlowSlice, LocalNetworks, slices
+from sniffer.detect.columns import LocalNetworks, packets_of
 from sniffer.detect.evidence import Weights
-from sniffer.detect.flow import Flow
 from sniffer.detect.hearing import Event, Hearing
 from sniffer.detect.learning import Learned
-from sniffer.detect.run import Run
+from sniffer.detect.meter import Meter
 from sniffer.detect.settings import DetectSettings
-from sniffer.model import I64, PROTO_UDP, FlowKey, PacketBatch, ServiceLookup
+from sniffer.model import I64, PacketBatch, ServiceLookup
 
 _SECOND = 1_000_000_000
-#: When a run is looked at while it lasts: first after this, then twice a second, later more rarely.
-_FIRST_LOOK_NS = 750_000_000
-_LOOK_NS = 250_000_000
-#: After so long a flow that was never seen is a new one, not one that was there before.
-_KNOWS_FLOWS_NS = 60 * _SECOND
 #: Clocks of several interfaces differ a little; a step back by more than this begins a new epoch.
 _STEP_BACK_NS = 2 * _SECOND
 
@@ -41,23 +35,24 @@ class Detector:
     ) -> None:
         self._settings = settings
         self._silence_ns = round(settings.closing_silence * _SECOND)
-        self._local = LocalNetworks(settings.local_networks)
-        self._flows: dict[int, Flow] = {}
         self._hearing = Hearing(weights, services, self._silence_ns, dict(learned or {}))
         self._now_ns: int | None = None
         self._since_ns = 0
-        self._due: list[tuple[int, int, str, Flow, Run]] = []  # looks and endings of this call
-        self._touched: list[tuple[Flow, Run]] = []
+        self._count = 0  # packets so far
+        self._meter = self._new_meter()
+
+    def _new_meter(self) -> Meter:
+        return Meter(self._settings.max_flows, LocalNetworks(self._settings.local_networks), self._silence_ns)
 
     @property
     def flows(self) -> int:
         """How many connections are remembered."""
-        return len(self._flows)
+        return len(self._meter.flows)
 
     @property
     def runs(self) -> int:
         """How many runs are open: something is being uploaded just now."""
-        return len(self._touched)
+        return len(self._meter.open)
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
@@ -77,7 +72,7 @@ class Detector:
                 events += self.finish()
                 self._now_ns = None
                 self._since_ns = 0
-                self._flows.clear()  # their last rows are of another time
+                self._meter = self._new_meter()  # their last rows are of another time
             clock = np.maximum.accumulate(times if self._now_ns is None else np.maximum(times, self._now_ns))
             back = np.flatnonzero(times < clock - _STEP_BACK_NS)
             if back.size:  # time went back: what was open ends there, and another epoch begins
@@ -91,17 +86,21 @@ class Detector:
     def _feed(self, batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> list[Event]:
         if not self._since_ns:
             self._since_ns = int(clock[0])
-        for piece in slices(batch, watched):
-            flow = self._flows.get(piece.flow_id)
-            if flow is None:
-                key = piece.flow_key()
-                flow = Flow(piece.key, key, local=self._local.excludes(key), opened_ns=self._opened(key, piece, clock))
-                self._flows[piece.flow_id] = flow
-            flow.push(piece, clock, self._silence_ns, self)
-        self._now_ns = int(clock[-1])
-        events = self._settle(self._now_ns)
-        self._evict()
-        return events
+        packets = packets_of(batch, watched, clock)
+        now_ns = int(clock[-1])
+        events: list[Event] = []
+        while len(packets):
+            places = self._meter.flows.admit(packets, self._since_ns)
+            full = len(places) < len(packets)
+            until_ns = int(packets.time_ns[len(places)]) if full else now_ns
+            self._meter.push(packets.part(slice(len(places))), places, until_ns, self._count)
+            if full:
+                events += self._settle(until_ns)
+                self._meter.forget(until_ns, self._count + int(packets.rows[len(places)]))
+            packets = packets.part(slice(len(places), None))
+        self._count += len(batch)
+        self._now_ns = now_ns
+        return events + self._settle(now_ns)
 
     def advance(self, time_ns: int) -> list[Event]:
         """Nothing more will come that is older than `time_ns`: close what is due."""
@@ -113,49 +112,21 @@ class Detector:
             return []
         return self._settle(self._now_ns + 2 * self._silence_ns)
 
-    # --- what flows tell ---------------------------------------------------------------------------------------------
-
-    def begun(self, flow: Flow, run: Run) -> None:
-        run.next_look_ns = run.start_ns + _FIRST_LOOK_NS
-        self._touched.append((flow, run))
-        self._hearing.begun(flow, run)
-
-    def over(self, flow: Flow, run: Run) -> None:
-        self._due.append((run.final_ns, 1, flow.name, flow, run))
-
-    def _opened(self, key: FlowKey, piece: FlowSlice, clock: I64) -> int | None:
-        """Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now."""
-        first_ns = int(clock[piece.rows[0]])
-        return first_ns if key.proto == PROTO_UDP and first_ns - self._since_ns > _KNOWS_FLOWS_NS else None
-
     def _settle(self, now_ns: int) -> list[Event]:
-        """Everything that is due by `now_ns`, in the order of time."""
-        still_open = []
-        for flow, run in self._touched:
-            while run.next_look_ns <= run.last_ns:
-                self._due.append((run.next_look_ns, 0, flow.name, flow, run))
-                run.next_look_ns += _pause(run.next_look_ns - run.start_ns)
-            if flow.run is run:
-                flow.close(now_ns, self._silence_ns, self)
-            if flow.run is run:
-                still_open.append((flow, run))
-        self._touched = still_open
-        self._due.sort(key=lambda task: (task[0], task[3].key, task[1], task[2]))
-        due, self._due = self._due, []
+        """Everything that is known by `now_ns`, in the order in which it became known."""
+        begun, tasks, trifles = self._meter.settle(now_ns)
+        for flow, run in begun:
+            self._hearing.begun(flow, run)
         events: list[Event] = []
-        for at_ns, ending, _, flow, run in due:
-            events += self._hearing.end(flow, run) if ending else self._hearing.look(flow, run, at_ns)
+        done = 0
+        for task in tasks:
+            while done < len(trifles) and trifles[done][:4] < task[:4]:
+                events += self._hearing.trifle(trifles[done])
+                done += 1
+            if task.look_ns is None:
+                events += self._hearing.end(task.flow, task.run)
+            else:
+                events += self._hearing.look(task.flow, task.run, task.look_ns)
+        for trifle in trifles[done:]:
+            events += self._hearing.trifle(trifle)
         return events
-
-    def _evict(self) -> None:
-        """Forget the connections that were quiet longest."""
-        if len(self._flows) <= self._settings.max_flows:
-            return
-        quiet = sorted((f.seen_ns, flow_id) for flow_id, f in self._flows.items() if f.run is None)
-        for _, flow_id in quiet[: max(len(self._flows) - self._settings.max_flows * 9 // 10, 1)]:
-            del self._flows[flow_id]
-
-
-def _pause(elapsed_ns: int) -> int:
-    """Until the next look at a run that has lasted so long."""
-    return _LOOK_NS if elapsed_ns < 3 * _SECOND else (2 if elapsed_ns < 60 * _SECOND else 4) * _LOOK_NS

@@ -11,7 +11,8 @@ from sniffer.detect.classify import SPEECH_SCORE, classify, speech_seconds
 from sniffer.detect.evidence import Case, Weights, probability, score_of, weigh
 from sniffer.detect.flow import Flow
 from sniffer.detect.learning import Learned, server_of
-from sniffer.detect.run import Run
+from sniffer.detect.meter import Trifle
+from sniffer.detect.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
 from sniffer.detect.shape import BIN, Rows, Shape, after, measure, until
 from sniffer.detect.slow import SlowUploads
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
@@ -21,13 +22,8 @@ Event = Listening | Upload | Drift
 _SECOND = 1_000_000_000
 #: A look sees this much of the past.
 _LOOK_BACK_NS = 8 * _SECOND
-#: Runs below this are not worth a word, unless they are speech.
-_LEAST_BYTES = 2_000
-#: Fewer packets than this, and below `_LEAST_BYTES`, are a sign of life: a speaker gives hundreds an hour.
-_LEAST_PACKETS = 4
 #: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
 _HEAD_BYTES = 6_000
-_BIN_NS = int(BIN * _SECOND)
 #: Devices whose habits are kept: more than a house has.
 _MAX_DEVICES = 1024
 
@@ -101,10 +97,8 @@ class Hearing:
         if run.listening:
             service = self._services.service(flow.key, flow.flow, run.final_ns)
             events.append(Listening(flow.key, flow.flow, service, run.from_ns, run.final_ns, 0.0, ended=True))
-        if run.packets < _LEAST_PACKETS and run.bytes < _LEAST_BYTES and not run.listening:
-            service = self._services.service(flow.key, flow.flow, run.final_ns)
-            slow = self._slow.add(flow.key, flow.flow, service, run.start_ns, run.bin_list(), run.final_ns)
-            events += [slow] if slow is not None else []
+        if run.packets < LEAST_PACKETS and run.bytes < LEAST_BYTES and not run.listening:
+            events += self._add_up(flow, run.start_ns, run.bin_list(), run.final_ns)
         else:
             first_ns = run.from_ns
             whole = self._stretch(run, first_ns, run.last_ns + 1)
@@ -122,6 +116,22 @@ class Hearing:
             events = _joined(held, events, run.final_ns)
         return events
 
+    def trifle(self, trifle: Trifle) -> list[Event]:
+        """A run that was over before it said anything."""
+        if self._slow.add(trifle.flow, trifle.start_ns, ((0, trifle.bytes),), trifle.known_ns):
+            return [self._slowly(trifle.flow, trifle.known_ns)]
+        return []
+
+    def _add_up(self, flow: Flow, start_ns: int, bins: tuple[int, ...], final_ns: int) -> Iterator[Event]:
+        """What was not judged by itself may be much when added up."""
+        parts = [(place * BIN_NS, amount) for place, amount in enumerate(bins) if amount]
+        if self._slow.add(flow, start_ns, parts, final_ns):
+            yield self._slowly(flow, final_ns)
+
+    def _slowly(self, flow: Flow, final_ns: int) -> Upload:
+        service = self._services.service(flow.key, flow.flow, final_ns)
+        return self._slow.upload(flow.key, service, final_ns)
+
     # --- parts of a run -----------------------------------------------------------------------------------------------
 
     def _stretch(self, run: Run, first_ns: int, last_ns: int) -> Stretch:
@@ -138,9 +148,9 @@ class Hearing:
             server=server_of(service, flow.flow),
             datagrams=flow.flow.proto == PROTO_UDP,
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
-            down_body=run.received(body[0] - _BIN_NS, min(body[1], at_ns)),
+            down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
             down_total=run.bytes_down,
-            down_after=run.received(body[1] - _BIN_NS, at_ns + _BIN_NS) if final else 0,
+            down_after=run.received(body[1] - BIN_NS, at_ns + BIN_NS) if final else 0,
             learned=self._learned.get(flow.key),
             final=final,
         )
@@ -169,10 +179,8 @@ class Hearing:
         amount = run.bytes if whole else shape.bytes
         bins = run.bin_list() if whole else _bins(part.rows)
         if upload_class not in JUDGED_CLASSES:
-            slow = self._slow.add(flow.key, flow.flow, case.service, part.first_ns, bins, final_ns)
-            if slow is not None:
-                yield slow
-        if amount < _LEAST_BYTES and upload_class is not UploadClass.SPEECH:
+            yield from self._add_up(flow, part.first_ns, bins, final_ns)
+        if amount < LEAST_BYTES and upload_class is not UploadClass.SPEECH:
             return
         paced = shape.body > 0 and shape.writes >= 5
         upload = Upload(
@@ -221,7 +229,8 @@ class Hearing:
     def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:
         """The run on another connection, if any, that carries this utterance on: it begins as this one ends, without
         a head, at the same pace."""
-        for other, candidate in self._open.get(flow.key, {}).values():
+        candidates = self._open.get(flow.key, {}).values()
+        for other, candidate in sorted(candidates, key=lambda entry: (entry[1].start_ns, entry[0].connection)):
             if other is flow or candidate.warm_ns > now_ns or id(candidate) in self._held:
                 continue
             if not -400_000_000 <= candidate.start_ns - run.last_ns <= self._silence_ns:
@@ -269,7 +278,7 @@ def _new_head(rows: Rows, end: float, begin: float, rate: float) -> bool:
 
 def _two_way(run: Run, part: Stretch) -> float:
     """The share of the body's bins in which a comparable amount came back."""
-    first, last = ((moment - run.start_ns) // _BIN_NS for moment in part.body_ns)
+    first, last = ((moment - run.start_ns) // BIN_NS for moment in part.body_ns)
     both = sum(run.down_bins.get(place, 0) * 4 >= run.bins.get(place, 0) > 0 for place in range(first, last + 1))
     return both / (last + 1 - first)
 
@@ -282,7 +291,7 @@ def _joined(held: Upload, events: list[Event], final_ns: int) -> list[Event]:
     """An utterance whose connection changed in the middle is one upload, if its second half was speech too."""
     for place, event in enumerate(events):
         if isinstance(event, Upload) and event.upload_class is UploadClass.SPEECH:
-            gap = max(0, event.start_ns - held.start_ns) // _BIN_NS
+            gap = max(0, event.start_ns - held.start_ns) // BIN_NS
             bins = list(held.bins[:gap]) + [0] * (gap - len(held.bins)) + list(event.bins)
             for index, amount in enumerate(held.bins[gap:]):
                 bins[gap + index] = bins[gap + index] + amount if gap + index < len(bins) else amount

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sniffer.detect.shape import BIN
-from sniffer.model import Evidence, FlowKey, Service, Upload, UploadClass
+from sniffer.detect.flow import Flow
+from sniffer.model import Evidence, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _MINUTE_NS = 60 * _SECOND
@@ -22,8 +22,8 @@ _MAX_DEVICES = 1024
 
 @dataclass(slots=True)
 class _Device:
-    minutes: OrderedDict[int, int] = field(default_factory=OrderedDict)
-    flows: OrderedDict[FlowKey, int] = field(default_factory=OrderedDict)
+    minutes: dict[int, int] = field(default_factory=dict)
+    flows: dict[Flow, int] = field(default_factory=dict)
 
 
 class SlowUploads:
@@ -32,30 +32,32 @@ class SlowUploads:
     def __init__(self) -> None:
         self._devices: dict[int, _Device] = {}
 
-    def add(
-        self, key: int, flow: FlowKey, service: Service, start_ns: int, bins: tuple[int, ...], final_ns: int
-    ) -> Upload | None:
-        """One upload that was not judged; returns another one when ten minutes together could be speech."""
-        device = self._devices[key] = self._devices.pop(key, _Device())  # the latest stands last
+    def add(self, flow: Flow, start_ns: int, bins: Iterable[tuple[int, int]], final_ns: int) -> bool:
+        """One upload that was not judged: how long after `start_ns` each part of it left, and its bytes. Returns
+        whether ten minutes together could be speech now."""
+        device = self._devices[flow.key] = self._devices.pop(flow.key, _Device())  # the latest stands last
         if len(self._devices) > _MAX_DEVICES:
             del self._devices[next(iter(self._devices))]
-        for place, amount in enumerate(bins):
-            if amount:
-                minute = (start_ns + int(place * BIN * _SECOND)) // _MINUTE_NS
-                device.minutes[minute] = device.minutes.get(minute, 0) + amount
-        device.flows[flow] = device.flows.pop(flow, 0) + sum(bins)
-        while len(device.flows) > _MAX_FLOWS:
-            device.flows.popitem(last=False)
+        minutes, total, crossed = device.minutes, 0, False
+        for since_ns, amount in bins:
+            minute = (start_ns + since_ns) // _MINUTE_NS
+            before = minutes.get(minute, 0)
+            minutes[minute] = before + amount
+            crossed |= before < _BUSY_BYTES <= before + amount
+            total += amount
+        device.flows[flow] = device.flows.pop(flow, 0) + total
+        if len(device.flows) > _MAX_FLOWS:
+            del device.flows[next(iter(device.flows))]
+        if not crossed and len(minutes) <= 2 * MINUTES:
+            return False
         latest = final_ns // _MINUTE_NS
-        for minute in [m for m in device.minutes if m <= latest - MINUTES]:
-            del device.minutes[minute]
-        busy = sorted(m for m, amount in device.minutes.items() if amount >= _BUSY_BYTES)
-        if len(busy) < _BUSY_MINUTES:
-            return None
-        upload = _upload(key, device, service, final_ns)
-        device.minutes.clear()
-        device.flows.clear()
-        return upload
+        for minute in [m for m in minutes if m <= latest - MINUTES]:
+            del minutes[minute]
+        return sum(amount >= _BUSY_BYTES for amount in minutes.values()) >= _BUSY_MINUTES
+
+    def upload(self, key: int, service: Service, final_ns: int) -> Upload:
+        """What it was; it is counted from nothing again."""
+        return _upload(key, self._devices.pop(key), service, final_ns)
 
 
 def _upload(key: int, device: _Device, service: Service, final_ns: int) -> Upload:
@@ -69,7 +71,7 @@ def _upload(key: int, device: _Device, service: Service, final_ns: int) -> Uploa
     )
     return Upload(
         key=key,
-        flows=tuple(flows),
+        flows=tuple(dict.fromkeys(flow.flow for flow in flows)),
         service=service,
         start_ns=first * _MINUTE_NS,
         end_ns=min(final_ns, (last + 1) * _MINUTE_NS),

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.detect.baselines.traffic import Alarm
-from sniffer.detect.columns import LocalNetworks, slices
+from sniffer.detect.columns import LocalNetworks, packets_of
 from sniffer.model import I64, U8, PacketBatch
 
 #: A silence that ends a stretch of a flow, in nanoseconds.
@@ -67,15 +67,16 @@ class Stretches:
 
     def feed(self, batch: PacketBatch, keys: set[int]) -> Iterator[Stretch]:
         """The stretches that are over, as far as this batch tells."""
-        for piece in slices(batch, dict.fromkeys(keys, 0)):
+        for piece in packets_of(batch, dict.fromkeys(keys, 0), batch.time_ns).flows():
             carrying = batch.payload_len[piece.rows] > 0
             rows, up = piece.rows[carrying], piece.upstream[carrying]
-            if not len(rows) or self._local.excludes(piece.flow_key()):
+            if not len(rows) or self._local.excludes(piece.flow_key(0)):
                 continue
             time, size = batch.time_ns[rows], batch.payload_len[rows].astype(np.int64)
             cuts = np.flatnonzero(np.diff(time) > GAP_NS) + 1
             for group in np.split(np.arange(len(rows)), cuts):
-                yield from self._add((piece.key, piece.flow_id), time[group], size[group], up[group])
+                connection = (int(piece.device[0]), int(piece.connection[0]))
+                yield from self._add(connection, time[group], size[group], up[group])
         if len(self._open) > _MOST_OPEN and len(batch):
             yield from self._close_before(int(batch.time_ns[-1]) - GAP_NS)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sniffer.detect.columns import LocalNetworks, slices
+from sniffer.detect.columns import LocalNetworks, packets_of
 from sniffer.model import I64, PacketBatch, ServiceLookup
 
 
@@ -43,8 +43,8 @@ def traffic_of(batches: Iterable[PacketBatch], key: int, local: LocalNetworks, s
     """What one device sent."""
     parts: list[Traffic] = []
     for batch in batches:
-        for piece in slices(batch, {key: 0}):
-            flow = piece.flow_key()
+        for piece in packets_of(batch, {key: 0}, batch.time_ns).flows():
+            flow = piece.flow_key(0)
             rows = piece.rows[piece.upstream & (batch.payload_len[piece.rows] > 0)]
             if local.excludes(flow) or not len(rows):
                 continue
