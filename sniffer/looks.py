@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sniffer.decode import decode
-from sniffer.decode.gather import Gatherer, united
+from sniffer.decode.gather import Gatherer
 from sniffer.decode.news import News
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -30,8 +30,7 @@ def gathered(blocks: Iterable[FrameBlock], selection: Selection) -> Iterator[Pac
     """The selected rows of all blocks, few of many blocks put together."""
     gatherer = Gatherer()
     for block in blocks:
-        batch, _ = decode(block, selection, slim=block.link_type == ETHERNET)
-        yield from gatherer.add(batch)
+        yield from gatherer.add(block, selection, slim=block.link_type == ETHERNET)
     yield from gatherer.flush()
 
 
@@ -42,13 +41,12 @@ class FirstLook:
         self._pipeline, self._detector = pipeline, detector
         self._identifier: Identifier = pipeline.stages.identifier
         self._gatherer = Gatherer()
-        self._news = News()
-        self._seen: set[int] = set()  # who was there before the current block
+        self._news = News(self._arrives)
         self._suspects = self._identifier.suspects()
-        self._selection = self._select()
+        self._selection = Selection(keys=sorted_keys(self._suspects), identity=True)
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
-        self.packets = self.undecoded = 0
+        self.packets = self._undecoded = 0
         self.start_ns = self.time_ns = 0
 
     def block(self, block: FrameBlock) -> None:
@@ -58,16 +56,16 @@ class FirstLook:
             self._detector = None
             self._flush()
             batch, errors = decode(block, EVERYTHING)
-            self.undecoded += sum(errors.by_protocol.values())
+            self._undecoded += sum(errors.by_protocol.values())
             self._look(batch)
             return
-        known = len(self._news)
-        batch, errors = decode(block, self._selection, self._news, slim=True)
-        self.undecoded += sum(errors.by_protocol.values())
-        if len(self._news) > known:
-            batch = self._arrivals(block, batch)
-        for earlier in self._gatherer.add(batch):
-            self._take(earlier)
+        for batch in self._gatherer.add(block, self._selection, self._news, slim=True):
+            self._take(batch)
+
+    @property
+    def undecoded(self) -> int:
+        """Frames of which something could not be decoded."""
+        return self._undecoded + self._gatherer.undecoded
 
     def finish(self) -> list[tuple[int, list[Event]]] | None:
         """What was measured, each with the time it became known; None where the file must be looked at again."""
@@ -82,17 +80,12 @@ class FirstLook:
         for batch in self._gatherer.flush():
             self._take(batch)
 
-    def _arrivals(self, block: FrameBlock, batch: PacketBatch) -> PacketBatch:
-        """Somebody new may be there. If it may be a speaker, everything that the block holds of it is wanted."""
-        here = {*batch.eth_src.tolist(), *batch.eth_dst.tolist()} - self._seen
-        self._seen |= here
-        fresh = {key for key in here if self._identifier.suspicious(key)} - self._suspects
-        if not fresh:
-            return batch
-        self._suspects |= fresh
-        self._selection = self._select()
-        more, _ = decode(block, Selection(sorted_keys(fresh), identity=False), slim=True)
-        return united(batch, more)
+    def _arrives(self, key: int) -> bool:
+        """Somebody new may be there. If it may be a speaker, everything of it is wanted from now on."""
+        if key in self._suspects or not self._identifier.suspicious(key):
+            return False
+        self._suspects.add(key)
+        return True
 
     def _take(self, batch: PacketBatch) -> None:
         self._look(batch)
@@ -116,6 +109,3 @@ class FirstLook:
             self._events.append((self.time_ns, events))
         if self._held > MAX_EVENTS or len(self._events) > 2 * MAX_EVENTS:
             self._events, self._detector = [], None
-
-    def _select(self) -> Selection:
-        return Selection(keys=sorted_keys(self._suspects), identity=True)

@@ -117,7 +117,7 @@ def host_key(text: str) -> int:
 class FrameBlock:
     """Frames of one interface and one link type, in the order in which they were captured.
 
-    `data` is valid until the next block is asked for (readers reuse their buffers): copy what is kept.
+    `data` and the columns are valid until the next block is asked for (readers use theirs again): copy what is kept.
     Row i is `data[offset[i]:offset[i] + captured[i]]`; `wire` is the frame's length on the link.
     """
 

@@ -45,6 +45,4 @@ class Columns:
         return self.offset, self.captured, self.wire, self.time_ns
 
     def first(self, rows: int) -> Columns:
-        return Columns(
-            self.offset[:rows].copy(), self.captured[:rows].copy(), self.wire[:rows].copy(), self.time_ns[:rows].copy()
-        )
+        return Columns(self.offset[:rows], self.captured[:rows], self.wire[:rows], self.time_ns[:rows])

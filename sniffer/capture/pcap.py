@@ -30,6 +30,7 @@ class PcapWalker:
     def __init__(self, order: str, tick_ns: int, header: int, name: str) -> None:
         self._order, self._tick_ns, self._header, self._name = order, tick_ns, header, name
         self._link_type = -1
+        self._room: Columns | None = None
         self.packets = 0
         self.problem: str | None = None
         self.started = False
@@ -73,14 +74,13 @@ class PcapWalker:
     def _columns(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
         if native.NATIVE is None:
             return self._columns_python(data, position, end)
-        room = (end - position) // self._header + 1
-        columns = Columns.empty(room)
+        room = self._room = self._room or Columns.empty(len(data) // self._header + 1)
         rows, taken, claimed = native.NATIVE.pcap(
-            data, position, end, self._order == ">", self._header, self._tick_ns, MAX_FRAME, MAX_WIRE, columns.arrays()
+            data, position, end, self._order == ">", self._header, self._tick_ns, MAX_FRAME, MAX_WIRE, room.arrays()
         )
         if claimed >= 0:
             self.problem = f"a record claims {claimed} bytes"
-        return columns.first(rows), taken
+        return room.first(rows), taken
 
     def _columns_python(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
         positions, taken = self._records(data, position, end)

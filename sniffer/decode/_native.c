@@ -1,4 +1,4 @@
-/* Frames to columns, one pass: what `decode.batch` does in numpy, with the same results to the last bit.
+/* Frames to columns, one pass: what `decode.batch` and `decode.gather` do in numpy, with the same results to the last bit.
  *
  * Optional: built by hatch_build.py where there is a compiler; the package works without it (and with
  * SNIFFER_PURE_PYTHON=1 ignores it). Only the stable ABI is used. Every read is checked against the captured
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 3
+#define REVISION 4
 
 enum { IPV4 = 0x0800, IPV6 = 0x86DD, ARP = 0x0806, PPPOE = 0x8864, MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 enum { TCP = 6, UDP = 17, ICMPV6 = 58 };
@@ -28,9 +28,9 @@ static inline uint64_t mac48(const uint8_t *p) { return (uint64_t)u16(p) << 32 |
 struct row {
     uint64_t src, dst, src_high, src_low, dst_high, dst_low;
     uint32_t seq, ack;
-    int64_t network, transport, length; /* `length`: bytes behind `transport` on the wire */
-    int ether_type, version, proto, src_port, dst_port, flags;
-    int has_src, has_dst, fragment, later, bad4, bad6, bad_tcp, bad_udp;
+    int32_t network, transport, length; /* `length`: bytes behind `transport` on the wire */
+    uint16_t ether_type, src_port, dst_port;
+    uint8_t version, proto, flags, has_src, has_dst, fragment, later, bad4, bad6, bad_tcp, bad_udp;
 };
 
 /* --- link ---------------------------------------------------------------------------------------------------- */
@@ -108,14 +108,14 @@ static int read_link(int link_type, const uint8_t *p, int64_t cap, struct row *r
     return -1;
 }
 
-/* --- network ------------------------------------------------------------------------------------------------- */
+/* --- network: 1 where it could be read ------------------------------------------------------------------------- */
 
-static void read_ipv4(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
+static int read_ipv4(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     const uint8_t *at = p + r->network;
-    if (cap < r->network + 20) { r->bad4 = 1; return; }
+    if (cap < r->network + 20) return !(r->bad4 = 1);
     int64_t header = (at[0] & 15) * 4, total = u16(at + 2);
     if (total == 0) total = wire - r->network; /* segmentation offload: the kernel left it empty */
-    if (at[0] >> 4 != 4 || header < 20 || total < header) { r->bad4 = 1; return; }
+    if (at[0] >> 4 != 4 || header < 20 || total < header) return !(r->bad4 = 1);
     uint32_t fragment = u16(at + 6);
     r->version = 4;
     r->src_low = V4_MAPPED | u32(at + 12);
@@ -125,6 +125,7 @@ static void read_ipv4(const uint8_t *p, int64_t cap, int64_t wire, struct row *r
     r->length = total - header;
     r->fragment = (fragment & 0x3FFF) != 0;
     r->later = (fragment & 0x1FFF) != 0;
+    return 1;
 }
 
 static int is_extension(int proto) {
@@ -134,9 +135,9 @@ static int is_extension(int proto) {
     return 0;
 }
 
-static void read_ipv6(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
+static int read_ipv6(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     const uint8_t *at = p + r->network;
-    if (cap < r->network + 40 || at[0] >> 4 != 6) { r->bad6 = 1; return; }
+    if (cap < r->network + 40 || at[0] >> 4 != 6) return !(r->bad6 = 1);
     int64_t length = u16(at + 4);
     if (length == 0) { /* a jumbogram, or offload */
         length = wire - r->network - 40;
@@ -151,40 +152,42 @@ static void read_ipv6(const uint8_t *p, int64_t cap, int64_t wire, struct row *r
     r->transport = r->network + 40;
     r->length = length;
     for (int i = 0; is_extension(r->proto); i++) {
-        if (i == MAX_EXTENSIONS || cap < r->transport + 8) { r->bad6 = 1; return; }
+        if (i == MAX_EXTENSIONS || cap < r->transport + 8) return !(r->bad6 = 1);
         at = p + r->transport;
         int64_t size = r->proto == 44 ? 8 : r->proto == 51 ? (at[1] + 2) * 4 : (at[1] + 1) * 8;
-        if (size > r->length) { r->bad6 = 1; return; }
+        if (size > r->length) return !(r->bad6 = 1);
         uint32_t place = r->proto == 44 ? u16(at + 2) : 0;
         r->fragment |= (place & 0xFFF9) != 0;
         r->proto = at[0];
         r->transport += size;
         r->length -= size;
-        if (place & 0xFFF8) { r->later = 1; return; }
+        if (place & 0xFFF8) return r->later = 1;
     }
+    return 1;
 }
 
 /* --- transport: afterwards `transport` is where its payload begins ------------------------------------------- */
 
-static void read_transport(const uint8_t *p, int64_t cap, struct row *r) {
+static int read_transport(const uint8_t *p, int64_t cap, struct row *r) {
     const uint8_t *at = p + r->transport;
     if (r->proto == TCP) {
         int64_t header = cap < r->transport + 20 ? 0 : (at[12] >> 4) * 4;
-        if (header < 20 || header > r->length) { r->bad_tcp = 1; return; }
+        if (header < 20 || header > r->length) return !(r->bad_tcp = 1);
         r->seq = u32(at + 4);
         r->ack = u32(at + 8);
         r->flags = at[13];
         r->transport += header;
         r->length -= header;
     } else if (r->proto == UDP) {
-        if (cap < r->transport + 8 || r->length < 8) { r->bad_udp = 1; return; }
+        if (cap < r->transport + 8 || r->length < 8) return !(r->bad_udp = 1);
         r->transport += 8;
         r->length -= 8;
     } else {
-        return;
+        return 1;
     }
     r->src_port = (int)u16(at);
     r->dst_port = (int)u16(at + 2);
+    return 1;
 }
 
 static int64_t payload_captured(const struct row *r, int64_t cap) {
@@ -194,15 +197,19 @@ static int64_t payload_captured(const struct row *r, int64_t cap) {
 }
 
 static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
-    memset(r, 0, sizeof *r);
+    /* One by one: compilers clear a struct of this size by an instruction that takes longer than all of these. */
+    r->src = r->dst = r->src_high = r->src_low = r->dst_high = r->dst_low = 0;
+    r->seq = r->ack = 0;
+    r->network = r->transport = r->length = 0;
+    r->ether_type = r->src_port = r->dst_port = 0;
+    r->version = r->proto = r->flags = r->has_src = r->has_dst = r->fragment = r->later = 0;
+    r->bad4 = r->bad6 = r->bad_tcp = r->bad_udp = 0;
     if (read_link(link_type, p, cap, r) != 1) return 0;
     r->transport = r->network;
     r->length = wire > r->network ? wire - r->network : 0;
-    if (r->ether_type == IPV4) read_ipv4(p, cap, wire, r);
-    else if (r->ether_type == IPV6) read_ipv6(p, cap, wire, r);
-    if (r->bad4 || r->bad6) r->length = 0;
-    else if (r->version && !r->later) read_transport(p, cap, r);
-    if (r->bad_tcp || r->bad_udp) r->length = 0;
+    int good = r->ether_type == IPV4 ? read_ipv4(p, cap, wire, r) : r->ether_type == IPV6 ? read_ipv6(p, cap, wire, r) : 1;
+    if (good && r->version && !r->later) good = read_transport(p, cap, r);
+    if (!good) r->length = 0;
     return 1;
 }
 
@@ -239,33 +246,38 @@ static int is_identity(const uint8_t *p, int64_t cap, const struct row *r) {
     return r->proto == ICMPV6 && r->version == 6 && seen >= 1 && body[0] >= 133 && body[0] <= 137;
 }
 
-/* The watched keys, as a hash table of twice their number. Key 0 cannot be in the table: kept apart. */
+/* The wanted keys, as a hash table that is mostly free, so that others are seldom looked for twice. Key 0 cannot be in the table: kept apart. */
 struct keys {
-    uint64_t *slots;
-    uint64_t mask;
+    uint64_t *slots, mask, taken;
     int zero;
 };
 
 static uint64_t slot_of(uint64_t key) { return (key * 0x9E3779B97F4A7C15ull) >> 32; }
 
-static int keys_build(struct keys *k, const uint64_t *values, Py_ssize_t count) {
-    uint64_t size = 16;
-    while (size < (uint64_t)count * 2) size *= 2;
-    k->slots = calloc(size, sizeof *k->slots);
-    k->mask = size - 1;
-    k->zero = 0;
-    if (!k->slots) return 0;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (!values[i]) { k->zero = 1; continue; }
-        uint64_t at = slot_of(values[i]) & k->mask;
-        while (k->slots[at] && k->slots[at] != values[i]) at = (at + 1) & k->mask;
-        k->slots[at] = values[i];
+static void keys_put(struct keys *k, uint64_t key) {
+    uint64_t at = slot_of(key) & k->mask;
+    while (k->slots[at] && k->slots[at] != key) at = (at + 1) & k->mask;
+    k->taken += !k->slots[at];
+    k->slots[at] = key;
+}
+
+static int keys_add(struct keys *k, uint64_t key) {
+    if (!key) k->zero = 1;
+    if (!k->slots || k->taken * 8 > k->mask) {
+        struct keys larger = {NULL, k->slots ? k->mask * 2 + 1 : 255, 0, k->zero};
+        larger.slots = calloc(larger.mask + 1, sizeof *larger.slots);
+        if (!larger.slots) return 0;
+        for (uint64_t i = 0; k->slots && i <= k->mask; i++)
+            if (k->slots[i]) keys_put(&larger, k->slots[i]);
+        free(k->slots);
+        *k = larger;
     }
+    if (key) keys_put(k, key);
     return 1;
 }
 
 static inline int keys_have(const struct keys *k, uint64_t key) {
-    if (!key) return k->zero;
+    if (!key || !k->slots) return !key && k->zero;
     uint64_t at = slot_of(key) & k->mask;
     while (k->slots[at]) {
         if (k->slots[at] == key) return 1;
@@ -276,20 +288,20 @@ static inline int keys_have(const struct keys *k, uint64_t key) {
 
 /* What was told so far: see decode/news.py. */
 struct news {
-    uint64_t *table;
-    uint64_t mask;
+    uint64_t *table, mask;
     int64_t *taken, most;
+    PyObject *wanted; /* asked about hosts of which something is new */
 };
 
 static int is_local(uint64_t high, uint64_t low) {
-    if (high == 0 && low >> 32 == 0xFFFF)
-        return (low & 0xFF000000) == 0x0A000000 || (low & 0xFFF00000) == 0xAC100000 || (low & 0xFFFF0000) == 0xC0A80000 ||
-               (low & 0xFFFF0000) == 0xA9FE0000 || (low & 0xFFC00000) == 0x64400000;
+    if (high == 0 && low >> 32 == 0xFFFF) /* no branches, where they cannot be foretold */
+        return ((low & 0xFF000000) == 0x0A000000) | ((low & 0xFFF00000) == 0xAC100000) | ((low & 0xFFFF0000) == 0xC0A80000) |
+               ((low & 0xFFFF0000) == 0xA9FE0000) | ((low & 0xFFC00000) == 0x64400000);
     return high >> 57 == 0x7E || high >> 54 == 0x3FA;
 }
 
-static int is_new(struct news *n, uint64_t token) {
-    uint64_t at = slot_of(token |= 1) & n->mask;
+static int is_new(struct news *n, uint64_t key, uint64_t told) {
+    uint64_t token = address_key(key, told) | 1, at = slot_of(token) & n->mask;
     while (n->table[at]) {
         if (n->table[at] == token) return 0;
         at = (at + 1) & n->mask;
@@ -302,7 +314,17 @@ static int is_new(struct news *n, uint64_t token) {
 
 static int is_one(uint64_t key) { return key && (key >> 63 || !(key >> 40 & 1)); }
 
-static int is_news(struct news *n, const struct row *r) {
+/* Something of a host is new: whether all of its packets are wanted from here on is asked outside. */
+static int arrived(struct news *n, uint64_t key, struct keys *keys) {
+    PyObject *answer = PyObject_CallFunction(n->wanted, "K", (unsigned long long)key);
+    int wanted = answer ? PyObject_IsTrue(answer) : -1;
+    Py_XDECREF(answer);
+    if (wanted == 1 && !keys_add(keys, key)) PyErr_NoMemory();
+    return PyErr_Occurred() ? -1 : 1;
+}
+
+/* 1 where a row is news, 0 where not, -1 with an exception set. */
+static int is_news(struct news *n, const struct row *r, struct keys *keys) {
     int fresh = r->version && r->proto == TCP && (r->flags & 0x12) == 0x02;
     if (is_one(r->src)) {
         uint64_t told = 0;
@@ -310,9 +332,9 @@ static int is_news(struct news *n, const struct row *r) {
             told = address_key(r->src_high, r->src_low);
             if (!is_local(r->src_high, r->src_low)) told = 1 + told % 8;
         }
-        fresh |= is_new(n, address_key(r->src, told));
+        if (is_new(n, r->src, told) && (fresh = arrived(n, r->src, keys)) < 0) return -1;
     }
-    if (is_one(r->dst)) fresh |= is_new(n, address_key(r->dst, 9));
+    if (is_one(r->dst) && is_new(n, r->dst, 9)) return arrived(n, r->dst, keys);
     return fresh;
 }
 
@@ -324,7 +346,7 @@ enum { OUTPUTS = 21, INPUTS = 5 };
 static const Py_ssize_t WIDTHS[OUTPUTS] = {8, 8, 8, 2, 1, 8, 8, 8, 8, 1, 2, 2, 4, 1, 4, 4, 4, 8, 4, 8, 4};
 
 struct call {
-    Py_buffer in[INPUTS + 1], out[OUTPUTS + 2];
+    Py_buffer in[INPUTS + 1], out[OUTPUTS + 3];
     int ins, outs;
 };
 
@@ -334,59 +356,75 @@ static void release(struct call *c) {
 }
 
 PyDoc_STRVAR(decode_doc,
-    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns) -> (rows, link, ipv4, "
-    "ipv6, tcp, udp, fragments)\n\nFill the columns of a PacketBatch (each with room for every frame) with the selected rows. "
-    "`slim` leaves out what decode.batch.decode says; `news` is None or (table, taken, most).");
+    "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns, row, frames, filled, "
+    "largest, first) -> (next, row, filled, link, ipv4, ipv6, tcp, udp, fragments)\n\nWrite the selected rows of a block, from frame "
+    "`first` on, into the columns of a PacketBatch, from `row` on, until there is no room. `frames` is None, or a buffer "
+    "for the bytes of these rows, of which `filled` are taken; where less than `largest` is left there is no room. `slim` leaves out what decode.batch.decode says; `news` is "
+    "None or (table, taken, most, wanted).");
 
 static PyObject *decode(PyObject *self, PyObject *args) {
-    PyObject *inputs[INPUTS + 1], *columns, *told;
+    PyObject *inputs[INPUTS + 1], *columns, *told, *kept;
     int link_type, identity, slim;
+    long link = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
+    Py_ssize_t n, filled, largest, i;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OiOOOOOppOO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
-                          &inputs[5], &identity, &slim, &told, &columns))
+    if (!PyArg_ParseTuple(args, "OiOOOOOppOOnOnnn", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
+                          &inputs[5], &identity, &slim, &told, &columns, &n, &kept, &filled, &largest,
+                          &i))
         return NULL;
     struct call c;
     c.ins = c.outs = 0;
-    struct keys keys = {NULL, 0, 0};
-    struct news news = {NULL, 0, NULL, 0};
+    struct keys keys = {NULL, 0, 0, 0};
+    struct news news = {NULL, 0, NULL, 0, NULL};
     int select = inputs[5] != Py_None;
-    for (int i = 0; i < INPUTS + select; i++, c.ins++)
-        if (PyObject_GetBuffer(inputs[i], &c.in[i], PyBUF_SIMPLE) < 0) goto fail;
-    Py_ssize_t frames = c.in[1].len / 8, size = c.in[0].len;
-    if (c.in[2].len < frames * 4 || c.in[3].len < frames * 4 || c.in[4].len < frames * 8) {
+    for (int k = 0; k < INPUTS + select; k++, c.ins++)
+        if (PyObject_GetBuffer(inputs[k], &c.in[k], PyBUF_SIMPLE) < 0) goto done;
+    Py_ssize_t count = c.in[1].len / 8, size = c.in[0].len, room = PY_SSIZE_T_MAX, space = 0;
+    if (c.in[2].len < count * 4 || c.in[3].len < count * 4 || c.in[4].len < count * 8) {
         PyErr_SetString(PyExc_ValueError, "columns of different lengths");
-        goto fail;
+        goto done;
     }
     if (!PyTuple_Check(columns) || PyTuple_Size(columns) != OUTPUTS) {
         PyErr_SetString(PyExc_ValueError, "not the columns of a batch");
-        goto fail;
+        goto done;
     }
-    for (int i = 0; i < OUTPUTS; i++, c.outs++) {
-        if (PyObject_GetBuffer(PyTuple_GetItem(columns, i), &c.out[i], PyBUF_WRITABLE) < 0) goto fail;
-        if (c.out[i].len < frames * WIDTHS[i]) {
-            c.outs++;
-            PyErr_SetString(PyExc_ValueError, "a column is too short");
-            goto fail;
+    for (int k = 0; k < OUTPUTS; k++, c.outs++) {
+        if (PyObject_GetBuffer(PyTuple_GetItem(columns, k), &c.out[k], PyBUF_WRITABLE) < 0) goto done;
+        if (c.out[k].len / WIDTHS[k] < room) room = c.out[k].len / WIDTHS[k];
+    }
+    uint8_t *frames = NULL;
+    if (kept != Py_None) {
+        if (PyObject_GetBuffer(kept, &c.out[c.outs], PyBUF_WRITABLE) < 0) goto done;
+        frames = c.out[c.outs].buf;
+        space = c.out[c.outs++].len;
+    }
+    if (n < 0 || n > room || filled < 0 || filled > space || i < 0) {
+        PyErr_SetString(PyExc_ValueError, "outside the columns");
+        goto done;
+    }
+    for (Py_ssize_t k = 0; select && k < c.in[5].len / 8; k++)
+        if (!keys_add(&keys, ((const uint64_t *)c.in[5].buf)[k])) {
+            PyErr_NoMemory();
+            goto done;
         }
-    }
-    if (select && !keys_build(&keys, c.in[5].buf, c.in[5].len / 8)) {
-        PyErr_NoMemory();
-        goto fail;
-    }
-
     if (told != Py_None) {
         PyObject *table, *taken;
         long long most;
-        if (!PyArg_ParseTuple(told, "OOL", &table, &taken, &most)) goto fail;
-        if (PyObject_GetBuffer(table, &c.out[c.outs], PyBUF_WRITABLE) < 0) goto fail;
-        Py_ssize_t places = c.out[c.outs++].len / 8;
-        if (PyObject_GetBuffer(taken, &c.out[c.outs], PyBUF_WRITABLE) < 0) goto fail;
+        if (!PyArg_ParseTuple(told, "OOLO", &table, &taken, &most, &news.wanted)) goto done;
+        Py_buffer *at = &c.out[c.outs];
+        if (PyObject_GetBuffer(table, &at[0], PyBUF_WRITABLE) < 0) goto done;
         c.outs++;
-        if (places < 2 || places & (places - 1) || most >= places || c.out[OUTPUTS + 1].len < 8) {
+        if (PyObject_GetBuffer(taken, &at[1], PyBUF_WRITABLE) < 0) goto done;
+        c.outs++;
+        Py_ssize_t places = at[0].len / 8;
+        if (places < 2 || places & (places - 1) || most >= places || at[1].len < 8) {
             PyErr_SetString(PyExc_ValueError, "not a table of news");
-            goto fail;
+            goto done;
         }
-        news = (struct news){c.out[OUTPUTS].buf, (uint64_t)places - 1, c.out[OUTPUTS + 1].buf, most};
+        news.table = at[0].buf;
+        news.mask = (uint64_t)places - 1;
+        news.taken = at[1].buf;
+        news.most = most;
     }
 
     const uint8_t *data = c.in[0].buf;
@@ -400,23 +438,25 @@ static PyObject *decode(PyObject *self, PyObject *args) {
     int32_t *o_len = c.out[12].buf, *o_wire = c.out[16].buf, *o_cap = c.out[18].buf, *o_seen = c.out[20].buf;
     uint32_t *o_seq = c.out[14].buf, *o_ack = c.out[15].buf;
 
-    Py_ssize_t n = 0;
-    long link = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
-    int wrong = 0;
-    for (Py_ssize_t i = 0; i < frames; i++) {
+    for (; i < count && n < room; i++) {
         int64_t at = offset[i], cap = captured[i];
-        if (at < 0 || cap < 0 || at > size || cap > size - at) { wrong = 1; break; }
-        if (i + 8 < frames) { /* the buffer is larger than the nearest cache */
-            const uint8_t *ahead = data + offset[i + 8];
-            __builtin_prefetch(ahead);
-            __builtin_prefetch(ahead + 64);
+        if (at < 0 || cap < 0 || at > size || cap > size - at || (frames && cap > largest)) {
+            PyErr_SetString(PyExc_ValueError, "a frame lies outside its buffer");
+            goto done;
+        }
+        if (frames && space - filled < largest) break;
+        if (i + 8 < count) { /* the buffer is larger than the nearest cache */
+            uintptr_t ahead = (uintptr_t)data + (uintptr_t)offset[i + 8];
+            __builtin_prefetch((const void *)ahead);
+            __builtin_prefetch((const void *)(ahead + 64));
         }
         const uint8_t *p = data + at;
         struct row r;
         if (!parse(link_type, p, cap, wire[i], &r)) { link++; continue; }
         if (!r.has_src && r.version) r.src = address_key(r.src_high, r.src_low);
         if (!r.has_dst && r.version) r.dst = address_key(r.dst_high, r.dst_low);
-        int fresh = news.table && is_news(&news, &r);
+        int fresh = news.table ? is_news(&news, &r, &keys) : 0;
+        if (fresh < 0) goto done;
         int whole = 1; /* whether its bytes are wanted too */
         if (select) {
             int sent = keys_have(&keys, r.src), named = identity && !fresh && is_identity(p, cap, &r);
@@ -426,6 +466,8 @@ static PyObject *decode(PyObject *self, PyObject *args) {
                 whole = named || (sent && r.length > 0);
             }
         }
+        if (frames && whole) memcpy(frames + filled, p, (size_t)cap);
+        if (frames) at = filled;
         ipv4 += r.bad4;
         ipv6 += r.bad6;
         tcp += r.bad_tcp;
@@ -434,17 +476,17 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         o_time[n] = time_ns[i];
         o_src[n] = r.src;
         o_dst[n] = r.dst;
-        o_type[n] = (uint16_t)r.ether_type;
-        o_version[n] = (uint8_t)r.version;
+        o_type[n] = r.ether_type;
+        o_version[n] = r.version;
         o_sh[n] = r.src_high;
         o_sl[n] = r.src_low;
         o_dh[n] = r.dst_high;
         o_dl[n] = r.dst_low;
-        o_proto[n] = (uint8_t)r.proto;
-        o_sport[n] = (uint16_t)r.src_port;
-        o_dport[n] = (uint16_t)r.dst_port;
-        o_len[n] = (int32_t)r.length;
-        o_flags[n] = (uint8_t)r.flags;
+        o_proto[n] = r.proto;
+        o_sport[n] = r.src_port;
+        o_dport[n] = r.dst_port;
+        o_len[n] = r.length;
+        o_flags[n] = r.flags;
         o_seq[n] = r.seq;
         o_ack[n] = r.ack;
         o_wire[n] = wire[i];
@@ -452,20 +494,14 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         o_cap[n] = whole ? (int32_t)cap : 0;
         o_payload[n] = !whole ? at : at + (r.transport < cap ? r.transport : cap);
         o_seen[n] = whole ? (int32_t)payload_captured(&r, cap) : 0;
+        filled += frames && whole ? cap : 0;
         n++;
     }
+done:
     free(keys.slots);
     release(&c);
-    if (wrong) {
-        PyErr_SetString(PyExc_ValueError, "a frame lies outside its buffer");
-        return NULL;
-    }
-    return Py_BuildValue("nllllll", n, link, ipv4, ipv6, tcp, udp, fragments);
-
-fail:
-    free(keys.slots);
-    release(&c);
-    return NULL;
+    if (PyErr_Occurred()) return NULL;
+    return Py_BuildValue("nnnllllll", i, n, filled, link, ipv4, ipv6, tcp, udp, fragments);
 }
 
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {NULL, NULL, 0, NULL}};

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sniffer.decode import native
 from sniffer.decode.columns import Bytes, Mask, address_keys
@@ -13,7 +15,7 @@ from sniffer.decode.link import LINKS
 from sniffer.decode.network import network
 from sniffer.decode.news import MOST, News
 from sniffer.decode.transport import transport
-from sniffer.model import PROTO_TCP, U64, DecodeErrors, FrameBlock, PacketBatch, Selection
+from sniffer.model import PACKET_COLUMNS, PROTO_TCP, U64, DecodeErrors, FrameBlock, PacketBatch, Selection
 
 
 def decode(
@@ -21,7 +23,8 @@ def decode(
 ) -> tuple[PacketBatch, DecodeErrors]:
     """The selected packets of a block, and what could not be decoded of them. Never raises for what is in the frames.
 
-    With `news`, also the packets that tell something of a host that was not told before. `slim` leaves out what
+    With `news`, also the packets that tell something of a host that was not told before, and all of the hosts that it
+    asked for because of them. `slim` leaves out what
     neither the detector nor anybody else asks for when the keys of a selection are those of devices: their bare
     acknowledgements, and the bytes (not the columns) of what is sent to them, but for the identity protocols.
 
@@ -32,6 +35,8 @@ def decode(
 
 
 _SYN = 0x02
+#: No frame in a block is larger (bytes).
+LARGEST_FRAME = 1 << 20
 
 #: The types of the columns of a batch, in order.
 COLUMN_TYPES: tuple[type[np.generic], ...] = (
@@ -40,31 +45,75 @@ COLUMN_TYPES: tuple[type[np.generic], ...] = (
 )  # fmt: skip
 
 
+def empty_columns(rows: int) -> tuple[npt.NDArray[Any], ...]:
+    """Room for so many rows; memory that is not written is not used."""
+    return tuple(np.empty(rows, dtype=kind) for kind in COLUMN_TYPES)
+
+
+@dataclass(slots=True)
+class Room:
+    """Columns of a batch that are filled by and by, and the bytes of its frames (None: they stay where they are). It is
+    full when no row is left, or less room for bytes than the largest frame may need."""
+
+    columns: tuple[npt.NDArray[Any], ...]
+    frames: npt.NDArray[np.uint8] | None = None
+    rows: int = 0
+    filled: int = 0
+
+    def fill(
+        self, block: FrameBlock, first: int, selection: Selection, news: News | None, *, slim: bool
+    ) -> tuple[int, DecodeErrors]:
+        """Write what `decode` gives from one frame of a block on, as far as there is room; where that was. Compiled."""
+        assert native.NATIVE is not None
+        keys = selection.keys if news is None else news.also(selection.keys)
+        first, self.rows, self.filled, link, ipv4, ipv6, tcp, udp, fragments = native.NATIVE.decode(
+            block.data,
+            block.link_type,
+            np.ascontiguousarray(block.offset, dtype=np.int64),
+            np.ascontiguousarray(block.captured, dtype=np.int32),
+            np.ascontiguousarray(block.wire, dtype=np.int32),
+            np.ascontiguousarray(block.time_ns, dtype=np.int64),
+            None if keys is None else np.ascontiguousarray(keys, dtype=np.uint64),
+            selection.identity,
+            slim,
+            None if news is None else (news.table, news.taken, MOST, news.wanted),
+            self.columns,
+            self.rows,
+            self.frames,
+            self.filled,
+            LARGEST_FRAME,
+            first,
+        )
+        count = {"link": link, "ipv4": ipv4, "ipv6": ipv6, "tcp": tcp, "udp": udp}
+        return first, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
+
+    def copy(self, batch: PacketBatch) -> int:
+        """Take the rows of a batch, and their bytes, as far as there is room; how many that were. Not compiled."""
+        assert self.frames is not None
+        size = batch.frame_captured.astype(np.int64)
+        start = self.filled + np.cumsum(size) - size
+        fit = int(np.count_nonzero(len(self.frames) - start >= LARGEST_FRAME))
+        count = min(fit, len(self.columns[0]) - self.rows)
+        for row in np.flatnonzero(size[:count]).tolist():
+            self.frames[start[row] : start[row] + size[row]] = batch.frame(row)
+            self.filled = int(start[row] + size[row])
+        moved = replace(batch, frame_offset=start, payload_offset=start + batch.payload_offset - batch.frame_offset)
+        for column, name in zip(self.columns, PACKET_COLUMNS, strict=True):
+            column[self.rows : self.rows + count] = getattr(moved, name)[:count]
+        self.rows += count
+        return count
+
+
 def _decode_native(
     block: FrameBlock, selection: Selection, news: News | None, slim: bool
 ) -> tuple[PacketBatch, DecodeErrors]:
-    assert native.NATIVE is not None
     frames = len(block)
-    columns = tuple(np.empty(frames, dtype=kind) for kind in COLUMN_TYPES)
-    keys = selection.keys
-    rows, link, ipv4, ipv6, tcp, udp, fragments = native.NATIVE.decode(
-        block.data,
-        block.link_type,
-        np.ascontiguousarray(block.offset, dtype=np.int64),
-        np.ascontiguousarray(block.captured, dtype=np.int32),
-        np.ascontiguousarray(block.wire, dtype=np.int32),
-        np.ascontiguousarray(block.time_ns, dtype=np.int64),
-        None if keys is None else np.ascontiguousarray(keys, dtype=np.uint64),
-        selection.identity,
-        slim,
-        None if news is None else (news.table, news.taken, MOST),
-        columns,
-    )
+    room = Room(empty_columns(frames))
+    _, errors = room.fill(block, 0, selection, news, slim=slim)
     # A few rows do not keep the room for all of them.
-    columns = tuple(column[:rows].copy() if rows < frames // 2 else column[:rows] for column in columns)
-    count = {"link": link, "ipv4": ipv4, "ipv6": ipv6, "tcp": tcp, "udp": udp}
-    batch = PacketBatch(block.interface, block.link_type, block.data, *columns)
-    return batch, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
+    few = room.rows < frames // 2
+    columns = (column[: room.rows].copy() if few else column[: room.rows] for column in room.columns)
+    return PacketBatch(block.interface, block.link_type, block.data, *columns), errors
 
 
 def _decode_python(
@@ -151,14 +200,16 @@ def _or_address(keys: U64, known: Mask, is_ip: Mask, high: U64, low: U64) -> U64
 def _wanted(batch: PacketBatch, selection: Selection, good: Mask, news: News | None, slim: bool) -> tuple[Mask, Mask]:
     """Which rows are kept, and of which the bytes too."""
     fresh = np.zeros(len(batch), dtype=np.bool_)
+    keys = selection.keys
     if news is not None:
         rows = np.flatnonzero(good)
-        fresh[rows] = news.mask(batch.take(rows))
-    if selection.keys is None:
+        fresh[rows] = news.look(batch.take(rows))
+        keys = news.also(keys)
+    if keys is None:
         return good, np.ones(len(batch), dtype=np.bool_)
-    sent = np.isin(batch.eth_src, selection.keys)
+    sent = np.isin(batch.eth_src, keys)
     named = identity_mask(batch) if selection.identity else np.zeros(len(batch), dtype=np.bool_)
-    keep = good & (fresh | named | sent | np.isin(batch.eth_dst, selection.keys))
+    keep = good & (fresh | named | sent | np.isin(batch.eth_dst, keys))
     if not slim:
         return keep, np.ones(len(batch), dtype=np.bool_)
     bare = (batch.ip_version != 0) & (batch.proto == PROTO_TCP) & (batch.payload_len == 0)

@@ -4,68 +4,68 @@ hundred rows as for ten thousand."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from sniffer.model import PACKET_COLUMNS, PacketBatch
+from sniffer.decode import native
+from sniffer.decode.batch import LARGEST_FRAME, Room, decode, empty_columns
+from sniffer.decode.news import News
+from sniffer.model import FrameBlock, PacketBatch, Selection
 
-#: What is put together holds at most so many rows and so many bytes of frames.
+#: What is put together is handed on when it has so many rows, or more than so many bytes of frames.
 MAX_ROWS = 16_384
 MAX_BYTES = 2 << 20
 
 
-def united(batch: PacketBatch, more: PacketBatch) -> PacketBatch:
-    """The rows of two batches of one block, each packet once (as in the first), in their order."""
-    more = more.take(~np.isin(more.frame_offset, batch.frame_offset))
-    columns = {name: np.concatenate([getattr(batch, name), getattr(more, name)]) for name in PACKET_COLUMNS}
-    both = PacketBatch(batch.interface, batch.link_type, batch.data, **columns)
-    return both.take(np.argsort(both.frame_offset, kind="stable"))
-
-
 class Gatherer:
-    """Takes batches whose buffers will be used again, and gives batches that own theirs."""
+    """Takes rows out of blocks whose buffers will be used again, and gives batches that own theirs. Where a batch ends
+    depends on the rows alone, not on how they came in blocks."""
 
     def __init__(self) -> None:
-        self._first: PacketBatch | None = None
-        self._columns: dict[str, npt.NDArray[Any]] = {}
-        self._frames = bytearray()
-        self._rows = 0
+        self._link = ("", 0)
+        self._room: Room | None = None
+        #: Frames of which something could not be decoded.
+        self.undecoded = 0
 
-    def add(self, batch: PacketBatch) -> Iterator[PacketBatch]:
-        """Copy a batch and its frames; gives what was there before, where both together would be too much."""
-        if not len(batch):
-            return
-        size = int(batch.frame_captured.sum())
-        first = self._first or batch
-        same = first.link_type == batch.link_type and first.interface == batch.interface
-        if not same or self._rows + len(batch) > MAX_ROWS or len(self._frames) + size > MAX_BYTES:
+    def add(
+        self, block: FrameBlock, selection: Selection, news: News | None = None, *, slim: bool = False
+    ) -> Iterator[PacketBatch]:
+        """Take the rows that `decode` gives of a block, with their bytes; gives each batch that is full before the
+        next row is taken."""
+        if self._link != (block.interface, block.link_type):
             yield from self.flush()
-        if self._first is None:
-            self._first = replace(batch, data=memoryview(b""))
-            room = max(MAX_ROWS, len(batch))
-            self._columns = {name: np.empty(room, dtype=getattr(batch, name).dtype) for name in PACKET_COLUMNS}
-        held = np.flatnonzero(batch.frame_captured)
-        starts = batch.frame_offset[held].tolist()
-        ends = (batch.frame_offset[held] + batch.frame_captured[held]).tolist()
-        self._frames += b"".join([batch.data[start:end] for start, end in zip(starts, ends, strict=True)])
-        end = self._rows + len(batch)
-        for name, column in self._columns.items():
-            column[self._rows : end] = getattr(batch, name)
-        self._rows = end
+            self._link = (block.interface, block.link_type)
+        if native.NATIVE is None:
+            yield from self._add_python(block, selection, news, slim)
+            return
+        first = 0
+        while first < len(block):
+            first, errors = self._open().fill(block, first, selection, news, slim=slim)
+            self.undecoded += sum(errors.by_protocol.values())
+            if first < len(block):
+                yield from self.flush()
+
+    def _add_python(
+        self, block: FrameBlock, selection: Selection, news: News | None, slim: bool
+    ) -> Iterator[PacketBatch]:
+        batch, errors = decode(block, selection, news, slim=slim)
+        self.undecoded += sum(errors.by_protocol.values())
+        first = 0
+        while first < len(batch):
+            first += self._open().copy(batch.take(slice(first, None)))
+            if first < len(batch):
+                yield from self.flush()
+
+    def _open(self) -> Room:
+        if self._room is None:
+            self._room = Room(empty_columns(MAX_ROWS), np.empty(MAX_BYTES + LARGEST_FRAME, dtype=np.uint8))
+        return self._room
 
     def flush(self) -> Iterator[PacketBatch]:
         """All that was added, as one batch, if it was anything; nothing is left."""
-        first, rows = self._first, self._rows
-        if first is None:
+        room, self._room = self._room, None
+        if room is None or not room.rows:
             return
-        columns = {name: column[:rows] for name, column in self._columns.items()}
-        data, self._frames = self._frames, bytearray()
-        self._first, self._columns, self._rows = None, {}, 0
-        captured = columns["frame_captured"].astype(np.int64)
-        offset = np.cumsum(captured) - captured
-        columns["payload_offset"] += offset - columns["frame_offset"]
-        columns["frame_offset"] = offset
-        yield PacketBatch(first.interface, first.link_type, memoryview(data), **columns)
+        assert room.frames is not None
+        columns = (column[: room.rows] for column in room.columns)
+        yield PacketBatch(*self._link, room.frames[: room.filled].data, *columns)

@@ -6,10 +6,12 @@ hashes in one table of fixed size, whoever sends whatever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sniffer.decode.columns import Mask, address_keys
-from sniffer.model import PROTO_TCP, U64, PacketBatch
+from sniffer.model import PROTO_TCP, U64, PacketBatch, sorted_keys
 
 #: Places in the table (a power of two), and how many of them may be taken. What does not fit is no news.
 SLOTS = 1 << 16
@@ -29,9 +31,12 @@ _LOCAL_V4 = (
 
 
 class News:
-    """What was told so far. Handed to `decode`, which takes out of each block what is new in it."""
+    """What was told so far. Handed to `decode`, which takes out of each block what is new in it, and asks of each host
+    of which something is new whether it is `wanted`: then all of its packets are taken from there on."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Callable[[int], bool] = lambda key: False) -> None:
+        self._wanted = wanted
+        self._arrived: set[int] = set()
         #: An open hash table for the compiled piece, and how many places are taken.
         self.table = np.zeros(SLOTS, dtype=np.uint64)
         self.taken = np.zeros(1, dtype=np.int64)
@@ -40,14 +45,28 @@ class News:
     def __len__(self) -> int:
         return int(self.taken[0]) + len(self._known)
 
-    def mask(self, batch: PacketBatch) -> Mask:
-        """The rows that tell something new, and those that open a TCP connection."""
+    def wanted(self, key: int) -> bool:
+        """Something of this host is new: whether its packets are wanted."""
+        if self._wanted(key):
+            self._arrived.add(key)
+        return key in self._arrived
+
+    def also(self, keys: U64 | None) -> U64 | None:
+        """The keys of a selection, and who arrived since (None is everybody)."""
+        return keys if keys is None or not self._arrived else np.union1d(keys, sorted_keys(self._arrived))
+
+    def look(self, batch: PacketBatch) -> Mask:
+        """The rows that tell something new, and those that open a TCP connection. Who is wanted because of them sent
+        and received nothing before."""
         mask = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN)
         found = np.stack([_senders(batch), _receivers(batch)], axis=1).ravel()
         new, first = np.unique(found, return_index=True)
         fresh = np.sort(first[(new != 0) & ~np.isin(new, self._known)])[: MOST - len(self._known)]
         mask[fresh // 2] = True
         self._known = np.union1d(self._known, found[fresh])
+        hosts = np.where(fresh % 2, batch.eth_dst[fresh // 2], batch.eth_src[fresh // 2])
+        for key in hosts.tolist():
+            self.wanted(key)
         return np.asarray(mask, dtype=np.bool_)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from sniffer.capture import native, reader
 from sniffer.capture.pipe import read_stream
 from sniffer.decode import decode, identity_rows
+from sniffer.decode.gather import Gatherer
 from sniffer.decode.news import News
 from sniffer.errors import CaptureError
 from sniffer.model import PACKET_COLUMNS, PacketBatch, Selection, sorted_keys
@@ -30,14 +31,15 @@ class Outcome:
     error: str | None
     problems: list[str]
     frames: list[tuple[str, int, int, int, int, bytes]]
-    columns: list[list[int]]
+    columns: list[Sequence[int]]
     errors: list[tuple[dict[str, int], int]]
 
 
-def outcome(data: bytes, selection: Selection, *, slim: bool = False) -> Outcome:
+def outcome(data: bytes, selection: Selection, *, gather: bool = False) -> Outcome:
     found = Outcome(None, [], [], [], [])
     capture = read_stream(io.BytesIO(data), "x")
-    news = News()
+    news, gatherer = News(lambda key: key % 3 == 0), Gatherer()
+    gathered: list[PacketBatch] = []
     try:
         for frames in capture:
             for i in range(len(frames)):
@@ -46,19 +48,29 @@ def outcome(data: bytes, selection: Selection, *, slim: bool = False) -> Outcome
                 body = bytes(frames.data[start : start + size])
                 place = (frames.interface, frames.link_type, int(frames.time_ns[i]), size, int(frames.wire[i]))
                 found.frames.append((*place, body))
-            batch, errors = decode(frames, selection, news, slim=slim)
+            if gather:
+                gathered += gatherer.add(frames, selection, news, slim=frames.link_type == 1)
+                continue
+            batch, errors = decode(frames, selection, news)
             check(batch)
             found.columns += [getattr(batch, name).tolist() for name in PACKET_COLUMNS]
             found.errors.append((dict(errors.by_protocol), errors.fragments))
     except CaptureError as error:
         found.error = str(error)
+    for batch in (*gathered, *gatherer.flush()):
+        check(batch)
+        names = [name for name in PACKET_COLUMNS if not name.endswith("_offset")]
+        found.errors.append(({}, len(batch)))
+        found.columns += zip(*(getattr(batch, name).tolist() for name in names), strict=True)
+        found.frames += [("", 0, 0, 0, 0, bytes(batch.frame(i)) + bytes(batch.payload(i))) for i in range(len(batch))]
+    found.errors.append(({}, gatherer.undecoded))
     found.problems = capture.problems
     return found
 
 
 def outcomes(data: bytes) -> list[Outcome]:
     selection = Selection(keys=sorted_keys([0x68DBF5901964]))
-    return [outcome(data, Selection()), outcome(data, selection), outcome(data, selection, slim=True)]
+    return [outcome(data, Selection()), outcome(data, selection), outcome(data, selection, gather=True)]
 
 
 def check(batch: PacketBatch) -> None:

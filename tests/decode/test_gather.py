@@ -6,7 +6,7 @@ import pytest
 
 from sniffer.decode import decode, native
 from sniffer.decode import gather as module
-from sniffer.decode.gather import Gatherer, united
+from sniffer.decode.gather import Gatherer
 from sniffer.decode.news import News
 from sniffer.model import PacketBatch, Selection, mac_key, sorted_keys
 from tests.decode.packets import ALL, ETHER, OTHERS, SEGMENT, V4, V6, A, B, C
@@ -30,23 +30,52 @@ def told(batch: PacketBatch) -> list[tuple[int, int, bytes, bytes]]:
     ]
 
 
-@pytest.mark.parametrize("most", [1, 5, 8192])
-def test_gathered_rows_are_those_of_the_blocks(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
-    monkeypatch.setattr(module, "MAX_ROWS", most)
+@pytest.mark.parametrize(("rows", "size"), [(1, 1 << 20), (5, 1 << 20), (8192, 1 << 20), (8192, 1600), (7, 2000)])
+def test_gathered_rows_are_those_of_the_blocks(monkeypatch: pytest.MonkeyPatch, rows: int, size: int) -> None:
+    monkeypatch.setattr(module, "MAX_ROWS", rows)
+    monkeypatch.setattr(module, "MAX_BYTES", size)
     gatherer, batches = Gatherer(), []
     for start in range(0, len(FRAMES), 3):
-        batches += list(gatherer.add(decode(frames_block(FRAMES[start : start + 3]), Selection())[0]))
+        batches += list(gatherer.add(frames_block(FRAMES[start : start + 3]), Selection()))
     batches += list(gatherer.flush())
+    assert len(batches) > 1 or rows == 8192
     assert [row for batch in batches for row in told(batch)] == told(decode(frames_block(FRAMES), Selection())[0])
     assert list(gatherer.flush()) == []
 
 
-def test_two_selections_of_one_block_are_united_in_order() -> None:
-    block = frames_block(FRAMES)
-    one, _ = decode(block, Selection(sorted_keys([mac_key(A)]), identity=False))
-    two, _ = decode(block, Selection(sorted_keys([mac_key(B)]), identity=False))
-    both, _ = decode(block, Selection(sorted_keys([mac_key(A), mac_key(B)]), identity=False))
-    assert told(united(one, two)) == told(both)
+def test_what_is_gathered_does_not_depend_on_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """News that finds no room waits for the next batch, and is still news then."""
+
+    def gathered(rows: int) -> list[tuple[int, int, bytes, bytes]]:
+        monkeypatch.setattr(module, "MAX_ROWS", rows)
+        gatherer, news, batches = Gatherer(), News(lambda key: key == mac_key(C)), []
+        selection = Selection(sorted_keys([mac_key(A)]))
+        for start in range(0, len(FRAMES), 8):
+            batches += list(gatherer.add(frames_block(FRAMES[start : start + 8]), selection, news, slim=True))
+        return [row for batch in (*batches, *gatherer.flush()) for row in told(batch)]
+
+    assert gathered(1) == gathered(3) == gathered(8192) != []
+
+
+def test_a_host_that_is_wanted_when_it_arrives_is_taken_from_then_on() -> None:
+    asked: list[int] = []
+
+    def wanted(key: int) -> bool:
+        asked.append(key)
+        return key == mac_key(C)
+
+    block = frames_block([bytes(ETHER / V4 / SEGMENT), *[bytes(OTHERS / V4 / SEGMENT)] * 3])
+    batch, _ = decode(block, Selection(sorted_keys([]), identity=False), News(wanted))
+    assert asked == [mac_key(A), mac_key(B), mac_key(B), mac_key(C)]  # B once as receiver, once as sender
+    assert batch.time_ns.tolist() == [0, 1, 2, 3]
+
+
+def test_an_error_of_who_is_asked_is_not_swallowed() -> None:
+    def wanted(key: int) -> bool:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        decode(frames_block(FRAMES), Selection(sorted_keys([])), News(wanted))
 
 
 def test_a_host_is_news_once_and_so_is_each_address_of_it() -> None:
