@@ -50,6 +50,7 @@ def command(
       vcf             question_5_30s.pcap: asked five times (Kennedy et al., CNS 2019)
       cic             echodot1VOICEVOLUMEON_2.pcap: one command; LOCAL, LAN, WAN: none (CIC IoT 2022)
       speakers-study  echodot3a_active_2019-11-16.pcap: one activation (Dubois et al., PETS 2020)
+      moniotr         echodot/local_voice/2019-04-25_19:28:50.30s.pcap: one command (Ren et al., IMC 2019)
       nemea-siot      *quiet*.json, *init*.json: Cisco Joy flows, nobody spoke
       negatives       anything in folders ndpi/ and iot-sentinel/
       behaviot        train-*.csv: bursts without packets, for the rules that need none

@@ -90,6 +90,23 @@ def _study(path: Path) -> LabelledCapture | None:
     return LabelledCapture(path, "speakers-study", f"study/{match[1]}", int(match[2] == "active"), exact=False)
 
 
+_MONIOTR = re.compile(r"\d{4}-\d\d-\d\d_\d\d.\d\d.\d\d\.\d+s")
+
+
+def _moniotr(path: Path) -> LabelledCapture | None:
+    """Mon(IoT)r, Ren et al., "Information Exposure From Consumer IoT Devices", IMC 2019:
+    `DEVICE/ACTIVITY/2019-04-25_19:28:58.154s.pcap`. `local_voice` is one spoken command; at the press of a button, by
+    an app, at power-on and idle nobody speaks. What was spoken to another device (`alexa_on`) is left out."""
+    if _MONIOTR.fullmatch(path.stem) is None or path.suffix != ".pcap":
+        return None
+    activity, device = path.parent.name, path.parent.parent.name
+    if activity.startswith("local_voice"):
+        return LabelledCapture(path, "moniotr", f"moniotr/{device}", 1, exact=False)
+    if activity.startswith(("local_", "android_", "ios_", "power", "idle")):
+        return LabelledCapture(path, "moniotr", f"moniotr/{device}", 0)
+    return None
+
+
 def _joy(path: Path) -> LabelledCapture | None:
     """nemea SIoT: Cisco Joy flows, a hundred packets each. Quiet and booting devices hear nobody; the other files say
     nothing of what was spoken and are left out."""
@@ -115,6 +132,7 @@ ADAPTERS: Mapping[str, Adapter] = {
     "speakers-study": _study,
     "vcf": _vcf,
     "cic": _cic,
+    "moniotr": _moniotr,
     "nemea-siot": _joy,
     "negatives": _negatives,
 }

@@ -35,7 +35,9 @@ def read_labels(path: Path) -> list[LabelledCapture]:
     said: dict[tuple[Path, str], _Said] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, skipinitialspace=True)
+            head = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(stream, skipinitialspace=True, delimiter=";" if ";" in head else ",")
             columns = [str(name).strip().lower() for name in reader.fieldnames or ()]
             if "capture" not in columns:
                 raise UsageError(f"{path}:1: the first line names the columns: {','.join(COLUMNS)}")

@@ -116,6 +116,9 @@ def _summary(ours: Counts) -> str:
     if bound is not None:
         alarms = "1 false alarm" if ours.false == 1 else f"{ours.false or 'no'} false alarms"
         parts.append(f"{alarms} in {_hours(ours.hours)}, so at most {bound:.2f} an hour (95 %)")
+    early, final = median(ours.delays), median(ours.finals)
+    if early is not None and final is not None:
+        parts.append(f"'listening now' after {early:.2f} s, the class {final:.2f} s after the end (medians)")
     return f"sniffer: {'; '.join(parts)}."
 
 
@@ -169,4 +172,5 @@ def _counts(name: str, counts: Counts, pieces: Sequence[Piece]) -> Mapping[str, 
         "device_hours": round(counts.hours, 4),
         "false_an_hour_at_most": at_most(counts.false, counts.hours),
         "listening_delay_median": median(counts.delays),
+        "final_delay_median": median(counts.finals),
     }

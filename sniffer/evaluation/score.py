@@ -27,7 +27,8 @@ class Counts:
     more: int = 0
     false: int = 0
     hours: float = 0.0
-    delays: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)  # seconds from the first packet to `listening`
+    finals: list[float] = field(default_factory=list)  # seconds from the last packet to the class
 
     @property
     def recall(self) -> float | None:
@@ -43,6 +44,7 @@ class Counts:
         self.expected, self.found = self.expected + other.expected, self.found + other.found
         self.more, self.false, self.hours = self.more + other.more, self.false + other.false, self.hours + other.hours
         self.delays += other.delays
+        self.finals += other.finals
 
 
 @dataclass(slots=True)
@@ -76,8 +78,10 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
             counts.more, counts.false = counts.more + more, counts.false + false
             counts.hours += one.hours
         delays = {event.start_ns: event.time_ns for event in reversed(one.listening) if not event.ended}
-        heard = [u.start_ns for u in one.uploads if u.upload_class == "speech" and u.start_ns in delays]
-        device.counts["sniffer"].delays += [(delays[start] - start) / 1e9 for start in heard]
+        heard = [upload for upload in one.uploads if upload.upload_class == "speech"]
+        ours = device.counts["sniffer"]
+        ours.delays += [(delays[u.start_ns] - u.start_ns) / 1e9 for u in heard if u.start_ns in delays]
+        ours.finals += [(upload.final_ns - upload.end_ns) / 1e9 for upload in heard]
     return list(devices.values())
 
 

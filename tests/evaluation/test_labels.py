@@ -80,6 +80,13 @@ def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, line: str, reason: 
         read_labels(table(tmp_path, "capture,commands,start", line))
 
 
+def test_a_table_from_a_spreadsheet_that_writes_semicolons(tmp_path: Path) -> None:
+    path = table(tmp_path, "")
+    path.write_bytes("\ufeffCapture;Device;Commands\r\na.pcap;;3\r\n".encode())
+    (label,) = read_labels(path)
+    assert (label.expected, label.host) == (3, None)
+
+
 def test_columns_that_are_not_known(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the first line names the columns"):
         read_labels(table(tmp_path, "a.pcap,3"))

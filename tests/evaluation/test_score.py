@@ -100,12 +100,14 @@ def test_intervals() -> None:
         ("echospot/echospotLANVOLUMEON_1.pcap", "cic/echospot", 0),
         ("sonos/sonosoneALEXAPLAY_1.pcap", "cic/sonosone", 0),
         ("s/echodot3a_active_2019-11-16.pcap", "study/echodot3a", 1),
+        ("echodot/local_voice/2019-04-25_19:28:50.30s.pcap", "moniotr/echodot", 1),
+        ("echodot/android_lan_volume/2019-04-25_19:28:50.30s.pcap", "moniotr/echodot", 0),
         ("google-mini/google-quiet.json", "nemea/google-mini", 0),
         ("ndpi/nest_log_sink.pcap", "ndpi", 0),
     ],
 )
 def test_sets_are_known_by_their_file_names(tmp_path: Path, name: str, device: str, expected: int) -> None:
-    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).parent.mkdir(parents=True)
     (tmp_path / name).touch()
     (tmp_path / "README.md").touch()
     (found,) = find([tmp_path]).captures
