@@ -13,7 +13,7 @@ from sniffer.detect.flow import Flow
 from sniffer.detect.learning import Learned, server_of
 from sniffer.detect.meter import Trifle
 from sniffer.detect.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
-from sniffer.detect.shape import BIN, Rows, Shape, after, measure, until
+from sniffer.detect.shape import BIN, LEAST_ROWS, Rows, Shape, after, measure, until
 from sniffer.detect.slow import SlowUploads
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
 
@@ -51,6 +51,7 @@ class Hearing:
         self._learned = learned
         self._slow = SlowUploads()
         self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the identity of the run
+        self._seen: dict[int, tuple[tuple[int, int], Stretch]] = {}  # what was measured last of each
         self._held: dict[int, Upload] = {}  # by the identity of the run that carries an upload on
 
     def ask(self, services: ServiceLookup) -> None:
@@ -70,7 +71,11 @@ class Hearing:
         """Is this run live audio now? Says so when it begins to be, and takes it back later."""
         if run.listening and (at_ns - run.start_ns) % _SECOND:
             return []  # once it is announced, once a second is enough
-        part = self._stretch(run, max(run.from_ns, at_ns - _LOOK_BACK_NS), at_ns)
+        first_ns = max(run.from_ns, at_ns - _LOOK_BACK_NS)
+        first, last = run.window(first_ns, at_ns)
+        if last - first < LEAST_ROWS and not run.listening:
+            return []
+        part = self._stretch(run, first_ns, at_ns)
         if part.shape.rate == 0 and not run.listening:
             return []
         service = self._services.service(flow.key, flow.flow, at_ns)
@@ -111,6 +116,7 @@ class Hearing:
         del runs[id(run)]
         if not runs:
             del self._open[flow.key]
+        self._seen.pop(id(run), None)
         held = self._held.pop(id(run), None)
         if held is not None:
             events = _joined(held, events, run.final_ns)
@@ -135,9 +141,16 @@ class Hearing:
     # --- parts of a run -----------------------------------------------------------------------------------------------
 
     def _stretch(self, run: Run, first_ns: int, last_ns: int) -> Stretch:
-        base, rows = run.window(first_ns, last_ns)
+        """A part of a run. Where nothing came since it was looked at last, it is as it was."""
+        window = run.window(first_ns, last_ns)
+        known = self._seen.get(id(run))
+        if known is not None and known[0] == window and window[0] < window[1]:
+            return known[1]
+        base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        return Stretch(base, last, rows, measure(rows, run.largest))
+        stretch = Stretch(base, last, rows, measure(rows, run.largest))
+        self._seen[id(run)] = window, stretch
+        return stretch
 
     def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Case:
         body = part.body_ns

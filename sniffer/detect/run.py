@@ -74,14 +74,17 @@ class Run:
         low, high = (first_ns - self.start_ns) // BIN_NS, (last_ns - self.start_ns) // BIN_NS
         return sum(size for place, size in self.down_bins.items() if low <= place < high)
 
-    def window(self, first_ns: int, last_ns: int) -> tuple[int, Rows]:
-        """The rows in `first_ns <= time < last_ns`: the time of the first of them, and all in seconds since it."""
+    def window(self, first_ns: int, last_ns: int) -> tuple[int, int]:
+        """Which rows are in `first_ns <= time < last_ns`."""
         if len(self._parts) > 1:
             self._parts = [np.concatenate(self._parts, axis=1)]
-        rows = self._parts[0]
-        low, high = rows[TIME].searchsorted((first_ns, last_ns)).tolist()
-        part = rows[:, low:high]
-        base = int(part[TIME, 0]) if high > low else first_ns
+        low, high = self._parts[0][TIME].searchsorted((first_ns, last_ns)).tolist()
+        return low, high
+
+    def rows(self, window: tuple[int, int], else_ns: int) -> tuple[int, Rows]:
+        """The time of the first of these rows (`else_ns` where there is none), and all of them in seconds since it."""
+        part = self._parts[0][:, slice(*window)]
+        base = int(part[TIME, 0]) if part.size else else_ns
         seconds = (part[TIME] - base) / 1e9
         return base, Rows(seconds, part[BYTES], part[ANSWERS].astype(np.bool_), part[UNIT], part[UNITS])
 

@@ -35,6 +35,8 @@ LINE_GAP = 0.012
 #: A packet as large as the line takes says more about the line than about the application. No line takes less.
 LEAST_FULL = 1_150
 BIN = 0.25
+#: Fewer rows have no body.
+LEAST_ROWS = 4
 
 #: Smaller pieces are pings and window updates; a codec's chunks come more often than this.
 _COMB_LEAST, _COMB_GAP, _COMB_RATE = 80, 0.27, 1_500
@@ -146,7 +148,7 @@ def measure(rows: Rows, largest: int = 0) -> Shape:
         )
     begin, end = span
     body = rows.between(begin, end + 1e-9)
-    if len(body.bytes) < 4:
+    if len(body.bytes) < LEAST_ROWS:
         return Shape(
             duration=duration,
             bytes=total,
@@ -232,7 +234,7 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
     For each possible beginning, every later moment allows a range of rates; the stretch lasts for as long as one rate
     is allowed by all of them (the swing filter of Elmeleegy et al., VLDB 2009, with a tolerance in time).
     """
-    if len(seconds) < 4:
+    if len(seconds) < LEAST_ROWS:
         return None
     duration = float(seconds[-1])
     steps = math.ceil(duration / _STEP) + 1
@@ -257,7 +259,7 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
     first = int(np.argmax(seconds_in * np.minimum(1.0, rates / PLAIN_RATE) ** 2))
     last = first + int(reach[first])
     inside = np.flatnonzero((index >= first) & (index < last))
-    if inside.size < 4:
+    if inside.size < LEAST_ROWS:
         return None
     return _trim(seconds[inside], size[inside])
 
@@ -299,6 +301,9 @@ def _comb(rows: Rows, full: Flags) -> tuple[float, int]:
     known = (rows.units > 0) & (~full | (rows.unit != rows.bytes))
     best = (0.0, 0)
     for sizes, seconds in ((rows.unit[known], rows.seconds[known]), (writes, rows.seconds[starts])):
+        ordered = np.sort(sizes)
+        if not bool((ordered[4:] == ordered[:-4]).any()):  # the usual case: none comes five times
+            continue
         values, often = np.unique(sizes, return_counts=True)
         enough = np.flatnonzero((often >= 5) & (values >= _COMB_LEAST))
         for place in enough[np.argsort(-often[enough], kind="stable")[:3]].tolist():
@@ -369,7 +374,8 @@ def _bin_variation(body: Rows) -> float:
         return 0.5
     inside = seconds < bins * BIN
     amounts = np.bincount((seconds[inside] / BIN).astype(np.int64), weights=body.bytes[inside], minlength=bins)
-    return float(amounts.std() / max(amounts.mean(), 1e-9))
+    mean = np.add.reduce(amounts) / bins
+    return float(np.sqrt(np.add.reduce((amounts - mean) ** 2) / bins) / max(mean, 1e-9))
 
 
 def _typical(rows: Rows) -> float:
