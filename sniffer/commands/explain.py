@@ -99,10 +99,14 @@ def _evidence(record: Record) -> Iterator[str]:
         return
     score = float(record["upload"]["score"])
     speech = record["upload"]["class"] == "speech"
+    if not record["upload"].get("packets"):
+        yield "Why it is listed:"
+        yield from (f"  {plain(str(item['text']), 200)}" for item in items)
+        return
     if speech or score < 0:
         yield f"Why it is {'' if speech else 'not '}called speech (score {score:+.1f}; from 0 on it is speech):"
     else:
-        yield f"It sounds like speech (score {score:+.1f}; from 0 on), but goes on as a {record['upload']['class']}:"
+        yield f"It has the pace of speech (score {score:+.1f}; from 0 on), but went on like a call or a picture:"
     weights = [float(item["weight"]) for item in items]
     for item, weight in zip(items, weights, strict=True):
         yield f"  {weight:+6.1f}  {plain(str(item['text']), 200)}"

@@ -158,6 +158,8 @@ def _what_it_looked_like(record: Mapping[str, Any]) -> str:
     ]
     likely = f" ({_percent(upload.get('probability'))} sure)" if speech and upload.get("probability") else ""
     looks = _LOOKS.get(kind, "What it was is not known") + likely
+    if kind == "bulk" and not upload.get("packets"):  # added up over minutes
+        looks = "It left little by little and nothing stood out, but together it is large enough to hold a recording"
     if kind == "media":  # the evidence is about speech; what makes a stream is how long and how much
         sent, back = (_size(upload.get(name)) for name in ("bytes", "bytes_toclient"))
         return f"{looks}: {sent} left and {back} came back in {_duration(float(upload.get('duration') or 0))}."

@@ -69,7 +69,7 @@ def test_what_is_no_speech_is_not_explained_as_speech(tmp_path: Path) -> None:
     assert "Why it is not called speech (score -3.0; from 0 on it is speech):" in text
     assert "What would have changed it: Only what could hold speech is judged" in text
     other["upload"] |= {"class": "media", "score": 2.0}
-    assert "It sounds like speech (score +2.0" in said("2026", "--log", str(log(tmp_path, other)))
+    assert "It has the pace of speech (score +2.0" in said("2026", "--log", str(log(tmp_path, other)))
 
 
 def test_the_newest_revision_is_the_one_that_counts(tmp_path: Path) -> None:
@@ -87,6 +87,15 @@ def test_an_unknown_or_ambiguous_id_says_so(tmp_path: Path) -> None:
 def test_a_log_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="cannot be read"):
         CliRunner().invoke(explain.command, ["x", "--log", str(tmp_path / "no")], catch_exceptions=False)
+
+
+def test_what_was_added_up_over_minutes_has_no_pace(tmp_path: Path) -> None:
+    slow = record()
+    slow["upload"] = slow["upload"] | {"class": "bulk", "score": 0.0, "packets": 0, "body": None}
+    text = said("2026", "--log", str(log(tmp_path, slow)))
+    assert "It left little by little" in text
+    assert "Why it is listed:\n  For 3.0 s" in text
+    assert "one column for 60 s" in text
 
 
 def test_a_stranger_s_text_moves_no_cursor(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The simulator itself: reproducible, its packets add up, its score is right; and a short run of the detector."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_every_codec_is_drawn() -> None:
 def test_the_command_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--months", "0.1", "--days", "1", "--detector", "pets20", "--format", "json"])
     assert '"false_per_device_month"' in capsys.readouterr().out
+
+
+@landed
+def test_the_command_draws_scores_and_reliability(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--months", "0.05", "--days", "1", "--plot", str(tmp_path / "lab.png"), "--detector", "ours"])
+    assert "said to be speech" in capsys.readouterr().out
+    assert (tmp_path / "lab.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_the_published_detectors_hear_the_same_house() -> None:
