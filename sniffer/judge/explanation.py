@@ -225,7 +225,7 @@ def _would_change(record: Mapping[str, Any]) -> str:
         case "expected", "vendor_reports_request":
             return "An ear of your own that heard nothing would have made it unexpected."
         case "expected", _:
-            return "Without that event nobody would have been known to ask."
+            return "Without that event nothing would have explained it."
         case None, _ if record.get("upload"):
             return (
                 "Only what could hold speech is judged: what keeps a steady pace, or is large enough for a recording."
