@@ -570,7 +570,7 @@ class Sink(Protocol):
 
 def sorted_keys(keys: Iterable[int]) -> U64:
     """Keys as the sorted array that `Selection` wants."""
-    return np.unique(np.fromiter(keys, dtype=np.uint64))
+    return np.sort(np.fromiter(set(keys), dtype=np.uint64))  # np.unique loads a large module
 
 
 # --- settings ----------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class News:
 
     def also(self, keys: U64 | None) -> U64 | None:
         """The keys of a selection, and who arrived since (None is everybody)."""
-        return keys if keys is None or not self._arrived else np.union1d(keys, sorted_keys(self._arrived))
+        return keys if keys is None or not self._arrived else sorted_keys([*keys.tolist(), *self._arrived])
 
     def look(self, batch: PacketBatch) -> Mask:
         """The rows that tell something new, and those that open a TCP connection. Who is wanted because of them sent

@@ -48,7 +48,7 @@ class Flows:
         self._places: dict[int, int] = {}
         self._free = list(range(limit - 1, -1, -1))
         # A guess at the place of each connection, by its highest bits; checked, and looked up where it is wrong.
-        bits = (16 * limit).bit_length()
+        bits = (4 * limit).bit_length()
         self._guess = np.zeros(1 << bits, dtype=np.uint32)
         self._shift = np.uint64(64 - bits)
 
