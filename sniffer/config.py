@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from pydantic import model_validator
@@ -13,7 +14,7 @@ from sniffer.documents import parse_yaml, read_text
 from sniffer.errors import ConfigError
 from sniffer.identify.settings import IdentifySettings
 from sniffer.judge.settings import AlertSettings, JudgeSettings
-from sniffer.model import DeviceSettings, Secret, Section
+from sniffer.model import DeviceSettings, Secret, Section, key_text
 from sniffer.sinks.settings import SinkSettings, StoreSettings
 from sniffer.wake.settings import WakeSettings
 from sniffer.web.settings import HttpSettings
@@ -37,9 +38,11 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _unique_devices(self) -> Config:
-        for what, values in (("mac", [d.key for d in self.devices]), ("name", [d.name for d in self.devices])):
-            if len(set(values)) != len(values):
-                raise ValueError(f"two devices have the same {what}")
+        macs, names = [key_text(device.key) for device in self.devices], [device.name for device in self.devices]
+        for what, values in (("mac", macs), ("name", names)):
+            twice = [value for value, times in Counter(map(str.casefold, values)).items() if times > 1]
+            if twice:
+                raise ValueError(f"two devices have the {what} '{twice[0]}'")
         return self
 
 

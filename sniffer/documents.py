@@ -21,6 +21,20 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_DOCUMENT_BYTES = 1 << 20
 MAX_DEPTH = 50
 
+#: What pydantic says in the words of Python, in those of a file.
+_NEEDED = {
+    "model_type": "a mapping is needed here (`key: value`)",
+    "dict_type": "a mapping is needed here (`key: value`)",
+    "tuple_type": "a list is needed here (`- one`, or `[one, two]`)",
+    "string_type": "text is needed here (in quotes where it looks like something else)",
+    "int_parsing": "a whole number is needed here",
+    "int_type": "a whole number is needed here",
+    "float_parsing": "a number is needed here",
+    "float_type": "a number is needed here",
+    "bool_parsing": "`true` or `false` is needed here",
+    "bool_type": "`true` or `false` is needed here",
+}
+
 #: Of these, libyaml and PyYAML make different things in places.
 _DIFFERENT = frozenset("\t\r?\ufeff\x85\u2028\u2029")
 
@@ -126,7 +140,7 @@ def validate(
         first = min(problems.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
         location = tuple(first["loc"])
         mark = mark_of(node, location, key=first["type"] == "extra_forbidden")
-        raise located(error, _sentence(first, location, model), file, mark) from None
+        raise located(error, _sentence(first, location, node, model), file, mark) from None
 
 
 def located(error: type[LocatedError], message: str, file: str | Path, mark: Any) -> LocatedError:
@@ -167,8 +181,24 @@ def mark_of(node: yaml.Node | None, location: Sequence[str | int], *, key: bool 
     return mark
 
 
-def _sentence(problem: Any, location: Sequence[str | int], model: type[BaseModel]) -> str:
-    path = ".".join(str(part) for part in location)
+def _in_file(node: yaml.Node | None, location: Sequence[str | int]) -> str:
+    """The parts of a place that stand in the file: pydantic names the alternatives of a union too."""
+    found = []
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            inner = next((value for key, value in node.value if key.value == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            inner = node.value[part]
+        else:
+            break
+        if inner is not None:
+            found.append(str(part))
+            node = inner
+    return ".".join(found)
+
+
+def _sentence(problem: Any, location: Sequence[str | int], node: yaml.Node | None, model: type[BaseModel]) -> str:
+    path = _in_file(node, location)
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -176,11 +206,15 @@ def _sentence(problem: Any, location: Sequence[str | int], model: type[BaseModel
             f"; did you mean '{close[0]}'?" if close else (f"; known here: {', '.join(sorted(known))}" if known else "")
         )
         return f"unknown key '{location[-1]}'{hint}"
-    if problem["type"] == "missing":
-        return f"the key '{location[-1]}' is missing" + (
-            f" in {'.'.join(map(str, location[:-1]))}" if location[:-1] else ""
-        )
-    message = problem["msg"].removeprefix("Value error, ")
+    missing = location[-1] if problem["type"] == "missing" else "type"
+    if problem["type"] in ("missing", "union_tag_not_found"):
+        return f"the key '{missing}' is missing" + (f" in {path}" if path else "")
+    if problem["type"] == "union_tag_invalid":
+        known = [tag.strip("'") for tag in problem["ctx"]["expected_tags"].split(", ")]
+        close = difflib.get_close_matches(problem["ctx"]["tag"], known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(sorted(known))}"
+        return f"{path}: unknown type '{problem['ctx']['tag']}'; {hint}"
+    message = _NEEDED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     return f"{path}: {message}" if path else message
 

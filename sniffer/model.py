@@ -589,6 +589,13 @@ class Secret(Section):
     file: Path | None = None
     env: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _not_here(cls, value: object) -> object:
+        if isinstance(value, str | int):
+            raise ValueError("a secret is not written here: `{file: PATH}` or `{env: NAME}` says where it is")
+        return value
+
     @model_validator(mode="after")
     def _one(self) -> Secret:
         if (self.file is None) == (self.env is None):
@@ -610,6 +617,13 @@ class DeviceSettings(Section):
     model: str | None = None
     watch: bool = True
     earshot: str | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _own_name(cls, name: str) -> str:
+        if name.casefold() == "all":
+            raise ValueError("'all' is every device, where alerts are muted: give it another name")
+        return name
 
     @property
     def key(self) -> int:

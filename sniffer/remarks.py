@@ -11,13 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sniffer.config import Config
+from sniffer.assembly import Rulebook
+from sniffer.config import Config, read_secret
 from sniffer.documents import load_yaml, located, mark_of, read_text
 from sniffer.errors import ConfigError
-from sniffer.model import host_key
+from sniffer.model import Secret, Section, host_key
 from sniffer.wake.settings import HomeAssistantSource, HttpSource, MqttSource
+from sniffer.web.server import tls_options
 
 Place = tuple[str | int, ...]
+Said = tuple[Place, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +34,44 @@ class Remark:
         return f"{self.message}; {self.remedy}"
 
 
-def remarks(config: Config, file: Path | None = None, seen: Iterable[str] = ()) -> list[Remark]:
+def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: Iterable[str] = ()) -> list[Remark]:
     """What to say of a configuration that was read from `file`. `seen` are names of devices that were recognised.
     Raises ConfigError where the file cannot be read any more."""
+    return _placed([*_devices(config, seen), *_words(config, rulebook), *_sources(config), *_clear(config)], file)
+
+
+def unreadable(config: Config, file: Path | None = None) -> list[Remark]:
+    """Secrets and certificates that cannot be read by whoever asks."""
+    found: list[Said] = []
+    for place, secret in _secrets(config, ()):
+        try:
+            read_secret(secret)
+        except ConfigError as error:
+            found.append((place, str(error), "the daemon does not start without"))
+    try:
+        tls_options(config.http.tls)
+    except ConfigError as error:
+        found.append((("http", "tls"), str(error), "the daemon does not start without"))
+    return _placed(found, file)
+
+
+def _placed(found: Iterable[Said], file: Path | None) -> list[Remark]:
     node = None if file is None else load_yaml(read_text(file, ConfigError), file, ConfigError)[1]
     return [
         Remark(str(located(ConfigError, message, file, mark_of(node, place))) if file else message, remedy)
-        for place, message, remedy in (*_devices(config, seen), *_sources(config), *_clear(config))
+        for place, message, remedy in found
     ]
+
+
+def _secrets(value: object, place: Place) -> Iterator[tuple[Place, Secret]]:
+    if isinstance(value, Secret):
+        yield place, value
+    elif isinstance(value, Section):
+        for name in type(value).model_fields:
+            yield from _secrets(getattr(value, name), (*place, name))
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value):
+            yield from _secrets(item, (*place, number))
 
 
 def unknown_name(name: str, known: Iterable[str]) -> str | None:
@@ -63,12 +96,28 @@ def _nearest(name: str, known: Iterable[str]) -> str | None:
     return f"did you mean '{names[close[0]]}'?" if close else None
 
 
-def _devices(config: Config, seen: Iterable[str]) -> Iterator[tuple[Place, str, str]]:
+def _devices(config: Config, seen: Iterable[str]) -> Iterator[Said]:
     known = [*(device.name for device in config.devices), *seen]
     for place, name in _named(config):
         remedy = unknown_name(name, known)
         if remedy is not None and not _is_address(name):  # the device of an address may come yet
             yield place, f"no device is called '{name}'", remedy
+
+
+def _words(config: Config, rulebook: Rulebook) -> Iterator[Said]:
+    """A kind nearly like a known one (a camera is judged otherwise than a speaker); a vendor that nobody has, and that
+    limits an ear to nobody."""
+    kinds = {rule.kind for rule in rulebook.devices}
+    for number, device in enumerate(config.devices):
+        close = _nearest(device.kind, kinds)
+        if close and device.kind not in kinds:
+            yield ("devices", number, "kind"), f"no rule knows the kind '{device.kind}'", close
+    made = [*(rule.vendor for rule in rulebook.devices), *(device.vendor for device in config.devices)]
+    vendors = {vendor.casefold(): vendor for vendor in made if vendor}
+    for number, source in enumerate(config.wake.sources):
+        if source.vendor and source.vendor.casefold() not in vendors:
+            remedy = _nearest(source.vendor, vendors.values()) or f"known: {', '.join(sorted(vendors.values()))}"
+            yield ("wake", "sources", number, "vendor"), f"no device is made by '{source.vendor}'", remedy
 
 
 def _named(config: Config) -> Iterator[tuple[Place, str]]:
@@ -89,7 +138,7 @@ def _named(config: Config) -> Iterator[tuple[Place, str]]:
             yield ("judge", "rules", "exceptions", number, "device"), exception.device
 
 
-def _sources(config: Config) -> Iterator[tuple[Place, str, str]]:
+def _sources(config: Config) -> Iterator[Said]:
     """Tokens and sources that do not find each other."""
     names = [spec.name for spec in config.wake.specs()]
     tokens = {token.source for token in config.http.tokens if "wake" in token.scopes}
@@ -108,7 +157,7 @@ def _sources(config: Config) -> Iterator[tuple[Place, str, str]]:
             yield place, f"nobody may speak for '{source.name}'", "give it a token with the scope `wake` (http.tokens)"
 
 
-def _clear(config: Config) -> Iterator[tuple[Place, str, str]]:
+def _clear(config: Config) -> Iterator[Said]:
     if config.http.in_clear:
         yield (
             ("http", "host"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sniffer import __version__
-from sniffer.assembly import build_pipeline, load_rulebook
+from sniffer.assembly import Rulebook, build_pipeline, load_rulebook
 from sniffer.clock import Clock, SystemClock
 from sniffer.config import Config, read_secret
 from sniffer.daemon import Daemon, Edges, PacketSource
@@ -75,8 +75,9 @@ class Service:
         self.metrics = Metrics(__version__, [device.name for device in config.devices])
         self._remember()
         state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
-        pipeline = self._build(config, state)
-        self._remark(config, pipeline)
+        rulebook = load_rulebook(config)
+        pipeline = self._build(config, rulebook, state)
+        self._remark(config, rulebook, pipeline)
         self._outbox = self._build_outbox(config)
         self._evidence = EvidenceKeeper(config.sinks.evidence) if config.sinks.evidence is not None else None
         self.daemon = Daemon(
@@ -118,15 +119,14 @@ class Service:
 
     # --- building -----------------------------------------------------------------------------------------------------
 
-    def _build(self, config: Config, state: dict[str, Any]) -> Pipeline:
-        rulebook = load_rulebook(config)
+    def _build(self, config: Config, rulebook: Rulebook, state: dict[str, Any]) -> Pipeline:
         sources = [*config.wake.specs(), *file_sources(self._events)]
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
-    def _remark(self, config: Config, pipeline: Pipeline) -> None:
+    def _remark(self, config: Config, rulebook: Rulebook, pipeline: Pipeline) -> None:
         """What is valid, and still hardly meant."""
         seen = [device.name for device in pipeline.stages.identifier.devices()]
-        for remark in remarks(config, self._config_path, seen):
+        for remark in remarks(config, rulebook, self._config_path, seen):
             logger.warning("%s", remark)
 
     def _build_outbox(self, config: Config) -> Outbox:
@@ -162,7 +162,8 @@ class Service:
     def _reload(self, old: Pipeline) -> Edges:
         """The configuration anew. Raises SnifferError, and then nothing has changed."""
         config, before = self._read_config(), self._config
-        pipeline = self._build(config, old.state())
+        rulebook = load_rulebook(config)
+        pipeline = self._build(config, rulebook, old.state())
         outbox, sources = self._build_outbox(config), self._build_sources(config)
         # A certificate may have been renewed. Where the address stays, it is free only once the old server has gone.
         serve_anew = config.http != before.http or config.http.tls is not None
@@ -170,7 +171,7 @@ class Service:
         read_tokens(config.http.tokens, read_secret)
         tls_options(config.http.tls)
         server = self._build_server(config) if moves else None
-        self._remark(config, pipeline)
+        self._remark(config, rulebook, pipeline)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
             new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))

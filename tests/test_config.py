@@ -27,7 +27,49 @@ MISTAKES = {
     "name with a newline": ('devices:\n  - {mac: "00:11:22:33:44:55", name: "a\\nb"}\n', "2:38: devices.0.name: "),
     "same name": (
         "devices:\n  - {mac: 00:11:22:33:44:55, name: a}\n  - {mac: 00:11:22:33:44:56, name: a}\n",
-        "two devices have the same name",
+        "two devices have the name 'a'",
+    ),
+    "same name but for case": (
+        "devices:\n  - {mac: 00:11:22:33:44:55, name: Hall}\n  - {mac: 00:11:22:33:44:56, name: hall}\n",
+        "two devices have the name 'hall'",
+    ),
+    "same MAC": (
+        "devices:\n  - {mac: 00:11:22:33:44:aa, name: a}\n  - {mac: 00-11-22-33-44-AA, name: b}\n",
+        "two devices have the mac '00:11:22:33:44:aa'",
+    ),
+    "a name that means every device": (
+        "devices:\n  - {mac: 00:11:22:33:44:55, name: All}\n",
+        "2:36: devices.0.name: 'all' is every device, where alerts are muted: give it another name",
+    ),
+    "text for a mapping": ("http: yes please\n", "1:7: http: a mapping is needed here (`key: value`)"),
+    "text for everything": ("just text\n", "1:1: a mapping is needed here (`key: value`)"),
+    "mapping for a list": (
+        "devices: {kitchen: a}\n",
+        "1:10: devices: a list is needed here (`- one`",
+    ),
+    "number for text": ("http:\n  host: 1\n", "2:9: http.host: text is needed here"),
+    "text for a number": ("http:\n  port: abc\n", "2:9: http.port: a whole number is needed here"),
+    "no interface": ("capture: {interface: []}\n", "1:22: capture.interface: "),
+    "unknown type": (
+        "wake:\n  sources:\n    - {type: htttp, name: a}\n",
+        "3:7: wake.sources.0: unknown type 'htttp'; did you mean 'http'?",
+    ),
+    "no type": ("wake:\n  sources:\n    - {name: a}\n", "3:7: the key 'type' is missing in wake.sources.0"),
+    "missing in a source": (
+        "wake:\n  sources:\n    - {type: file, name: a}\n",
+        "the key 'path' is missing in wake.sources.0",
+    ),
+    "a time that is none": (
+        "judge:\n  quiet_hours:\n    - {start: 25:00, end: 06:00}\n",
+        "3:15: judge.quiet_hours.0.start: a time is needed here, such as '08:00'",
+    ),
+    "an hour for a time": (
+        "alerts: {digest_at: 8}\n",
+        "1:21: alerts.digest_at: a time is needed here",
+    ),
+    "a secret that is written": (
+        "http:\n  tokens: [{source: ear, secret: hunter2}]\n",
+        "2:34: http.tokens.0.secret: a secret is not written here: `{file: PATH}` or `{env: NAME}` says where it is",
     ),
     "secret twice": (
         "http:\n  tokens:\n    - source: ear\n      secret: {file: a, env: b}\n",

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sniffer.assembly import load_rulebook
 from sniffer.commands import config, doctor
-from sniffer.config import load_config
+from sniffer.config import Config, load_config
 from sniffer.remarks import remarks
 
 DEVICES = 'devices: [{mac: "02:00:00:00:00:0a", name: kitchen}]\n'
+RULES = load_rulebook(Config())
 SECRET = "{file: /nowhere}"
 HA = "{type: home_assistant, name: ha, url: 'http://ha', token: {file: /nowhere},"
 
@@ -30,7 +32,7 @@ TYPING_ERRORS = {
 def said(tmp_path: Path, text: str, *seen: str) -> list[str]:
     file = tmp_path / "sniffer.yaml"
     file.write_text(text)
-    return [str(remark).removeprefix(f"{tmp_path}/") for remark in remarks(load_config(file), file, seen)]
+    return [str(remark).removeprefix(f"{tmp_path}/") for remark in remarks(load_config(file), RULES, file, seen)]
 
 
 @pytest.mark.parametrize("where", TYPING_ERRORS)
@@ -92,3 +94,34 @@ def test_config_check_reads_the_rules_too(tmp_path: Path) -> None:
     file = tmp_path / "sniffer.yaml"
     file.write_text("judge: {rules: {levels: {no-such-rule: high}}}\n")
     assert "no-such-rule" in str(CliRunner().invoke(config.command, ["check", str(file)]).exception)
+
+
+def test_words_that_no_rule_knows(tmp_path: Path) -> None:
+    device = 'devices: [{{mac: "02:00:00:00:00:0a", name: kitchen, kind: {}}}]\n'
+    (line,) = said(tmp_path, device.format("camra"))
+    assert line == "sniffer.yaml:1:59: no rule knows the kind 'camra'; did you mean 'camera'?"
+    assert said(tmp_path, device.format("doorbell")) == []
+    ear = "wake: {{sources: [{{type: wyoming, name: ear, host: ear, vendor: {}}}]}}\n"
+    maker = next(rule.vendor for rule in RULES.devices if rule.vendor)
+    assert said(tmp_path, ear.format(maker.upper())) == []
+    (line,) = said(tmp_path, ear.format(f"x{maker}"))
+    assert line.endswith(f"no device is made by 'x{maker}'; did you mean '{maker}'?")
+
+
+def test_what_is_kept_elsewhere_must_be_readable(tmp_path: Path) -> None:
+    file = tmp_path / "sniffer.yaml"
+    file.write_text(
+        "http: {tls: {certificate: /no.pem, key: /no.key}}\n"
+        "sinks: {webhooks: [{name: phone, url: {file: /nowhere}}], "
+        "mqtt: {host: a, username: u, password: {env: NO_SUCH}}}\n"
+    )
+    checked = CliRunner().invoke(config.command, ["check", str(file)])
+    assert checked.exit_code == 0
+    told = [line.removeprefix(f"sniffer: {file}:") for line in checked.stderr.splitlines()]
+    assert [line.split("; ")[0] for line in told] == [
+        "2:39: /nowhere: the secret cannot be read: No such file or directory",
+        "2:98: the environment variable NO_SUCH is empty or not set",
+        "1:13: /no.pem: cannot be read: No such file or directory (http.tls)",
+    ]
+    looked = CliRunner().invoke(doctor.command, ["-c", str(file), "--seconds", "0"])
+    assert sum(line.startswith("fail     secrets") for line in looked.stdout.splitlines()) == 3

@@ -16,7 +16,7 @@ class CaptureSettings(Section):
     `user` is whom root becomes once the interface is open; by default whoever called sudo, else nobody changes.
     """
 
-    interface: str | tuple[str, ...] = "auto"
+    interface: str | Annotated[tuple[str, ...], Field(min_length=1)] = "auto"
     snap_length: Annotated[int, Field(ge=96, le=65535, description="bytes kept of each packet to a watched device")] = (
         192
     )

@@ -22,10 +22,11 @@ from sniffer.capture.netlink import Link, links
 from sniffer.capture.privileges import may_capture, remedy
 from sniffer.capture.settings import CaptureSettings
 from sniffer.capture.sight import Sight
-from sniffer.config import Config, read_secret
+from sniffer.config import Config
 from sniffer.decode import decode
-from sniffer.errors import CaptureError, ConfigError
+from sniffer.errors import CaptureError
 from sniffer.model import Selection, Trust, address_pair
+from sniffer.remarks import unreadable
 
 Status = Literal["ok", "warning", "fail", "skipped"]
 #: This code is younger than any clock that shows less.
@@ -196,14 +197,10 @@ def _synchronised() -> bool | None:
     return None if result < 0 else result != 5  # TIME_ERROR
 
 
-def secrets(config: Config) -> Iterator[Check]:
-    """Can the tokens of the HTTP API be read?"""
-    for token in config.http.tokens:
-        try:
-            read_secret(token.secret)
-        except ConfigError as error:
-            yield Check("secrets", "fail", f"the token of {token.source}: {error}", "http.tokens in the configuration")
-            return
+def secrets(config: Config, path: Path | None) -> Iterator[Check]:
+    """Can everything that the configuration keeps elsewhere be read?"""
+    for remark in unreadable(config, path):
+        yield Check("secrets", "fail", remark.message, remark.remedy)
 
 
 def store(config: Config) -> Iterator[Check]:

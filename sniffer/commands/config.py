@@ -9,7 +9,7 @@ import click
 
 from sniffer.assembly import load_rulebook
 from sniffer.config import Config, load_config
-from sniffer.remarks import remarks
+from sniffer.remarks import remarks, unreadable
 
 
 @click.group()
@@ -25,15 +25,16 @@ def command() -> None:
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sniffer.yaml"))
 def check(file: Path) -> None:
-    """Check FILE (default: sniffer.yaml) and the rules it names; an error names line and column, and the exit status is
-    2. What is valid and hardly meant, such as a name that no device has, is told and no error.
+    """Check FILE (default: sniffer.yaml) and its rules.
+
+    An error names line and column, and the exit status is 2. What is valid and hardly meant, such as a name that no
+    device has or a secret that cannot be read here, is told and no error.
 
     \b
     Example:  sniffer config check /etc/sniffer/sniffer.yaml
     """
     config = load_config(file)
-    load_rulebook(config)
-    for remark in remarks(config, file):
+    for remark in (*remarks(config, load_rulebook(config), file), *unreadable(config, file)):
         click.echo(f"sniffer: {remark}", err=True)
     click.echo(f"{file}: right ({len(config.devices)} devices, {len(config.wake.sources)} wake sources)")
 

@@ -58,10 +58,10 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     if path is not None:
         try:
             loaded = load_config(path)
-            load_rulebook(loaded)
+            rulebook = load_rulebook(loaded)
             config = loaded
             yield Check("configuration", "ok", f"{path} is right")
-            for remark in remarks(config, path):
+            for remark in remarks(config, rulebook, path):
                 yield Check("configuration", "warning", remark.message, remark.remedy)
         except LocatedError as error:
             yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
@@ -78,7 +78,7 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     elif seconds > 0:
         yield from checks.traffic(names, config.capture, seconds)
     yield from checks.clock()
-    yield from checks.secrets(config)
+    yield from checks.secrets(config, path)
     yield from checks.store(config)
     yield from checks.port(config)
     yield from checks.devices(config)

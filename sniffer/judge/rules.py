@@ -135,7 +135,10 @@ def load_upload_rules(folders: Iterable[Path], settings: RuleSettings | None = N
     for name in (*settings.levels, *(exception.rule for exception in settings.exceptions)):
         if name not in rules:
             close = difflib.get_close_matches(name, rules, n=1)
-            raise ConfigError(f"no rule is called '{name}'" + (f"; did you mean '{close[0]}'?" if close else ""))
+            where = "levels" if name in settings.levels else "exceptions"
+            raise ConfigError(
+                f"judge.rules.{where}: no rule is called '{name}'" + (f"; did you mean '{close[0]}'?" if close else "")
+            )
     in_force = (
         Rule(rule.document, settings.levels.get(name, rule.level), rule.file, rule.test) for name, rule in rules.items()
     )

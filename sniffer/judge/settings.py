@@ -35,6 +35,15 @@ DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
+def clock_time(value: object) -> object:
+    """YAML 1.1 reads an unquoted 23:00 as a number in base 60 (and 05:00 as text): any other number is no time."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return value
+    if not 60 <= value < 24 * 60:
+        raise ValueError("a time is needed here, such as '08:00'")
+    return datetime.time(int(value) // 60, int(value) % 60)
+
+
 class FollowUpSettings(Section):
     """A dialogue goes on without a wake word: at most `gap` seconds after the previous upload ended where that was
     answered (the answer is spoken in this time), `unanswered_gap` where it was not, and `chain` times in a row."""
@@ -58,10 +67,7 @@ class QuietHours(Section):
     @field_validator("start", "end", mode="before")
     @classmethod
     def _clock(cls, value: object) -> object:
-        # YAML 1.1 reads an unquoted 23:00 as the number of minutes in base 60.
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
-            return datetime.time(value // 60, value % 60)
-        return value
+        return clock_time(value)
 
 
 class AwaySettings(Section):
@@ -129,10 +135,7 @@ class AlertSettings(Section):
     @field_validator("digest_at", mode="before")
     @classmethod
     def _clock(cls, value: object) -> object:
-        # YAML 1.1 reads an unquoted 23:00 as the number of minutes in base 60.
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60:
-            return datetime.time(value // 60, value % 60)
-        return value
+        return clock_time(value)
 
     @field_validator("time_zone")
     @classmethod

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -17,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sniffer.clock import Clock
 from sniffer.errors import SnifferError
-from sniffer.model import Record
+from sniffer.model import Record, VerdictKind
 from sniffer.web.auth import Token, authenticate, event_limits, rate_limits
 from sniffer.web.settings import HttpSettings
 
@@ -134,6 +135,9 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
 
     def uploads(request: Request) -> Response:
         query = dict(request.query_params)
+        verdict = query.get("verdict")
+        if verdict is not None and verdict not in list(VerdictKind):
+            return _error(400, f"verdict is one of {', '.join(VerdictKind)}")
         unknown = set(query) - {"device", "verdict", "since", "until", "limit"}
         if unknown:
             return _error(400, f"unknown parameter '{sorted(unknown)[0]}'")
@@ -142,7 +146,7 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
         except ValueError:
             return _error(400, "limit is a number")
         get = query.get
-        found = backend.uploads(get("device"), get("verdict"), get("since"), get("until"), limit)
+        found = backend.uploads(get("device"), verdict, get("since"), get("until"), limit)
         return JSONResponse([dict(record) for record in found])
 
     def one_upload(request: Request) -> Response:
@@ -185,6 +189,7 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
             Route("/api/v1/stats", reads(lambda _: JSONResponse(dict(backend.stats())))),
             Route("/api/v1/stream", stream),
         ],
+        exception_handlers={HTTPException: _refused},
         middleware=[Middleware(_KnownHost, allowed=frozenset({"localhost", *settings.allowed_hosts}))],
     )
 
@@ -235,6 +240,12 @@ async def _body(request: Request) -> Any:
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"error": message}, status_code=status, headers=dict(headers or {}))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What no route takes."""
+    assert isinstance(error, HTTPException)
+    return _error(error.status_code, error.detail, error.headers)
 
 
 class _KnownHost:

@@ -164,3 +164,17 @@ def test_pages() -> None:
     assert api.get("/api/v1/uploads?limit=x").status_code == 400
     assert api.get("/api/v1/uploads?colour=red").status_code == 400
     assert api.get("/api/v1/uploads?limit=9999999&device=a").json() == [{"device": "a", "limit": 1000}]
+
+
+def test_whatever_is_refused_is_json() -> None:
+    api = client(Backend())
+    for answer, status in (
+        (api.get("/nowhere"), 404),
+        (api.post("/api/v1/uploads"), 405),
+        (api.get("/api/v1/uploads?verdict=unexpectd"), 400),
+        (api.get("/api/v1/uploads?colour=red"), 400),
+        (api.get("/api/v1/uploads/unknown"), 404),
+    ):
+        assert answer.status_code == status
+        assert list(answer.json()) == ["error"]
+    assert api.get("/api/v1/uploads?verdict=unexpected").status_code == 200
