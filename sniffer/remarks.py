@@ -10,14 +10,16 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sniffer.assembly import Rulebook
 from sniffer.config import Config, read_secret
 from sniffer.documents import load_yaml, located, mark_of, read_text
 from sniffer.errors import ConfigError
 from sniffer.model import Secret, Section, host_key
 from sniffer.wake.settings import HomeAssistantSource, HttpSource, MqttSource
-from sniffer.web.server import tls_options
+
+if TYPE_CHECKING:
+    from sniffer.assembly import Rulebook
 
 Place = tuple[str | int, ...]
 Said = tuple[Place, str, str]
@@ -42,6 +44,8 @@ def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: 
 
 def unreadable(config: Config, file: Path | None = None) -> list[Remark]:
     """Secrets and certificates that cannot be read by whoever asks."""
+    from sniffer.web.server import tls_options
+
     found: list[Said] = []
     for place, secret in _secrets(config, ()):
         try:

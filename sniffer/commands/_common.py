@@ -13,6 +13,8 @@ import click
 from sniffer.config import Config, load_config
 from sniffer.errors import UsageError
 from sniffer.model import DeviceSettings, host_key
+from sniffer.remarks import unknown_name
+from sniffer.sinks.store import Store
 
 CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".dmp", ".ntar"})
 #: First bytes of pcap (micro- and nanoseconds, both byte orders, and the modified one of 1998) and of pcapng.
@@ -64,6 +66,12 @@ def _device(text: str) -> DeviceSettings:
             f"--device {text!r}: expected MAC=NAME, for example 68:db:f5:90:19:64=kitchen "
             "(letters, digits, space, dot, dash, colon)"
         ) from None
+
+
+def nobody(device: str | None, store: Store) -> str:
+    """What to add where nothing was found: that no device has that name."""
+    remedy = unknown_name(device, store.names()) if device else None
+    return "" if remedy is None else f": no device in there is called '{device}'; {remedy}"
 
 
 def captures_in(paths: Iterable[Path]) -> Iterator[Path]:

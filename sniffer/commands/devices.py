@@ -17,12 +17,12 @@ from sniffer.assembly import load_rulebook
 from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
 from sniffer.commands._show import plain
 from sniffer.commands._who import Observer, ordered, what
-from sniffer.config import Config
 from sniffer.errors import RuleError, StoreError, UsageError
 from sniffer.identify.oui import compact, read_assignments
 from sniffer.identify.rules import read_large, read_oui
 from sniffer.model import Device, address_text, key_text
 from sniffer.resources import shipped
+from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.store import Store
 
 #: A table that goes into a pipe is not folded to a terminal that is not there.
@@ -34,6 +34,7 @@ PIPE_WIDTH = 200
 @device_option
 @config_option
 @format_option("table", "jsonl")
+@click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The store (SQLite).")
 @click.option("--why", is_flag=True, help="All reasons and facts, not only the first.")
 @click.option(
     "--refresh-oui",
@@ -52,6 +53,7 @@ def command(
     devices: Sequence[str],
     config_path: Path | None,
     output_format: str,
+    store_path: Path | None,
     why: bool,
     oui_files: Sequence[Path],
     oui_output: Path | None,
@@ -76,7 +78,8 @@ def command(
         capture = str(found[0]) if len(found) == 1 else ", ".join(paths)
         observer.captures(found, _say)
     else:
-        observer.identifier.restore(_remembered(config))
+        settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
+        observer.identifier.restore(_remembered(settings))
     everybody = ordered(observer.identifier.devices())
     if not everybody:
         _say("no hosts in there" if paths else "the daemon has seen nobody yet")
@@ -94,10 +97,10 @@ def as_record(device: Device, capture: str) -> dict[str, Any]:
     return record | {"facts": [{"kind": fact.kind, "value": fact.value} for fact in device.facts]}
 
 
-def _remembered(config: Config) -> dict[str, Any]:
-    if not config.store.path.exists():
-        raise UsageError(f"{config.store.path}: no daemon has run here; give a capture: sniffer devices FILE")
-    store = Store(config.store, read_only=True)
+def _remembered(settings: StoreSettings) -> dict[str, Any]:
+    if not settings.path.exists():
+        raise UsageError(f"{settings.path}: no daemon has run here; give a capture: sniffer devices FILE")
+    store = Store(settings, read_only=True)
     try:
         return store.state_get("stage.identify") or {}
     finally:

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from sniffer.commands._common import config_option, effective_config
+from sniffer.commands._common import config_option, effective_config, nobody
 from sniffer.commands._times import Moment
 from sniffer.errors import UsageError
 from sniffer.sinks.store import Store
@@ -60,7 +60,12 @@ Write = Callable[[Iterable[Mapping[str, Any]], IO[bytes]], int]
 @click.option("--from", "since", type=Moment(), help="From then on: 30d, yesterday, 2026-11-01.")
 @click.option("--to", "until", type=Moment(), help="Up to then.")
 @click.option("--device", help="Only this one: its name or MAC address.")
-@click.option("--format", "output_format", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    help="Default: what OUT ends with, else csv.",
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file (default: standard output)."
 )
@@ -70,7 +75,7 @@ def command(
     since: int | None,
     until: int | None,
     device: str | None,
-    output_format: str,
+    output_format: str | None,
     output: Path | None,
     store_path: Path | None,
 ) -> None:
@@ -78,15 +83,17 @@ def command(
 
     \b
     Examples:
-      sniffer export --from 30d --format csv -o november.csv
-      sniffer export --from 2026-11-01 --to 2026-12-01 --format parquet -o november.parquet
+      sniffer export --from 30d -o november.csv
+      sniffer export --from 2026-11-01 --to 2026-12-01 -o november.parquet
     """
     settings = effective_config(config_path, ()).store
     if store_path is not None:
         settings = settings.model_copy(update={"path": store_path})
     if output_format == "parquet" and output is None:
         raise UsageError("--format parquet needs a file: -o OUT.parquet")
-    write: Write = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}[output_format]
+    writers: dict[str, Write] = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
+    suffix = output.suffix.lower().lstrip(".") if output is not None else ""
+    write = writers[output_format or (suffix if suffix in writers else "csv")]
     with ExitStack() as stack:
         store = stack.enter_context(Store(settings, read_only=True))
         out: IO[bytes] = sys.stdout.buffer
@@ -97,12 +104,13 @@ def command(
                 raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
         try:
             count = write(store.walk(("upload",), device, since, until), out)
+            why = "" if count else nobody(device, store)
             out.flush()
         except BrokenPipeError:
             raise
         except OSError as error:
             raise UsageError(f"{output or 'standard output'}: cannot be written: {error.strerror}") from None
-    click.echo(f"{count} uploads", err=True)
+    click.echo(f"{'1 upload' if count == 1 else f'{count} uploads'}{why}", err=True)
 
 
 def write_jsonl(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:

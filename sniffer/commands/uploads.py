@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sniffer.commands._common import config_option, effective_config, format_option
+from sniffer.commands._common import config_option, effective_config, format_option, nobody
 from sniffer.commands._show import HEADER, row
 from sniffer.commands._times import Moment
 from sniffer.sinks.store import Store
@@ -51,14 +51,17 @@ def command(
     wanted = verdict or (None if everything else "judged")
     with Store(settings, read_only=True) as store:
         found = store.uploads(device, wanted, since, until, limit)
+        why = "" if found else nobody(device, store) or "; `--all` shows also what could hold no speech"
     if output_format == "jsonl":
         for record in reversed(found):
             click.echo(json.dumps(record))
         return
     if not found:
-        click.echo("no such uploads; `--all` shows also what could hold no speech", err=True)
+        click.echo(f"no such uploads{why}", err=True)
         return
     click.echo(HEADER)
     for record in reversed(found):
         click.echo(row(record, colour=sys.stdout.isatty()))
-    click.echo(f"{len(found)} uploads; why: sniffer explain {found[0]['id']}", err=True)
+    where = "" if store_path is None else f" --store {store_path}"
+    many = "1 upload" if len(found) == 1 else f"{len(found)} uploads"
+    click.echo(f"{many}; why: sniffer explain {found[0]['id']}{where}", err=True)

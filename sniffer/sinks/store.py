@@ -155,6 +155,15 @@ class Store:
             ("upload",), device, since, until, limit, verdict=verdict, upload_class=upload_class, newest_first=True
         )
 
+    def names(self) -> set[str]:
+        """What devices of uploads are called, and their addresses."""
+        return {
+            name
+            for row in self.read("SELECT DISTINCT device, mac FROM records WHERE type = 'upload'", [])
+            for name in row
+            if name
+        }
+
     def records(
         self,
         types: Sequence[str],

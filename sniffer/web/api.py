@@ -44,6 +44,9 @@ POST /api/v1/wake   somebody asked (bearer token)
 POST /api/v1/mute   no alerts for a device for some time (bearer token)
 """
 
+#: What `?verdict=` may be: `none` is what is not judged, `judged` what is.
+VERDICTS = (*map(str, VerdictKind), "none", "judged")
+
 
 class Backend(Protocol):
     """What the API may ask of the daemon. All calls are safe from the server's thread."""
@@ -136,8 +139,8 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
     def uploads(request: Request) -> Response:
         query = dict(request.query_params)
         verdict = query.get("verdict")
-        if verdict is not None and verdict not in list(VerdictKind):
-            return _error(400, f"verdict is one of {', '.join(VerdictKind)}")
+        if verdict is not None and verdict not in VERDICTS:
+            return _error(400, f"verdict is one of {', '.join(VERDICTS)}")
         unknown = set(query) - {"device", "verdict", "since", "until", "limit"}
         if unknown:
             return _error(400, f"unknown parameter '{sorted(unknown)[0]}'")

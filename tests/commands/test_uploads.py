@@ -112,3 +112,19 @@ def test_more_than_a_page_comes_in_order_and_once(tmp_path: Path) -> None:
         found = [record["id"] for record in store.walk(("upload",))]
         assert len(set(found)) == len(found) == 1203
         assert found == [record["id"] for record in store.records(("upload",))]
+
+
+def test_a_mistyped_device_is_told(path: Path) -> None:
+    result = run(uploads, "--store", path, "--device", "kitchn")
+    assert result.stderr == "no such uploads: no device in there is called 'kitchn'; did you mean 'kitchen'?\n"
+    assert "did you mean 'kitchen'?" in run(export, "--store", path, "--device", "kitchn").stderr
+    assert "--all" in run(uploads, "--store", path, "--device", "Kitchen", "--since", "2h").stderr
+    assert f"--store {path}" in run(uploads, "--store", path).stderr
+
+
+def test_the_name_of_the_file_says_its_format(path: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.JSONL"
+    assert run(export, "--store", path, "-o", out).exit_code == 0
+    assert all(json.loads(line)["id"] for line in out.read_text().splitlines())
+    assert run(export, "--store", path, "-o", out, "--format", "csv").exit_code == 0
+    assert out.read_text().startswith("id,")
