@@ -24,7 +24,7 @@ from sniffer.clock import SECOND, Clock, timestamp
 from sniffer.decode import decode
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.judge.alerts import EVERY_DEVICE
-from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, host_key, key_text, sorted_keys
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, sorted_keys
 from sniffer.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.remarks import unknown_name
 from sniffer.sinks.evidence import EvidenceKeeper
@@ -385,6 +385,8 @@ class Daemon:
             self._drain()
             self._emit(self._pipeline.finish(judge=self._replayed))
             self._save()
+        for event in self._known_events:  # by now everybody is known who is in the capture
+            self._tell_unknown(event)
         self._ended = True
 
     # --- what the HTTP API asks (from other threads) ----------------------------------------------------------------
@@ -431,8 +433,6 @@ class Daemon:
         """What to say to somebody who names a device that nobody knows; None where it is known, or nobody is yet."""
         if not device or not self._devices:
             return None
-        with contextlib.suppress(ValueError):
-            device = key_text(host_key(device))
         known = (record["device"] for record in self._devices)
         remedy = unknown_name(device, [name for one in known for name in (one["name"], one["mac"]) if name])
         return None if remedy is None else f"no device is called '{device}'; {remedy}"

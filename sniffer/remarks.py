@@ -6,6 +6,7 @@ an error: a device may be found later.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from sniffer.config import Config, read_secret
 from sniffer.documents import load_yaml, located, mark_of, read_text
 from sniffer.errors import ConfigError
-from sniffer.model import Secret, Section, host_key
+from sniffer.model import Secret, Section, host_key, key_text
 from sniffer.wake.settings import HomeAssistantSource, HttpSource, MqttSource
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _secrets(value: object, place: Place) -> Iterator[tuple[Place, Secret]]:
 
 
 def unknown_name(name: str, known: Iterable[str]) -> str | None:
-    """What to do about a name that no device has; None where one has it."""
+    """What to do about a name (or address) that no device has; None where one has it."""
+    with contextlib.suppress(ValueError):
+        name = key_text(host_key(name))
     names = {other.casefold(): other for other in known}
     if name.casefold() in names:
         return None

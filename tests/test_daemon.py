@@ -14,7 +14,7 @@ from sniffer.clock import SECOND
 from sniffer.config import Config
 from sniffer.daemon import Daemon, Edges
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
-from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeSource
+from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeEvent, WakeSource
 from sniffer.pipeline import Pipeline
 from sniffer.sinks.messages import Messages
 from sniffer.sinks.metrics import Metrics
@@ -226,6 +226,15 @@ def test_a_wake_event_for_a_mistyped_name_is_told_once(
     assert caplog.messages == ["wake source phone: no device is called 'kitchn'; did you mean 'kitchen'?"]
     assert w.daemon.unknown("02:00:00:00:00:0b") is not None
     assert w.daemon.unknown("kitchen") is None
+
+
+def test_a_replay_tells_at_its_end_whom_its_wake_events_mistyped(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(replayed=True, events=[WakeEvent(START, "me", device=name) for name in ("kitchn", "kitchen", None)])
+    w.source.frames, w.source.ends = [], True
+    w.daemon.run()
+    assert caplog.messages == ["wake source me: no device is called 'kitchn'; did you mean 'kitchen'?"]
 
 
 @pytest.mark.parametrize(

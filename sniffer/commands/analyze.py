@@ -23,6 +23,7 @@ from sniffer.errors import CaptureError, UsageError
 from sniffer.model import Device, Fact, Record, key_text
 from sniffer.offline import OfflineJudge, Outcome
 from sniffer.parallel import in_order
+from sniffer.remarks import unknown_name
 from sniffer.wake.file import read_events
 
 #: Hosts that are listed where no device with a microphone was recognised.
@@ -91,6 +92,8 @@ def command(
             if not captures:
                 raise CaptureError(f"{', '.join(paths)}: no capture in here (pcap, pcapng, also gzipped)")
             report.files(judge, captures, jobs or len(os.sched_getaffinity(0)))
+        own = {device.name for device in config.devices}
+        report.unknown({event.device for event in events if event.device}, own)
     if report.read == 0 or (strict and report.bad):
         return 3
     return 1 if fail_on and report.verdicts["unexpected"] else 0
@@ -115,6 +118,7 @@ class _Report:
         self.verdicts: Counter[str] = Counter()
         self._watched: set[int] = set()
         self._nobody: list[Outcome] = []
+        self._known: set[str] = set()
 
     def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         jobs = min(jobs, len(captures))
@@ -173,6 +177,7 @@ class _Report:
         for problem in outcome.problems:
             self._say(f"{outcome.capture}: {problem}")
         self._watched |= {device.key for device in outcome.watched}
+        self._known.update(name for device in outcome.hosts for name in (device.name, key_text(device.key)))
         if not outcome.watched:
             self._nobody.append(outcome)
 
@@ -202,6 +207,13 @@ class _Report:
 
     def _say(self, text: str) -> None:
         self._console.print(f"sniffer: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def unknown(self, named: Iterable[str], known: set[str]) -> None:
+        """A wake event for a device that is nowhere explains nothing, and what was asked for looks unasked."""
+        for name in sorted(named):
+            remedy = unknown_name(name, self._known | known)
+            if remedy is not None and self.read:
+                self._say(f"wake events for '{plain(name, 64)}' explain nothing: no device is called so; {remedy}")
 
     def _sum_up(self) -> None:
         if self._nobody and not self._watched:

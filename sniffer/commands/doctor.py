@@ -54,12 +54,12 @@ def command(context: click.Context, path: Path | None, interface: str | None, se
 
 def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[Check]:
     """Every check, as it is done: looking at packets takes a while."""
-    config = Config()
+    config, read = Config(), None
     if path is not None:
         try:
             loaded = load_config(path)
             rulebook = load_rulebook(loaded)
-            config = loaded
+            config, read = loaded, path
             yield Check("configuration", "ok", f"{path} is right")
             for remark in remarks(config, rulebook, path):
                 yield Check("configuration", "warning", remark.message, remark.remedy)
@@ -78,7 +78,7 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     elif seconds > 0:
         yield from checks.traffic(names, config.capture, seconds)
     yield from checks.clock()
-    yield from checks.secrets(config, path)
+    yield from checks.secrets(config, read)
     yield from checks.store(config)
     yield from checks.port(config)
     yield from checks.devices(config)

@@ -166,3 +166,17 @@ def test_the_story_of_the_demo(call: Call) -> None:
     assert "1 that nobody asked for" in out
     status, out, _ = call("demo", "--format", "jsonl")
     assert sum(json.loads(line)["event_type"] == "upload" for line in out.splitlines()) == 5
+
+
+def test_wake_events_for_a_mistyped_device_are_told(call: Call, tmp_path: Path) -> None:
+    """They explain nothing, and what they were meant to explain is called unexpected."""
+    events = tmp_path / "asked.jsonl"
+    lines = [
+        {"timestamp": "2026-11-21T18:00:40Z", "device": name, "source": "me"}
+        for name in ("kitchn", "68-DB-F5-00-00-01")
+    ]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for more in ((), (CAPTURE,)):
+        _, _, err = call("analyze", CAPTURE, *more, "--wake", events, "--device", "68:db:f5:00:00:01=kitchen")
+        (told,) = (line for line in err.splitlines() if "wake events" in line)
+        assert told.endswith("'kitchn' explain nothing: no device is called so; did you mean 'kitchen'?")

@@ -53,6 +53,12 @@ def test_a_wrong_configuration_is_status_2(tmp_path: Path) -> None:
     assert result.exit_code in (2, 3)  # 3 where this process may not capture either
 
 
+def test_a_missing_configuration_is_one_check_of_many(tmp_path: Path) -> None:
+    _, checks = doctor("-c", str(tmp_path / "none.yaml"), "--seconds", "0")
+    assert checks["configuration"][0]["status"] == "fail"
+    assert "devices" in checks
+
+
 def test_a_missing_interface_is_status_3_and_says_which_there_are() -> None:
     result, checks = doctor("-i", "nosuch0", "--seconds", "0")
     (check,) = checks["interface"]

@@ -239,8 +239,8 @@ def test_a_capture_is_told_to_nobody_and_kept_nowhere_unless_asked(
 ) -> None:
     """And what an ear hears now says nothing of a time that is over."""
     (tmp_path / "sniffer.yaml").write_text(REPLAYED.format(url=hook.url))
-    (tmp_path / "heard.jsonl").touch()
     before = {"sniffer.yaml", "heard.jsonl", "stdout", "stderr"}
+    (tmp_path / "heard.jsonl").touch()
     more = ["--deliver", "--wake", str(WAKE_EVENTS)] if deliver else []
     daemon = Process(tmp_path, "-c", "sniffer.yaml", "--capture", str(CAPTURE), *more)
     try:
