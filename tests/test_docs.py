@@ -1,13 +1,18 @@
 """The documentation says what the program does: commands, settings, pages, metrics and links."""
 
+import contextlib
+import itertools
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from sniffer.cli import COMMANDS
+from sniffer.cli import COMMANDS, cli
 from sniffer.sinks.metrics import Metrics
 from sniffer.testing import ManualClock
 from sniffer.web.api import INDEX, build_app
@@ -51,3 +56,28 @@ def test_every_metric_is_described() -> None:
 def test_no_link_leads_nowhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def command_lines(page: Path) -> Iterator[list[str]]:
+    """The words of what can be typed, in blocks and in sentences: from `sniffer` on."""
+    text = page.read_text()
+    typed = r"(?:\s{4,}|\$ |\s*Examples?:\s+)(?:.*\| |sudo |docker run .* |[A-Z_]+=\S+ )?(?:\S*/)?sniffer ([a-z].*)"
+    lines = [found[1] for line in text.splitlines() if (found := re.match(typed, line))]
+    lines += re.findall(r"`(?:sudo )?(?:\S*/)?sniffer ([a-z][^`\n]* [^`\n-][^`\n]*)`", text)
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        yield list(itertools.takewhile(lambda word: word not in ("|", ">", "&&"), words))
+
+
+def test_every_command_line_can_be_typed() -> None:
+    """Its options exist, take what they are given, and nothing that it needs is missing."""
+    lines = [words for page in PAGES for words in command_lines(page) if "|" not in "".join(words)]
+    assert len(lines) > 60
+    for words in lines:  # `rules list|check|test` names three
+        command: click.Command | None = cli
+        while isinstance(command, click.Group):
+            name, *words = words or ["--help"]
+            command = None if name == "--help" else command.get_command(click.Context(command), name)
+            assert command is not None, name
+        with contextlib.suppress(click.exceptions.Exit):  # --help
+            assert command.make_context(name, words)

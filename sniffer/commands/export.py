@@ -138,7 +138,7 @@ def write_parquet(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError("Parquet needs an extra: pip install 'speaker-sniffer[parquet]'") from None
+        raise UsageError("Parquet needs an extra: pip install '.[parquet]' in the clone") from None
     numbers = {"revision", "src_port", "dest_port", "bytes", "bytes_toclient", "packets"}
     floats = {"probability", "duration", "speech_seconds", "confidence", "gap_seconds"}
     kinds = {

@@ -169,7 +169,7 @@ class Mqtt(ConfiguredTarget):
             from paho.mqtt.client import Client
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError:
-            raise ConfigError("sinks.mqtt: install it with: pip install 'speaker-sniffer[mqtt]'") from None
+            raise ConfigError("sinks.mqtt: install it with: pip install '.[mqtt]' in the clone") from None
         settings = self._settings
         client_id = settings.client_id or f"sniffer-{socket.gethostname()}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)

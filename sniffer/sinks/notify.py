@@ -24,7 +24,7 @@ class Notify(ConfiguredTarget):
             import apprise
         except ImportError:
             raise ConfigError(
-                f"notify '{settings.name}': install it with: pip install 'speaker-sniffer[notify]'"
+                f"notify '{settings.name}': install it with: pip install '.[notify]' in the clone"
             ) from None
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold tokens
         super().__init__(settings)

@@ -74,7 +74,7 @@ def load_ear(names: Sequence[str]) -> Ear:
         from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
         from pymicro_wakeword import Model as BuiltIn
     except ImportError:
-        raise WakeError("needs the extra: pip install 'speaker-sniffer[listen]'") from None
+        raise WakeError("needs the extra: pip install '.[listen]' in the clone") from None
     models = []
     for name in names:
         try:

@@ -49,7 +49,7 @@ class HomeAssistantFeed:
             from websockets.exceptions import WebSocketException
             from websockets.sync.client import connect
         except ImportError:
-            raise WakeError("needs the extra: pip install 'speaker-sniffer[homeassistant]'") from None
+            raise WakeError("needs the extra: pip install '.[homeassistant]' in the clone") from None
         url = websocket_url(self._settings.url)
         context = ssl.create_default_context(cafile=_path(self._settings)) if url.startswith("wss:") else None
         try:

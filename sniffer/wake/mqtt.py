@@ -34,7 +34,7 @@ class MqttFeed:
             from paho.mqtt import client as paho
             from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
         except ImportError:
-            raise WakeError("needs the extra: pip install 'speaker-sniffer[mqtt]'") from None
+            raise WakeError("needs the extra: pip install '.[mqtt]' in the clone") from None
         settings = self._settings
         port = settings.port or (8883 if settings.tls else 1883)
         problem: list[str] = []

@@ -78,7 +78,7 @@ class MicrophoneSound:
         try:
             import sounddevice
         except (ImportError, OSError) as error:
-            hint = "pip install 'speaker-sniffer[listen]', and the Debian package libportaudio2"
+            hint = "pip install '.[listen]' in the clone, and the Debian package libportaudio2"
             raise WakeError(f"no microphone can be opened ({error}): {hint}") from None
         self._sounddevice, self._clock = sounddevice, clock
         self._device = int(device) if device is not None and device.isdigit() else device
