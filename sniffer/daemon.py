@@ -278,7 +278,7 @@ class Daemon:
         leap_ns = now_ns - then_ns - round((now - then) * SECOND)
         if leap_ns > STEP_NS and not self._replayed:
             logger.warning("the clock went forward by %.0f s: what lies between was not seen", leap_ns / SECOND)
-            self._emit(self._pipeline.loss(Loss(self._pipeline.capture, then_ns, now_ns, 0)))
+            self._emit(self._pipeline.leap(then_ns, now_ns))
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():

@@ -139,12 +139,21 @@ class Pipeline:
 
     def loss(self, loss: Loss) -> Iterator[Record]:
         """Packets were lost."""
-        self.changes += 1
         self.stages.judge.loss(loss)
+        yield from self._lost(loss)
+
+    def _lost(self, loss: Loss) -> Iterator[Record]:
+        self.changes += 1
         yield records.loss_record(loss)
         for presence in self.presences:
             for event in presence.blind(loss.start_ns, loss.end_ns):
                 yield from self.wake(event)
+
+    def leap(self, then_ns: int, now_ns: int) -> Iterator[Record]:
+        """The clock was set forward, or the machine slept: nobody looked at what lies between."""
+        loss = Loss(self.capture, then_ns, now_ns, 0)
+        self.stages.judge.leap(loss)
+        yield from self._lost(loss)
 
     def mute(self, device: str, until_ns: int) -> None:
         """A maintenance window: no alerts for a device until then."""

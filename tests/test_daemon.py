@@ -453,6 +453,7 @@ def test_an_upload_while_the_clock_is_set_accuses_nobody(world: Callable[..., Wo
     w.source.frames = [frame._replace(time_ns=frame.time_ns + 1800 * SECOND) for frame in w.source.frames]
     w.run(20)
     assert {upload["reason"] for upload in w.uploads() if upload["verdict"]} == {"capture_loss"}
+    assert {upload["revision"] for upload in w.uploads()} == {0}, "not even for a moment"
 
 
 def test_speech_in_fragments_is_heard_and_the_fragments_are_counted(world: Callable[..., World]) -> None:

@@ -16,6 +16,8 @@ from sniffer.model import DeviceSettings, host_key
 from sniffer.remarks import unknown_name
 from sniffer.sinks.store import Store
 
+#: What `sniffer setup` writes, and `sniffer config check` looks for.
+DEFAULT_CONFIG = Path("sniffer.yaml")
 CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".dmp", ".ntar"})
 #: First bytes of pcap (micro- and nanoseconds, both byte orders, and the modified one of 1998) and of pcapng.
 CAPTURE_MAGIC = frozenset(
@@ -42,6 +44,13 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def format_option(*formats: str) -> Decorator:
     """`--format`; the first is the default."""
     return click.option("--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+def not_read(config_path: Path | None) -> str | None:
+    """A word to who has a configuration and does not use it."""
+    if config_path is None and DEFAULT_CONFIG.is_file():
+        return f"{DEFAULT_CONFIG} is here and not read"
+    return None
 
 
 def effective_config(config_path: Path | None, devices: Sequence[str]) -> Config:

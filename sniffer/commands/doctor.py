@@ -13,6 +13,7 @@ from sniffer.assembly import load_rulebook
 from sniffer.capture.privileges import may_capture
 from sniffer.commands import _checks as checks
 from sniffer.commands._checks import Check
+from sniffer.commands._common import DEFAULT_CONFIG, not_read
 from sniffer.config import Config, load_config
 from sniffer.errors import LocatedError
 from sniffer.remarks import remarks
@@ -65,8 +66,10 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
                 yield Check("configuration", "warning", remark.message, remark.remedy)
         except LocatedError as error:
             yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
+    elif ignored := not_read(path):
+        yield Check("configuration", "warning", f"{ignored}: the defaults are used", f"`-c {DEFAULT_CONFIG}` reads it")
     else:
-        yield Check("configuration", "ok", "none was given: the defaults are used", None)
+        yield Check("configuration", "ok", "none was given: the defaults are used")
     yield from checks.privilege()
     yield from checks.forwarding()
     names, found = checks.choice(interface or config.capture.interface)

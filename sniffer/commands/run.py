@@ -19,7 +19,7 @@ from sniffer.capture.live import LiveCapture
 from sniffer.capture.privileges import account, drop, hand_over
 from sniffer.capture.replay import ReplayCapture, ReplayClock
 from sniffer.clock import Clock, SystemClock
-from sniffer.commands._common import config_option, device_option, effective_config
+from sniffer.commands._common import DEFAULT_CONFIG, config_option, device_option, effective_config, not_read
 from sniffer.commands._show import RecordLines
 from sniffer.config import Config
 from sniffer.daemon import PacketSource
@@ -74,6 +74,8 @@ def command(
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if capture is None and (speed or exit_at_end or wake or deliver):
         raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
+    if ignored := not_read(config_path):
+        logger.warning("%s; -c %s reads it", ignored, DEFAULT_CONFIG)
     with ExitStack() as stack:
         scratch = None
         if capture is not None and store_path is None:

@@ -107,6 +107,12 @@ class Judge:
 
     def loss(self, loss: Loss) -> None:
         """Packets were lost."""
+        self._push(loss.end_ns, _LOSS, loss)
+
+    def leap(self, loss: Loss) -> None:
+        """The clock was set forward: what lies between was not seen, which is known at once; and as nobody had that
+        time to be heard, what waits does so for as long as it would have."""
+        self._put_off(loss.end_ns - loss.start_ns)
         self._push(loss.start_ns, _LOSS, loss)
 
     def _push(self, time_ns: int, rank: int, item: Any, extra: Any = None) -> None:
@@ -143,9 +149,12 @@ class Judge:
         for presence in self._presences.values():
             presence.marks.set_back(time_ns)
             presence.rates.set_back(time_ns)
-        self._waiting = [(entry[0] - step if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
-        heapq.heapify(self._waiting)
+        self._put_off(-step)
         self._now_ns = time_ns
+
+    def _put_off(self, step_ns: int) -> None:
+        self._waiting = [(entry[0] + step_ns if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
+        heapq.heapify(self._waiting)
 
     def _step(self, at: int, rank: int, item: Any, extra: Any) -> Iterable[Judged]:
         if rank == _EVENT:

@@ -59,6 +59,14 @@ def test_a_missing_configuration_is_one_check_of_many(tmp_path: Path) -> None:
     assert "devices" in checks
 
 
+def test_a_configuration_that_is_here_and_not_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "sniffer.yaml").touch()
+    _, checks = doctor("--seconds", "0")
+    assert checks["configuration"][0]["message"] == "sniffer.yaml is here and not read: the defaults are used"
+    _, checks = doctor("--seconds", "0", "-c", "sniffer.yaml")
+    assert checks["configuration"][0]["status"] == "ok"
+
+
 def test_a_missing_interface_is_status_3_and_says_which_there_are() -> None:
     result, checks = doctor("-i", "nosuch0", "--seconds", "0")
     (check,) = checks["interface"]

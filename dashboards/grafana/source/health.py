@@ -127,13 +127,18 @@ def health() -> Json:
             Panel(
                 "Packets dropped",
                 "Packets a second that the kernel dropped before we read them (uploads near a loss are inconclusive), "
-                "and that receive offload merged (their sizes are lost, their bytes are not).",
+                "that receive offload merged (their sizes are lost, their bytes are not), and that came in fragments.",
                 "timeseries",
                 [
                     Query(rate("interface", "sniffer_capture_dropped_packets_total"), "{{interface}}", over_time=True),
                     Query(
                         rate("interface", "sniffer_capture_merged_packets_total"),
                         "{{interface}} merged",
+                        over_time=True,
+                    ),
+                    Query(
+                        rate("interface", "sniffer_capture_fragments_total"),
+                        "{{interface}} fragments",
                         over_time=True,
                     ),
                 ],
