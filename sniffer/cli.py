@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from sniffer import __version__
 from sniffer.errors import SnifferError
 
 #: Command name -> (module in `sniffer.commands`, one line of help). The module's `command` is a click command.
@@ -52,8 +51,16 @@ class _Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from sniffer import __version__
+
+        click.echo(f"sniffer, version {__version__}")
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="sniffer")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say it and exit.")
 def cli() -> None:
     """When did a speaker send what could be your voice, and had anybody asked it to?
 
@@ -78,6 +85,8 @@ def _give_back() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 uploads nobody asked for (`--fail-on`), 2 usage, 3 nothing could be read."""
     _give_back()
+    # numpy's linear algebra, of which nothing is used here, starts threads that wait busily.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except click.exceptions.Abort:

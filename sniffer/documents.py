@@ -6,7 +6,7 @@ No stage reads a file with it while it works: loaders at the edge do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sniffer.errors import LocatedError
 
 Model = TypeVar("Model", bound=BaseModel)
+Built = TypeVar("Built")
 
 #: These files are written by people: more than this is not one.
 MAX_DOCUMENT_BYTES = 1 << 20
@@ -105,12 +106,20 @@ def _document(loader: Any, file: str | Path, error: type[LocatedError]) -> tuple
 
 def parse_yaml(text: str, file: str | Path, model: type[Model], error: type[LocatedError]) -> Model:
     """A YAML document as a checked `model`. Raises `error` with file, line and column."""
+    return built(text, file, error, lambda value, node: validate(value, node, file, model, error))
+
+
+def built(
+    text: str, file: str | Path, error: type[LocatedError], build: Callable[[Any, yaml.Node | None], Built]
+) -> Built:
+    """What `build` makes of a YAML document (an empty one is `{}`) and its node tree. `build` may be called twice.
+    Raises `error` with file, line and column."""
     try:
         value, node = _load_fast(text, file, error)
-        return validate({} if value is None else value, node, file, model, error)
+        return build({} if value is None else value, node)
     except (yaml.YAMLError, ValueError, LocatedError):
         value, node = load_yaml(text, file, error)
-    return validate({} if value is None else value, node, file, model, error)
+    return build({} if value is None else value, node)
 
 
 def _load_fast(text: str, file: str | Path, error: type[LocatedError]) -> tuple[Any, yaml.Node | None]:

@@ -580,7 +580,7 @@ class Section(BaseModel):
     """A part of the configuration: immutable, and an unknown key is an error. Each stage defines its own in its
     `settings.py`; `sniffer.config` puts them together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Secret(Section):

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from sniffer.assembly import load_rulebook
 from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
+from sniffer.commands._progress import Bar
 from sniffer.commands._show import HEADER, plain, row
 from sniffer.errors import CaptureError, UsageError
 from sniffer.model import Device, Fact, Record, key_text
@@ -111,8 +110,7 @@ class _Report:
                 self._out = stack.enter_context(output.open("w", encoding="utf-8"))
             except OSError as error:
                 raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
-        self._console = Console(stderr=True)
-        self._progress = stack.enter_context(_progress(self._console, shown=not quiet))
+        self._bar = Bar(stack, wanted=not quiet)
         self._headed = False
         self.read = self.bad = 0
         self.verdicts: Counter[str] = Counter()
@@ -125,32 +123,34 @@ class _Report:
         if len(captures) > 1:
             # Who is who, in all captures together. What cannot be read is told when it is its turn to be judged.
             found = in_order(partial(_facts, judge), captures, jobs)
-            for facts in self._progress.track(found, total=len(captures), description="who is who"):
+            self._bar.begin("who is who", len(captures))
+            for done, facts in enumerate(found, 1):
                 judge.learn(facts)
-        task = self._progress.add_task("judging", total=len(captures))
+                self._bar.reach(done)
+        self._bar.begin("judging", len(captures))
         if jobs > 1:
-            self._side_by_side(judge, captures, jobs, task)
+            self._side_by_side(judge, captures, jobs)
         else:
             for path in captures:
-                self._progress.update(task, description=plain(path.name, 40))
-                self._one(judge, path, task)
-        self._progress.stop()
+                self._one(judge, path)
+        self._bar.end()
         self._sum_up()
 
-    def _one(self, judge: OfflineJudge, path: Path, task: TaskID) -> None:
+    def _one(self, judge: OfflineJudge, path: Path) -> None:
         """One capture, its results shown as they come."""
         outcome, done = Outcome(str(path)), self.read + self.bad
 
         def advance(bytes_read: int, total: int) -> None:
-            self._progress.update(task, completed=done + min(1.0, bytes_read / total if total else 0))
+            self._bar.reach(done + min(1.0, bytes_read / total if total else 0))
 
+        self._bar.reach(done, plain(path.name, 40))
         try:
             self._take(judge.file(path, outcome, advance), outcome)
         except CaptureError as error:
             self._failed(error)
-        self._progress.update(task, completed=self.read + self.bad)
+        self._bar.reach(self.read + self.bad)
 
-    def _side_by_side(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int, task: TaskID) -> None:
+    def _side_by_side(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         """Several captures at a time, each one's results shown when it is its turn."""
         for records, outcome, error in in_order(partial(_judged, judge, self._show_all), captures, jobs):
             if error is not None:
@@ -158,14 +158,14 @@ class _Report:
                 self._failed(error)
             else:
                 self._take(records, outcome)
-            self._progress.update(task, completed=self.read + self.bad)
+            self._bar.reach(self.read + self.bad)
 
     def _failed(self, error: CaptureError) -> None:
         self._say(str(error))
         self.bad += 1
 
     def stream(self, judge: OfflineJudge) -> None:
-        self._progress.stop()
+        self._bar.end()
         outcome = Outcome("-")
         self._take(judge.stream(sys.stdin.buffer, outcome), outcome)
         self._sum_up()
@@ -206,7 +206,7 @@ class _Report:
         self._out.flush()
 
     def _say(self, text: str) -> None:
-        self._console.print(f"sniffer: {text}", markup=False, highlight=False, soft_wrap=True)
+        self._bar.say(f"sniffer: {text}")
 
     def unknown(self, named: Iterable[str], known: set[str]) -> None:
         """A wake event for a device that is nowhere explains nothing, and what was asked for looks unasked."""
@@ -266,8 +266,3 @@ def _describe(device: Device) -> str:
     guess = " ".join(part for part in (device.vendor, device.model) if part)
     kind = f", {device.kind}" if device.kind != "unknown" else ""
     return plain(f"{key_text(device.key)}  {guess or 'unknown'}{kind}", 100)
-
-
-def _progress(console: Console, *, shown: bool) -> Progress:
-    columns: list[Any] = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    return Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True)

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import csv
 import io
-from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from sniffer.errors import RuleError
 
 LOCAL_BIT = 1 << 41
 _LENGTHS = (9, 7, 6)  # hex digits
-_HEX_AND_SPACE = frozenset("0123456789abcdef \t\n\r\f\v")
+_DIGITS = 9
+_TAB, _NEWLINE, _SPACE, _COMMENT = b"\t\n #"
+#: The value of each character, 255 where it is no digit.
+_HEX = np.full(256, 255, dtype=np.uint8)
+_HEX[list(b"0123456789abcdef")] = range(16)
+_HEX.setflags(write=False)
 MAX_TABLE_BYTES = 32 << 20
 
 
@@ -25,58 +30,53 @@ class OuiTable:
     """Prefix to organisation, over the text of a table: 50,000 prefixes in 2 MiB. Raises RuleError."""
 
     def __init__(self, text: str, file: str | Path = "oui.tsv") -> None:
-        self._text = text
-        self._lines = array("L")
-        found = {length: (array("Q"), array("L")) for length in _LENGTHS}
-        at = 0
-        for number, line in enumerate(text.splitlines(keepends=True), 1):
-            if line[0] not in "#\n":
-                self._lines.append(at)
-                _, separator, listed = line.partition("\t")
-                owner = len(self._lines) - 1
-                if not _HEX_AND_SPACE.issuperset(listed):
-                    separator = ""
-                for prefix in listed.split() if separator else ():
-                    pair = found.get(len(prefix))
-                    if pair is None:
-                        separator = ""
-                        break
-                    pair[0].append(int(prefix, 16))
-                    pair[1].append(owner)
-                if not separator:
-                    raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
-            at += len(line)
-        self._prefixes: dict[int, array[int]] = {}
-        self._owners: dict[int, array[int]] = {}
-        for length, (prefixes, owners) in found.items():
-            order = sorted(range(len(prefixes)), key=prefixes.__getitem__)
-            self._prefixes[length] = array("Q", map(prefixes.__getitem__, order))
-            self._owners[length] = array("L", map(owners.__getitem__, order))
+        data = self._data = text.replace("\r\n", "\n").encode("utf-8", "replace") + b"\n"
+        letters = np.frombuffer(data, dtype=np.uint8)
+        # What lies between two separators is a word; those behind a TAB are prefixes.
+        ends = np.flatnonzero((letters == _TAB) | (letters == _SPACE) | (letters == _NEWLINE)).astype(np.int32)
+        starts = np.append(np.int32(0), ends[:-1] + np.int32(1))
+        before = np.append(np.uint8(_NEWLINE), letters[ends[:-1]])
+        lines = np.maximum.accumulate(np.where(before == _NEWLINE, starts, 0))
+        listed = np.maximum.accumulate(np.where(before == _TAB, starts, 0)) > lines
+        said = (letters[lines] != _COMMENT) & (ends > starts)
+        words, names = np.flatnonzero(said & listed), np.flatnonzero(said & ~listed)
+        length = ends[words] - starts[words]
+        wrong = ~np.isin(length, _LENGTHS)
+        prefixes = np.zeros(len(words), dtype=np.int64)
+        for place in range(_DIGITS):
+            digits = _HEX[letters[np.minimum(starts[words] + place, len(letters) - 1)]]
+            wrong |= (digits > 15) & (place < length)
+            prefixes = prefixes << 4 | np.where(place < length, digits, 0)
+        bad = np.append(lines[words[wrong]], np.setdiff1d(lines[names], lines[words]))
+        if len(bad):
+            number = data.count(b"\n", 0, int(bad.min())) + 1
+            raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
+        # A prefix on the left of 36 bits, and its length: one number, by which the table is sorted.
+        prefixes = prefixes << 4 | length
+        order = np.argsort(prefixes, kind="stable")
+        self._prefixes, self._lines = prefixes[order], lines[words[order]]
 
     def __len__(self) -> int:
-        return sum(len(found) for found in self._prefixes.values())
+        return len(self._prefixes)
 
     def items(self) -> Iterator[tuple[str, str]]:
         """(prefix in hex, organisation), all of them."""
-        for length, prefixes in self._prefixes.items():
-            for prefix, owner in zip(prefixes, self._owners[length], strict=True):
-                yield f"{prefix:0{length}x}", self._name(owner)
+        for prefix, line in zip(self._prefixes.tolist(), self._lines.tolist(), strict=True):
+            yield f"{prefix >> 4:09x}"[: prefix & 15], self._name(line)
 
     def lookup(self, key: int) -> str | None:
         """The organisation of a MAC address, or None: unknown, made from an IP address, or locally administered."""
         if key >> 48 or key & LOCAL_BIT:
             return None
         for length in _LENGTHS:
-            prefix = key >> (48 - 4 * length)
-            found = self._prefixes[length]
-            at = bisect_left(found, prefix)
-            if at < len(found) and found[at] == prefix:
-                return self._name(self._owners[length][at])
+            prefix = key >> (48 - 4 * length) << 4 * (_DIGITS + 1 - length) | length
+            at = int(self._prefixes.searchsorted(prefix))
+            if at < len(self._prefixes) and self._prefixes[at] == prefix:
+                return self._name(int(self._lines[at]))
         return None
 
-    def _name(self, owner: int) -> str:
-        start = self._lines[owner]
-        return self._text[start : self._text.index("\t", start)]
+    def _name(self, line: int) -> str:
+        return self._data[line : self._data.index(b"\t", line)].decode()
 
 
 EMPTY = OuiTable("")

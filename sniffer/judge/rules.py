@@ -9,6 +9,7 @@ import datetime
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
@@ -16,7 +17,7 @@ from uuid import UUID
 import yaml
 from pydantic import Field
 
-from sniffer.documents import load_yaml, located, mark_of, read_text, validate
+from sniffer.documents import built, located, mark_of, read_text, validate
 from sniffer.errors import ConfigError, RuleError
 from sniffer.judge.exceptions import applies
 from sniffer.judge.fields import FIELDS
@@ -156,8 +157,11 @@ def rule_files(folder: Path) -> list[Path]:
 
 def parse_rule(file: Path) -> Rule:
     """Read one rule document. Raises RuleError with file, line and column."""
-    value, node = load_yaml(read_text(file, RuleError), file, RuleError)
-    document = validate({} if value is None else value, node, file, RuleDocument, RuleError)
+    return built(read_text(file, RuleError), file, RuleError, partial(_rule, file))
+
+
+def _rule(file: Path, value: Any, node: yaml.Node | None) -> Rule:
+    document = validate(value, node, file, RuleDocument, RuleError)
     try:
         test = compile_detection(document.detection, FIELDS)
     except DetectionError as problem:
