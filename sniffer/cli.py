@@ -85,8 +85,10 @@ def _give_back() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 uploads nobody asked for (`--fail-on`), 2 usage, 3 nothing could be read."""
     _give_back()
-    # numpy's linear algebra, of which nothing is used here, starts threads that wait busily.
+    # Of numpy's linear algebra nothing is used: its threads would wait busily. And nobody extends our settings:
+    # pydantic would look through every package that is installed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
     except click.exceptions.Abort:

@@ -61,6 +61,7 @@ class FirstLook:
             return
         for batch in self._gatherer.add(block, self._selection, self._news, slim=True):
             self._take(batch)
+            del batch  # before the next one grows
 
     @property
     def undecoded(self) -> int:

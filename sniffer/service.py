@@ -26,7 +26,7 @@ from sniffer.sinks.outbox import Outbox
 from sniffer.sinks.settings import SinkSettings
 from sniffer.sinks.store import Store
 from sniffer.sinks.targets import build_targets
-from sniffer.wake import Sources, build_sources
+from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import read_tokens
 from sniffer.web.server import HttpServer, tls_options

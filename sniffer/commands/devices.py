@@ -137,7 +137,7 @@ def _refresh(files: Sequence[Path], output: Path) -> None:
     known = dict(read_oui(output).items()) if output.exists() else {}
     before = len(known)
     for file in files:
-        new = dict(read_assignments(read_large(file)))
+        new = dict(read_assignments(read_large(file).decode("utf-8", "replace")))
         if not new:
             raise RuleError(
                 "no prefixes in there: expected a list of the IEEE (csv or txt) or Wireshark's manuf", file=file

@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from sniffer.errors import RuleError
+from sniffer.model import I64
 
 LOCAL_BIT = 1 << 41
 _LENGTHS = (9, 7, 6)  # hex digits
 _DIGITS = 9
+_PIECE = 1 << 16  # bytes
 _TAB, _NEWLINE, _SPACE, _COMMENT = b"\t\n #"
 #: The value of each character, 255 where it is no digit.
 _HEX = np.full(256, 255, dtype=np.uint8)
@@ -29,32 +31,15 @@ MAX_TABLE_BYTES = 32 << 20
 class OuiTable:
     """Prefix to organisation, over the text of a table: 50,000 prefixes in 2 MiB. Raises RuleError."""
 
-    def __init__(self, text: str, file: str | Path = "oui.tsv") -> None:
-        data = self._data = text.replace("\r\n", "\n").encode("utf-8", "replace") + b"\n"
-        letters = np.frombuffer(data, dtype=np.uint8)
-        # What lies between two separators is a word; those behind a TAB are prefixes.
-        ends = np.flatnonzero((letters == _TAB) | (letters == _SPACE) | (letters == _NEWLINE)).astype(np.int32)
-        starts = np.append(np.int32(0), ends[:-1] + np.int32(1))
-        before = np.append(np.uint8(_NEWLINE), letters[ends[:-1]])
-        lines = np.maximum.accumulate(np.where(before == _NEWLINE, starts, 0))
-        listed = np.maximum.accumulate(np.where(before == _TAB, starts, 0)) > lines
-        said = (letters[lines] != _COMMENT) & (ends > starts)
-        words, names = np.flatnonzero(said & listed), np.flatnonzero(said & ~listed)
-        length = ends[words] - starts[words]
-        wrong = ~np.isin(length, _LENGTHS)
-        prefixes = np.zeros(len(words), dtype=np.int64)
-        for place in range(_DIGITS):
-            digits = _HEX[letters[np.minimum(starts[words] + place, len(letters) - 1)]]
-            wrong |= (digits > 15) & (place < length)
-            prefixes = prefixes << 4 | np.where(place < length, digits, 0)
-        bad = np.append(lines[words[wrong]], np.setdiff1d(lines[names], lines[words]))
-        if len(bad):
-            number = data.count(b"\n", 0, int(bad.min())) + 1
-            raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
-        # A prefix on the left of 36 bits, and its length: one number, by which the table is sorted.
-        prefixes = prefixes << 4 | length
+    def __init__(self, text: bytes, file: str | Path = "oui.tsv") -> None:
+        self._data = text.replace(b"\r\n", b"\n") + b"\n"
+        found, end = [], 0
+        while end < len(self._data):  # in pieces: what each needs meanwhile is many times as large
+            start, end = end, self._data.index(b"\n", min(end + _PIECE, len(self._data) - 1)) + 1
+            found.append(_assigned(self._data, start, end, file))
+        prefixes, lines = (np.concatenate(columns) for columns in zip(*found, strict=True))
         order = np.argsort(prefixes, kind="stable")
-        self._prefixes, self._lines = prefixes[order], lines[words[order]]
+        self._prefixes, self._lines = prefixes[order], lines[order]
 
     def __len__(self) -> int:
         return len(self._prefixes)
@@ -76,10 +61,36 @@ class OuiTable:
         return None
 
     def _name(self, line: int) -> str:
-        return self._data[line : self._data.index(b"\t", line)].decode()
+        return self._data[line : self._data.index(b"\t", line)].decode("utf-8", "replace")
 
 
-EMPTY = OuiTable("")
+def _assigned(data: bytes, start: int, end: int, file: str | Path) -> tuple[I64, I64]:
+    """The prefixes in some lines of a table, and where their lines begin. A prefix is one number: its digits on the
+    left of 36 bits, then how many they are. Raises RuleError."""
+    letters = np.frombuffer(data, dtype=np.uint8, count=end - start, offset=start)
+    # What lies between two separators is a word; those behind a TAB are prefixes.
+    ends = np.flatnonzero((letters == _TAB) | (letters == _SPACE) | (letters == _NEWLINE))
+    starts = np.append(0, ends[:-1] + 1)
+    before = np.append(_NEWLINE, letters[ends[:-1]])
+    lines = np.maximum.accumulate(np.where(before == _NEWLINE, starts, 0))
+    listed = np.maximum.accumulate(np.where(before == _TAB, starts, 0)) > lines
+    said = (letters[lines] != _COMMENT) & (ends > starts)
+    words, names = np.flatnonzero(said & listed), np.flatnonzero(said & ~listed)
+    length = ends[words] - starts[words]
+    wrong = ~np.isin(length, _LENGTHS)
+    prefixes = np.zeros(len(words), dtype=np.int64)
+    for place in range(_DIGITS):
+        digits = _HEX[letters[np.minimum(starts[words] + place, len(letters) - 1)]]
+        wrong |= (digits > 15) & (place < length)
+        prefixes = prefixes << 4 | np.where(place < length, digits, 0)
+    bad = np.append(lines[words[wrong]], np.setdiff1d(lines[names], lines[words]))
+    if len(bad):
+        number = data.count(b"\n", 0, start + int(bad.min())) + 1
+        raise RuleError("not `organisation<TAB>prefix ...`", file=file, line=number)
+    return prefixes << 4 | length, start + lines[words]
+
+
+EMPTY = OuiTable(b"")
 
 
 def compact(assignments: Iterable[tuple[str, str]]) -> str:

@@ -191,7 +191,7 @@ def read_oui(path: Path) -> OuiTable:
     return OuiTable(read_large(path), path)
 
 
-def read_large(path: Path) -> str:
+def read_large(path: Path) -> bytes:
     """The text of a table, which may be larger than what a person writes. Raises RuleError."""
     try:
         with path.open("rb") as stream:
@@ -200,7 +200,7 @@ def read_large(path: Path) -> str:
         raise RuleError(f"cannot be read: {error.strerror}", file=path) from None
     if len(data) > MAX_TABLE_BYTES:
         raise RuleError(f"is over {MAX_TABLE_BYTES} bytes: that is no list of prefixes", file=path)
-    return data.decode("utf-8", "replace")
+    return data
 
 
 def _load(folders: Iterable[Path], kind: str, model: type[Rule]) -> list[tuple[Path, Rule]]:

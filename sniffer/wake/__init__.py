@@ -1,10 +1,6 @@
 """Where wake events come from: one small file a source. I/O, like capture.
 
-`events` checks what anybody says, `file` reads a whole file, and `build_sources` makes what is configured: `follow`
+`events` checks what anybody says, `file` reads a whole file, and `sources` makes what is configured: `follow`
 (a file that grows), `mqtt`, `home_assistant`, `wyoming`. `session` gives each of them health and reconnection.
 `presence` turns phones' packets into somebody being home; `limit` is how often anybody may speak.
 """
-
-from sniffer.wake.sources import Sources, build_sources
-
-__all__ = ["Sources", "build_sources"]

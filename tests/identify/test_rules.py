@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sniffer.errors import RuleError
+from sniffer.identify.oui import OuiTable, compact
 from sniffer.identify.rules import check, load_device_rules, load_oui, load_service_rules
 from sniffer.model import mac_key
 from sniffer.resources import shipped
@@ -65,6 +66,36 @@ def test_a_test_that_fails_is_told_with_its_place(tmp_path: Path) -> None:
     assert report.id is None
     assert f"{path}:{line + 1}:" in report.problems[0]
     assert "no fact is called 'uoi'" in report.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"nobody", 1),
+        (b"# x\n\nA\t68dbf5\nB 68dbf6\n", 4),
+        (b"A\t68dbf5 68dbg6", 1),
+        (b"A\t68dbf5\nB\t68dbf\n", 2),
+        (b"A\t68dbf5\nB\t68dbf51234\n", 2),
+        (b"A\t68DBF5\n", 1),
+        (b"A\t68dbf5\nB\t\n", 2),
+        (b"\t\xff\xff\xff\xff\xff\xff", 1),
+        (b"A\t68dbf5\n" * 20_000 + b"B\n", 20_001),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_its_line(text: bytes, line: int) -> None:
+    with pytest.raises(RuleError, match=f"^x.tsv:{line}: not `organisation"):
+        OuiTable(text, "x.tsv")
+
+
+def test_any_table_reads_as_it_was_written() -> None:
+    assignments = {f"{i:0{(6, 7, 9)[i % 3]}x}": f"Née {i % 1000} ab12cd Ltd" for i in range(0, 9000)}
+    for ending in ("\n", "\r\n"):
+        table = OuiTable(compact(assignments.items()).replace("\n", ending).encode())
+        assert dict(table.items()) == assignments
+        assert len(table) == len(assignments)
+    assert OuiTable(b"A\t103456\nB\t1034567\nC\t103456789").lookup(0x1034_5678_9ABC) == "C"
+    assert OuiTable(b"A\t103456\nB\t1034567").lookup(0x1034_5678_9ABC) == "B"
+    assert OuiTable(b"A\t103456\n").lookup(0x1034_5778_9ABC) is None
 
 
 def test_the_table_of_prefixes() -> None:

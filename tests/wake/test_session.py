@@ -11,12 +11,12 @@ import pytest
 from sniffer.errors import ConfigError, WakeError
 from sniffer.model import Secret, WakeEvent, WakeKind, mac_key
 from sniffer.testing import ManualClock
-from sniffer.wake import build_sources
 from sniffer.wake.follow import FileFeed
 from sniffer.wake.limit import RateLimit
 from sniffer.wake.presence import Presence
 from sniffer.wake.session import Session
 from sniffer.wake.settings import FileSource, PresenceSource, WakeSettings
+from sniffer.wake.sources import build_sources
 from tests.wake.ears import Heard, until
 
 S = 1_000_000_000
