@@ -1,4 +1,4 @@
-"""Compiles the two small C files beside their Python twins, where that is possible; where not, the package is pure.
+"""Compiles the small C files beside their Python twins, where that is possible; where not, the package is pure.
 
 The results are the same either way (tests run both); only the speed differs. `SNIFFER_PURE_PYTHON=1` leaves them
 out here, and ignores them at run time. The stable ABI is used, so that one build serves every later Python.
@@ -18,7 +18,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ("sniffer/capture/_native.c", "sniffer/decode/_native.c")
+SOURCES = ("sniffer/capture/_native.c", "sniffer/decode/_native.c", "sniffer/detect/_native.c")
 OLDEST = "cp311"
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from sniffer.assembly import Rulebook
 from sniffer.capture.file import open_capture
 from sniffer.capture.live import LiveCapture
@@ -14,18 +16,21 @@ from sniffer.clock import Clock
 from sniffer.config import Config
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
+from sniffer.detect.traffic import Traffic
 from sniffer.errors import CaptureError
 from sniffer.identify import Identifier
 from sniffer.model import Device, FrameBlock, Selection, key_text
 
 _EVERYTHING = Selection(keys=None)
+_SYN = 0x02
 
 
 class Observer:
-    """Learns who is who from frames, and nothing else."""
+    """Learns from frames who is who, and how much everybody sends."""
 
     def __init__(self, config: Config, rulebook: Rulebook) -> None:
         self.identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
+        self.traffic = Traffic()
         self._dissector = Dissector()
         self.packets = 0
 
@@ -35,7 +40,9 @@ class Observer:
             batch, _ = decode(block, _EVERYTHING)
             self.packets += len(batch)
             batch = self.identifier.resolve(batch)
-            self.identifier.seen(batch)
+            telling = np.flatnonzero(self.traffic.add(batch) | (batch.tcp_flags & _SYN > 0))
+            if len(telling):  # the others say nothing new of who sends from where
+                self.identifier.seen(batch.take(telling))
             self.identifier.observe(self._dissector.dissect(batch))
 
     def captures(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:

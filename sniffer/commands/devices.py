@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from sniffer.assembly import load_rulebook
 from sniffer.commands._common import captures_in, config_option, device_option, effective_config, format_option
 from sniffer.commands._show import plain
 from sniffer.commands._who import Observer, ordered, what
+from sniffer.detect.traffic import Amount
 from sniffer.errors import RuleError, StoreError, UsageError
 from sniffer.identify.oui import compact, read_assignments
 from sniffer.identify.rules import read_large, read_oui
@@ -83,18 +84,29 @@ def command(
     everybody = ordered(observer.identifier.devices())
     if not everybody:
         _say("no hosts in there" if paths else "the daemon has seen nobody yet")
+    amounts = observer.traffic.hosts()
     if output_format == "jsonl":
         for device in everybody:
-            click.echo(json.dumps(as_record(device, capture)))
+            click.echo(json.dumps(as_record(device, capture, amounts.get(device.key))))
     elif everybody:
-        _print(everybody, observer.identifier.watched(), why)
+        _print(everybody, observer.identifier.watched(), amounts, why)
 
 
-def as_record(device: Device, capture: str) -> dict[str, Any]:
-    """The event `device`, with the facts beside the reasons."""
+def as_record(device: Device, capture: str, amount: Amount | None) -> dict[str, Any]:
+    """The event `device`, with the facts beside the reasons, and how much the device sent and received."""
     times = [fact.time_ns for fact in device.facts]
     record = records.device_record(device, capture, device.since_ns or (min(times) if times else 0))
-    return record | {"facts": [{"kind": fact.kind, "value": fact.value} for fact in device.facts]}
+    record["facts"] = [{"kind": fact.kind, "value": fact.value} for fact in device.facts]
+    record["traffic"] = amount and {
+        "packets_sent": amount.packets_sent,
+        "bytes_sent": amount.bytes_sent,
+        "packets_received": amount.packets_received,
+        "bytes_received": amount.bytes_received,
+        "connections": amount.connections,
+        "first": records.timestamp(amount.first_ns),
+        "last": records.timestamp(amount.last_ns),
+    }
+    return record
 
 
 def _remembered(settings: StoreSettings) -> dict[str, Any]:
@@ -107,20 +119,33 @@ def _remembered(settings: StoreSettings) -> dict[str, Any]:
         store.close()
 
 
-def _print(devices: Sequence[Device], watched: Collection[int], why: bool) -> None:
+def _print(devices: Sequence[Device], watched: Collection[int], amounts: Mapping[int, Amount], why: bool) -> None:
+    how_much = (Column("sent", justify="right", no_wrap=True), Column("received", justify="right", no_wrap=True))
     columns = (Column("host", no_wrap=True), Column("address", no_wrap=True), Column("name", no_wrap=True), "what",
-               Column("sure", justify="right"), "judged", "why")  # fmt: skip
+               Column("sure", justify="right"), "judged", *(how_much if amounts else ()), "why")  # fmt: skip
     table = Table(*columns, box=None, pad_edge=False)
     for device in devices:
         sure = f"{device.confidence:.0%}" if device.confidence else "-"
         address = address_text(*device.address) if device.address else "-"
         told = ("\n".join(device.reasons) if why else "; ".join(device.reasons[:2])) or _facts(device)
-        cells = (key_text(device.key), address, device.name, what(device), sure, _judged(device, watched))
+        cells = [key_text(device.key), address, device.name, what(device), sure, _judged(device, watched)]
+        if amounts:
+            amount = amounts.get(device.key)
+            cells += [_size(amount.bytes_sent), _size(amount.bytes_received)] if amount else ["-", "-"]
         style = "bold" if device.microphone else ""
         table.add_row(*(Text(plain(cell, 60), style) for cell in cells), Text("\n".join(
             plain(line, 300 if why else 120) for line in told.split("\n"))))  # fmt: skip
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+
+
+def _size(amount: float) -> str:
+    """Bytes, in about three digits."""
+    units = ["GB", "MB", "kB", "B"]
+    while amount >= 1_000 and len(units) > 1:
+        amount /= 1_000
+        units.pop()
+    return f"{amount:.0f} {units[-1]}" if amount >= 100 else f"{amount:.3g} {units[-1]}"
 
 
 def _judged(device: Device, watched: Collection[int]) -> str:

@@ -77,7 +77,10 @@ class Dissector:
         choose(tcp & port53, self._dns_tcp)
         choose(udp & ((source == 5353) | (destination == 5353)), self._mdns)
         choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
-        choose(udp & np.isin(source, (67, 68)) & np.isin(destination, (67, 68)), self._dhcp)
+        choose(
+            udp & ((source == 67) | (source == 68)) & ((destination == 67) | (destination == 68)),
+            self._dhcp,
+        )
         choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
         modern, old = quic_masks(batch, udp)
         choose(modern, self._quic)

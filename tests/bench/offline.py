@@ -116,6 +116,7 @@ def make(folder: Path, packets: int) -> tuple[Captures, House]:
 def ours(captures: Captures, house: House) -> list[Contender]:
     """What we do, and the same without the compiled pieces."""
     sniffer = [sys.executable, "-m", "sniffer", "analyze", "-q", "-o", os.devnull]
+    devices = [sys.executable, "-m", "sniffer", "devices", "--format", "jsonl"]
     pure = {"SNIFFER_PURE_PYTHON": "1"}
     every = [
         argument
@@ -128,12 +129,16 @@ def ours(captures: Captures, house: House) -> list[Contender]:
         Contender(START, [*sniffer, str(captures.empty)], 0),
         Contender("sniffer: start, columns", [*columns[:-1], str(captures.empty)], 0),
         Contender("sniffer: start, all hosts", [*everybody, str(captures.empty)], 0),
+        Contender("sniffer: start, devices", [*devices, str(captures.empty)], 0),
         Contender("sniffer: speakers judged", [*sniffer, str(captures.mix)], house.packets, START),
         Contender("sniffer: the same, pcapng", [*sniffer, str(captures.mix_ng)], house.packets, START),
         Contender("sniffer: the same, pure", [*sniffer, str(captures.mix)], house.packets, START, pure),
         Contender("sniffer: all packets to columns", columns, house.packets, "sniffer: start, columns"),
         Contender(
             "sniffer: all hosts judged", [*everybody, str(captures.mix)], house.packets, "sniffer: start, all hosts"
+        ),
+        Contender(
+            "sniffer: all hosts metered", [*devices, str(captures.mix)], house.packets, "sniffer: start, devices"
         ),
         Contender("sniffer: a capture of speakers", [*sniffer, str(captures.speakers)], house.packets // 2, START),
     ]
@@ -194,7 +199,7 @@ def table(found: Sequence[tuple[str, float, float, float, int]]) -> str:
     """As Markdown, with each one's ratio to tcpdump."""
     clock = {name: by_clock for name, by_clock, *_ in found}
     cpu = {name: by_cpu for name, _, by_cpu, *_ in found}
-    unit = "tcpdump: 8 MACs" if "tcpdump: 8 MACs" in clock else "sniffer: speakers judged"
+    unit = next(name for name in ("tcpdump: 8 MACs", "sniffer: speakers judged", *clock) if clock.get(name))
     lines = [
         f"| program | M packets/s | against {unit.split(':')[0]} | M packets/CPU s | against it | CPU s | peak MiB |",
         "|---|---:|---:|---:|---:|---:|---:|",

@@ -47,6 +47,7 @@ def test_a_table_says_who_and_why(capture: Path) -> None:
     phone = next(line for line in out.splitlines() if line.startswith(PHONE))
     assert "phone" in phone
     assert " no " in phone
+    assert " B " in phone
 
 
 def test_records_are_devices_with_their_facts(capture: Path) -> None:
@@ -56,6 +57,10 @@ def test_records_are_devices_with_their_facts(capture: Path) -> None:
     assert echo["device"]["vendor"] == "Amazon"
     assert echo["microphone"]
     assert {"kind": "oui", "value": "Amazon Technologies Inc."} in echo["facts"]
+    traffic = echo["traffic"]
+    assert traffic["packets_sent"] == traffic["packets_received"] == traffic["connections"] == 2
+    assert traffic["bytes_sent"] > 100
+    assert traffic["first"] < traffic["last"]
     assert records[0] == echo, "those with a microphone come first"
     for record in records:
         jsonschema.validate(record, schema("device"))
