@@ -191,7 +191,7 @@ class Service:
             self._server = server if moves else self._build_server(config)
             if self._server is not None:
                 self._server.start()
-            logger.info("HTTP: %s instead of %s", self.address, before.http.host)
+            logger.info("HTTP: %s", f"serving {self.address}" if self._server is not None else "off")
         return Edges(pipeline, self._sinks())
 
 
