@@ -81,7 +81,8 @@ def command(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
-    click.echo(f"{output}: written, {len(chosen)} devices. Next: sudo sniffer run -c {output}")
+    devices = "1 device" if len(chosen) == 1 else f"{len(chosen)} devices"
+    click.echo(f"{output}: written, {devices}. Next: sudo sniffer run -c {output}")
     return try_targets(load_config(output), SystemClock()) if webhook else 0
 
 
@@ -124,7 +125,7 @@ def _ask(found: Sequence[Device], yes: bool) -> list[tuple[Device, str]]:
     chosen: list[tuple[Device, str]] = []
     for device in recognised:
         name = _name(
-            f"{key_text(device.key)} ({plain(what(device), 40)}) is called (empty: do not watch)", device.name, chosen
+            f"{key_text(device.key)} ({plain(what(device), 40)}) is called (-: do not watch)", device.name, chosen
         )
         if name:
             chosen.append((device, name))
@@ -147,9 +148,9 @@ def _name(question: str, default: str, taken: Sequence[tuple[Device, str]]) -> s
         name = str(click.prompt(question, default=default)).strip()
         if name in ("", "-"):
             return ""
-        if NAME.fullmatch(name) and name not in {other for _, other in taken}:
+        if NAME.fullmatch(name) and name.casefold() not in {"all", *(other.casefold() for _, other in taken)}:
             return name
-        click.echo("letters, digits, spaces and . : - only, at most 64, and each name once; - for none")
+        click.echo("letters, digits, spaces and . : - only, at most 64, each name once, and not `all`; - for none")
 
 
 def configuration(
@@ -161,7 +162,9 @@ def configuration(
         lines += ["capture:", f"  interface: {_quoted(interface)}", ""]
     else:
         lines += ["# capture:", "#   interface: br-lan   # default: the LAN side of this machine", ""]
-    if chosen:
+    chosen_keys = {device.key for device, _ in chosen}
+    left_out = [device for device in found if device.microphone and device.key not in chosen_keys]
+    if chosen or left_out:
         lines.append("devices:")
         for device, name in chosen:
             reason = f"  # {_comment(device.reasons[0])}" if device.reasons else ""
@@ -174,6 +177,9 @@ def configuration(
                     for key, value in (("vendor", device.vendor), ("model", device.model))
                     if value
                 ]
+        for device in left_out:
+            address = _quoted(key_text(device.key))
+            lines += [f"  - mac: {address}  # {_comment(what(device))}", f"    name: {address}", "    watch: false"]
     else:
         lines += [
             "# No device with a microphone was recognised. Name one:",
@@ -181,8 +187,8 @@ def configuration(
             '#   - mac: "68:db:f5:90:19:64"',
             "#     name: kitchen",
         ]
-    chosen_keys = {device.key for device, _ in chosen}
-    left = [device for device in found if device.key not in chosen_keys and not device.key >> 63][:MAX_ASKED]
+    named = {*chosen_keys, *(device.key for device in left_out)}
+    left = [device for device in found if device.key not in named and not device.key >> 63][:MAX_ASKED]
     if left:
         lines += [
             "",

@@ -37,7 +37,7 @@ def capture(tmp_path: Path) -> Path:
 def test_yes_writes_what_was_recognised(capture: Path, tmp_path: Path) -> None:
     target = tmp_path / "sniffer.yaml"
     result = run("--capture", capture, "--yes", "-o", target)
-    assert "1 devices" in result.stdout
+    assert "1 device." in result.stdout
     (device,) = load_config(target).devices
     assert (device.mac, device.kind, device.vendor, device.watch) == (ECHO, "speaker", "Amazon", True)
     assert OTHER in target.read_text()
@@ -52,6 +52,16 @@ def test_it_asks_what_is_what(capture: Path, tmp_path: Path, monkeypatch: pytest
     run("--capture", capture, "-o", target, answers="Küche\n2\nbad/name\nbedroom\n\n\n")
     devices = load_config(target).devices
     assert [(device.mac, device.name) for device in devices] == [(ECHO, "Küche"), (OTHER, "bedroom")]
+
+
+def test_who_is_not_to_be_watched_is_not(capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be recognised, and watched, by what it shows."""
+    monkeypatch.setattr("sniffer.commands.setup.has_terminal", lambda: True)
+    target = tmp_path / "sniffer.yaml"
+    result = run("--capture", capture, "-o", target, answers="All\n-\n\n\n")
+    assert "not `all`" in result.stdout
+    (device,) = load_config(target).devices
+    assert (device.mac, device.watch) == (ECHO, False)
 
 
 def test_without_a_terminal_it_does_not_hang(capture: Path, tmp_path: Path) -> None:
