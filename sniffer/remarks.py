@@ -40,7 +40,9 @@ class Remark:
 def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: Iterable[str] = ()) -> list[Remark]:
     """What to say of a configuration that was read from `file`. `seen` are names of devices that were recognised.
     Raises ConfigError where the file cannot be read any more."""
-    return _placed([*_devices(config, seen), *_words(config, rulebook), *_sources(config), *_clear(config)], file)
+    return _placed(
+        [*_devices(config, seen), *_words(config, rulebook), *_sources(config), *_hours(config), *_clear(config)], file
+    )
 
 
 def unreadable(config: Config, file: Path | None = None) -> list[Remark]:
@@ -162,6 +164,15 @@ def _sources(config: Config) -> Iterator[Said]:
             yield place, f"nobody can speak for '{source.name}': HTTP is off", "set http.enabled"
         elif isinstance(source, HttpSource) and source.name not in tokens:
             yield place, f"nobody may speak for '{source.name}'", "give it a token with the scope `wake` (http.tokens)"
+
+
+def _hours(config: Config) -> Iterator[Said]:
+    if config.judge.quiet_hours and "time_zone" not in config.judge.model_fields_set:
+        yield (
+            ("judge", "quiet_hours"),
+            "these hours are read in UTC",
+            "set judge.time_zone, such as Europe/Berlin, or UTC",
+        )
 
 
 def _clear(config: Config) -> Iterator[Said]:

@@ -23,7 +23,8 @@ TYPING_ERRORS = {
     "entity": f"wake:\n  sources:\n    - {HA} entities:\n"
     "       [{entity: switch.a, to: 'on', kind: mute, device: kitchn}]}\n",
     "vendor's name": f"wake:\n  sources:\n    - {HA}\n       devices_by_name: {{Kitchen Echo: kitchn}}}}\n",
-    "quiet hours": "judge:\n  quiet_hours:\n    - {start: '23:00', end: '06:00',\n       devices: [kitchn]}\n",
+    "quiet hours": "judge:\n  time_zone: UTC\n  quiet_hours:\n    - {start: '23:00', end: '06:00',\n"
+    "   devices: [kitchn]}\n",
     "exception": "judge: {rules: {exceptions: [\n  {rule: upload-outside-wake, reason: r,\n   expires: never,\n"
     "   device: kitchn}]}}\n",
 }
@@ -39,7 +40,7 @@ def said(tmp_path: Path, text: str, *seen: str) -> list[str]:
 def test_a_name_that_no_device_has_is_told_with_its_place(tmp_path: Path, where: str) -> None:
     text = DEVICES + TYPING_ERRORS[where]
     (line,) = said(tmp_path, text)
-    assert re.match(r"sniffer\.yaml:5:\d+: no device is called 'kitchn'; did you mean 'kitchen'\?$", line), line
+    assert re.match(r"sniffer\.yaml:[56]:\d+: no device is called 'kitchn'; did you mean 'kitchen'\?$", line), line
     assert said(tmp_path, text.replace("kitchn", "Kitchen")) == []
     assert said(tmp_path, text.replace("kitchn", "'02:00:00:00:00:0b'")) == [], "it may be found later"
     assert said(tmp_path, text, "kitchn") == [], "recognised, and called so"
@@ -83,7 +84,7 @@ def test_config_check_and_doctor_tell_it_and_do_not_fail(tmp_path: Path) -> None
     checked = CliRunner().invoke(config.command, ["check", str(file)])
     assert checked.exit_code == 0
     assert checked.stdout.startswith(f"{file}: right")
-    assert "sniffer.yaml:5:18: no device is called 'kitchn'; did you mean 'kitchen'?" in checked.stderr
+    assert "sniffer.yaml:6:14: no device is called 'kitchn'; did you mean 'kitchen'?" in checked.stderr
     looked = CliRunner().invoke(doctor.command, ["-c", str(file), "--seconds", "0"])
     (line,) = (line for line in looked.stdout.splitlines() if "kitchn" in line)
     assert line.startswith("warning")
@@ -125,3 +126,11 @@ def test_what_is_kept_elsewhere_must_be_readable(tmp_path: Path) -> None:
     ]
     looked = CliRunner().invoke(doctor.command, ["-c", str(file), "--seconds", "0"])
     assert sum(line.startswith("fail     secrets") for line in looked.stdout.splitlines()) == 3
+
+
+def test_hours_without_a_time_zone_are_told(tmp_path: Path) -> None:
+    text = "judge: {{quiet_hours: [{{start: '23:00', end: '06:00'}}]{}}}\n"
+    assert said(tmp_path, text.format("")) == [
+        "sniffer.yaml:1:22: these hours are read in UTC; set judge.time_zone, such as Europe/Berlin, or UTC"
+    ]
+    assert said(tmp_path, text.format(", time_zone: UTC")) == []
