@@ -32,8 +32,9 @@ def test_what_is_made_from_the_code_is_up_to_date(tmp_path: Path) -> None:
 
 def test_every_command_has_help_with_an_example() -> None:
     text = (ROOT / "docs" / "commands.md").read_text()
-    for name in COMMANDS:
-        section = text.split(f"## sniffer {name}\n")[1].split("\n## ")[0]
+    sections = dict(section.split("\n", 1) for section in re.split(r"^##+ sniffer ", text, flags=re.MULTILINE)[1:])
+    assert set(COMMANDS) < set(sections)
+    for name, section in sections.items():
         assert re.search(rf"(Example|Examples):\s+(.*\n)*?.*sniffer {name}", section), name
 
 

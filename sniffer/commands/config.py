@@ -41,5 +41,9 @@ def check(file: Path) -> None:
 
 @command.command()
 def schema() -> None:
-    """Print the JSON Schema of the configuration: editors complete and check with it."""
+    """Print the JSON Schema of the configuration: editors complete and check with it.
+
+    \b
+    Example:  sniffer config schema > sniffer.schema.json
+    """
     click.echo(json.dumps(Config.model_json_schema(), indent=2))
