@@ -49,13 +49,15 @@ def get(url: str, path: str, query: Mapping[str, str], token: str | None = None)
 def _asked(method: str, url: str, path: str, token: str | None, **what: Any) -> Any:
     import httpx
 
+    from sniffer.wake.report import trouble
+
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **what)
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
         raise UsageError(f"{url}: not a URL") from None
     except httpx.HTTPError as error:
-        raise UsageError(f"{url}: no daemon answers ({type(error).__name__}); is `sniffer run` running?") from None
+        raise UsageError(f"{url}: no daemon answers: {trouble(url, error)}; is `sniffer run` running?") from None
     try:
         value = answer.json()
     except ValueError:

@@ -26,6 +26,16 @@ class RefusedError(WakeError):
     """The router was reached and does not want this: sending it again changes nothing."""
 
 
+def trouble(url: str, error: Exception) -> str:
+    """Why nobody answered, with what helps where that is known."""
+    text = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted (SSL_CERT_FILE=FILE trusts the one in FILE)"
+    if isinstance(error, httpx.RemoteProtocolError) and url.startswith("http:"):
+        return f"{text} (https instead of http?)"
+    return text
+
+
 def post(client: httpx.Client, url: str, token: str, events: object) -> Mapping[str, Any]:
     """Send events; what the router answers: those `accepted`, and `warnings`. Raises RefusedError where the events
     are at fault, WakeError where trying again may help."""
@@ -33,7 +43,7 @@ def post(client: httpx.Client, url: str, token: str, events: object) -> Mapping[
     try:
         answer = client.post(address, json=events, headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise WakeError(f"{url} cannot be reached: {error or type(error).__name__}") from None
+        raise WakeError(f"{url} cannot be reached: {trouble(url, error)}") from None
     if answer.status_code in (200, 202):
         try:
             said = answer.json()

@@ -11,8 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sniffer.errors import ConfigError
+from sniffer.commands._api import get
+from sniffer.errors import ConfigError, UsageError, WakeError
 from sniffer.testing import ManualClock
+from sniffer.wake.report import post
 from sniffer.web.api import build_app
 from sniffer.web.server import HttpServer, tls_options
 from sniffer.web.settings import HttpSettings, TlsSettings
@@ -50,10 +52,11 @@ def test_it_is_served_with_the_certificate_and_in_clear_no_more(tmp_path: Path) 
         assert url.startswith("https://127.0.0.1:")
         trusting = ssl.create_default_context(cafile=str(tls.certificate))
         assert httpx.get(f"{url}/-/healthy", verify=trusting).text == "sniffer lives\n"
-        with pytest.raises(httpx.ConnectError, match="certificate verify failed"):
-            httpx.get(f"{url}/-/healthy")
-        with pytest.raises(httpx.HTTPError):
-            httpx.get(f"{url.replace('https', 'http')}/-/healthy")
+        for address, words in ((url, "SSL_CERT_FILE"), (url.replace("https", "http"), "https instead of http")):
+            with pytest.raises(UsageError, match=words):
+                get(address, "/api/v1/stats", {})
+            with httpx.Client() as client, pytest.raises(WakeError, match=words):
+                post(client, address, "token", [])
     finally:
         server.stop()
 
