@@ -88,7 +88,9 @@ def unknown_name(name: str, known: Iterable[str]) -> str | None:
     names = {other.casefold(): other for other in known}
     if name.casefold() in names:
         return None
-    return _nearest(name, names.values()) or "name it under `devices`, or give its MAC (`sniffer devices` lists them)"
+    return (
+        _nearest(name, names.values()) or "name it (`devices`, --device), or give its MAC; `sniffer devices` lists them"
+    )
 
 
 def _is_address(text: str) -> bool:

@@ -71,8 +71,8 @@ def command(
 
     \b
     Examples:
-      sniffer analyze evening.pcap --wake asked.jsonl
-      sniffer analyze captures/ --device 68:db:f5:90:19:64=kitchen --format jsonl
+      sniffer analyze evening.pcap --wake asked.jsonl --device 68:db:f5:90:19:64=kitchen
+      sniffer analyze captures/ --format jsonl
       ssh router tcpdump -i br-lan -U -w - 'ether host 68:db:f5:90:19:64' | sniffer analyze -
     """
     config = effective_config(config_path, devices)

@@ -34,7 +34,9 @@ class WavSound:
             with wave.open(str(path), "rb") as file:
                 form = (file.getframerate(), file.getsampwidth(), file.getnchannels())
                 frames = file.getnframes()
-        except (OSError, EOFError, wave.Error) as error:
+        except OSError as error:
+            raise WakeError(f"{path}: cannot be read: {error.strerror}") from None
+        except (EOFError, wave.Error) as error:
             raise WakeError(f"{path}: not a WAV file that can be read: {error}") from None
         if form != (RATE, WIDTH, 1):
             raise WakeError(f"{path}: {form[0]} Hz, {8 * form[1]} bit, {form[2]} channels; needed: 16000 Hz, 16 bit, 1")
