@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,9 @@ from sniffer.config import Config, load_config
 from sniffer.errors import UsageError
 from sniffer.model import DeviceSettings, host_key
 from sniffer.remarks import unknown_name
-from sniffer.sinks.store import Store
+
+if TYPE_CHECKING:
+    from sniffer.sinks.store import Store
 
 #: What `sniffer setup` writes, and `sniffer config check` looks for.
 DEFAULT_CONFIG = Path("sniffer.yaml")
