@@ -14,7 +14,7 @@ from sniffer.detect.columns import LocalNetworks, packets_of
 from sniffer.detect.evidence import Weights
 from sniffer.detect.hearing import Event, Hearing
 from sniffer.detect.learning import Learned
-from sniffer.detect.meter import Meter
+from sniffer.detect.meter import Meter, Task, Trifle
 from sniffer.detect.settings import DetectSettings
 from sniffer.model import I64, PacketBatch, ServiceLookup
 
@@ -120,7 +120,7 @@ class Detector:
         events: list[Event] = []
         done = 0
         for task in tasks:
-            while done < len(trifles) and trifles[done][:4] < task[:4]:
+            while done < len(trifles) and _before(trifles[done], task):
                 events += self._hearing.trifle(trifles[done])
                 done += 1
             if task.look_ns is None:
@@ -130,3 +130,7 @@ class Detector:
         for trifle in trifles[done:]:
             events += self._hearing.trifle(trifle)
         return events
+
+
+def _before(trifle: Trifle, task: Task) -> bool:
+    return trifle[0] < task.known_ns or (trifle[0] == task.known_ns and (1, trifle[1], trifle[2]) < task[1:4])

@@ -44,7 +44,8 @@ class Flows:
         self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
         self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
         self.streams = Streams(limit)
-        self._connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
+        self.device = np.zeros(limit, dtype=np.uint64)
+        self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
         self._places: dict[int, int] = {}
         self._free = list(range(limit - 1, -1, -1))
         # A guess at the place of each connection, by its highest bits; checked, and looked up where it is wrong.
@@ -59,7 +60,7 @@ class Flows:
         """The place of each packet's connection, made where it has none; only up to the packet for which there is no
         room. `since_ns` is when we began to listen."""
         places: I64 = self._guess[packets.connection >> self._shift].astype(np.int64)
-        wrong = np.flatnonzero(self._connection[places] != packets.connection)
+        wrong = np.flatnonzero(self.connection[places] != packets.connection)
         if not wrong.size:
             return places
         missed, first, back = np.unique(packets.connection[wrong], return_index=True, return_inverse=True)
@@ -85,25 +86,26 @@ class Flows:
         # Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now.
         opens = key.proto == PROTO_UDP and first_ns - since_ns > _KNOWS_FLOWS_NS
         self.opened_ns[place] = first_ns if opens else UNSEEN
+        self.device[place] = packets.device[number]
         self.local[place] = self._networks.excludes(key)
         self.tcp[place] = key.proto == PROTO_TCP
         self.last_ns[place] = UNSEEN
         self.largest[place] = 0
         self.answered[place] = self.records[place] = False
         self.streams.reset(place)
-        self._connection[place] = connection
+        self.connection[place] = connection
         self._places[connection] = place
         self._guess[connection >> int(self._shift)] = place
         return place
 
     def forget(self) -> I64:
         """Forget a tenth: those that were quiet longest, and where all are uploading, some of these too."""
-        used = np.flatnonzero(self._connection)
-        order = np.lexsort((self._connection[used], self.seen_ns[used], self.last_ns[used] != UNSEEN))
+        used = np.flatnonzero(self.connection)
+        order = np.lexsort((self.connection[used], self.seen_ns[used], self.last_ns[used] != UNSEEN))
         places: I64 = used[order[: max(len(used) - self._limit * 9 // 10, 1)]]
         for place in places.tolist():
-            del self._places[int(self._connection[place])]
+            del self._places[int(self.connection[place])]
             self.flow[place] = None
-        self._connection[places] = 0
+        self.connection[places] = 0
         self._free += places.tolist()
         return places

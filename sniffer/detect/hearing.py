@@ -14,7 +14,7 @@ from sniffer.detect.learning import Learned, server_of
 from sniffer.detect.meter import Trifle
 from sniffer.detect.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
 from sniffer.detect.shape import BIN, LEAST_ROWS, Rows, Shape, after, measure, until
-from sniffer.detect.slow import SlowUploads
+from sniffer.detect.slow import MINUTE_NS, SlowUploads
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
 
 Event = Listening | Upload | Drift
@@ -124,14 +124,13 @@ class Hearing:
 
     def trifle(self, trifle: Trifle) -> list[Event]:
         """A run that was over before it said anything."""
-        if self._slow.add(trifle.flow, trifle.start_ns, ((0, trifle.bytes),), trifle.known_ns):
-            return [self._slowly(trifle.flow, trifle.known_ns)]
-        return []
+        final_ns, _, _, flow, minute, amount = trifle
+        return [self._slowly(flow, final_ns)] if self._slow.add(flow, ((minute, amount),), final_ns) else []
 
     def _add_up(self, flow: Flow, start_ns: int, bins: tuple[int, ...], final_ns: int) -> Iterator[Event]:
         """What was not judged by itself may be much when added up."""
-        parts = [(place * BIN_NS, amount) for place, amount in enumerate(bins) if amount]
-        if self._slow.add(flow, start_ns, parts, final_ns):
+        parts = [((start_ns + place * BIN_NS) // MINUTE_NS, amount) for place, amount in enumerate(bins) if amount]
+        if self._slow.add(flow, parts, final_ns):
             yield self._slowly(flow, final_ns)
 
     def _slowly(self, flow: Flow, final_ns: int) -> Upload:

@@ -15,11 +15,11 @@ from sniffer.detect.columns import Flags, LocalNetworks, Packets
 from sniffer.detect.flow import UNSEEN, Flow, Flows
 from sniffer.detect.run import BIN_NS, BYTES, LEAST_BYTES, LEAST_PACKETS, LONGEST_NS, TIME, Run
 from sniffer.detect.shape import TINY
+from sniffer.detect.slow import MINUTE_NS
 from sniffer.detect.upstream import HEIGHT, NUMBER, OPENED, PLACE, Received, by_place, changes, upstream
 from sniffer.model import I64
 
 _SECOND = 1_000_000_000
-_MINUTE_NS = 60 * _SECOND
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
 _WARM_BYTES, _WARM_NS = 500, _SECOND // 2
 #: When a run is looked at while it lasts: first after this, then four times a second, later more rarely.
@@ -41,16 +41,9 @@ class Task(NamedTuple):
     look_ns: int | None  # the moment to look at; None where the run is over
 
 
-class Trifle(NamedTuple):
-    """A run that is over and was a sign of life, within a minute; in the same order."""
-
-    known_ns: int
-    late: int
-    number: int
-    connection: int
-    flow: Flow
-    start_ns: int
-    bytes: int
+#: A run that is over and was a sign of life within one minute: when that is known, the device, the connection (in this
+#: order, among tasks that are `late`), then the flow, the minute, and bytes.
+Trifle = tuple[int, int, int, Flow, int, int]
 
 
 class Meter:
@@ -76,7 +69,6 @@ class Meter:
         begun, tasks, trifles = self._begun, self._tasks, self._trifles
         self._begun, self._tasks, self._trifles = [], [], []
         tasks.sort(key=itemgetter(*range(4)))
-        trifles.sort(key=itemgetter(*range(4)))
         return begun, tasks, trifles
 
     def forget(self, now_ns: int, number: int) -> None:
@@ -153,17 +145,17 @@ class Meter:
         last_ns = times[last]
         amount = np.concatenate(([0], np.cumsum(sizes)))
         amount = amount[last + 1] - amount[start]
-        minute = times[start] // _MINUTE_NS
+        minute = times[start] // MINUTE_NS
         trifling = (
             ~goes_on
             & (now_ns - last_ns > self._silence_ns)
             & (last + 1 - start < LEAST_PACKETS)
             & (amount < LEAST_BYTES)
-            & ((times[start] + (last_ns - times[start]) // BIN_NS * BIN_NS) // _MINUTE_NS == minute)
+            & ((times[start] + (last_ns - times[start]) // BIN_NS * BIN_NS) // MINUTE_NS == minute)
         )
         taking = np.stack((free, last + 1), axis=1).ravel()
         largest = self._largest(place, leads, np.maximum.reduceat(np.append(sizes, 0), taking)[::2])
-        self._trifle(np.flatnonzero(trifling), place, last_ns + self._silence_ns, times[start], amount)
+        self._trifles += self._sorted(place, last_ns + self._silence_ns, minute, amount, np.flatnonzero(trifling))
         for group in np.flatnonzero(~trifling).tolist():
             mine = slice(int(start[group]), int(last[group]) + 1)
             warmed = warm[begins[group] : ends[group]]
@@ -182,11 +174,12 @@ class Meter:
         self.flows.largest[place] = so_far  # of several the last
         return np.where(leads, known, np.concatenate(([0], so_far[:-1])))
 
-    def _trifle(self, chosen: I64, place: I64, final_ns: I64, start_ns: I64, amount: I64) -> None:
-        flows = [self.flows.flow[number] for number in place[chosen].tolist()]
-        columns = (final_ns[chosen].tolist(), flows, start_ns[chosen].tolist(), amount[chosen].tolist())
-        for final, flow, start, size in zip(*columns, strict=True):
-            self._trifles.append(Trifle(final, 1, flow.key, flow.connection, flow, start, size))
+    def _sorted(self, place: I64, final_ns: I64, minute: I64, amount: I64, chosen: I64) -> list[Trifle]:
+        device, connection = self.flows.device[place], self.flows.connection[place]
+        chosen = chosen[np.lexsort((connection[chosen], device[chosen], final_ns[chosen]))]
+        columns = [column[chosen].tolist() for column in (final_ns, device, connection, place, minute, amount)]
+        columns[3] = [self.flows.flow[number] for number in columns[3]]
+        return list(zip(*columns, strict=True))
 
     def _carry(
         self, place: int, run: Run | None, rows: I64, warm: I64, opened_ns: int, largest: int, received: Received

@@ -9,7 +9,7 @@ from sniffer.detect.flow import Flow
 from sniffer.model import Evidence, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
-_MINUTE_NS = 60 * _SECOND
+MINUTE_NS = 60 * _SECOND
 MINUTES = 10
 #: Minutes of the ten that must carry something like speech, and what that is: 1.5 kB/s.
 _BUSY_MINUTES, _BUSY_BYTES = 8, 90_000
@@ -32,15 +32,15 @@ class SlowUploads:
     def __init__(self) -> None:
         self._devices: dict[int, _Device] = {}
 
-    def add(self, flow: Flow, start_ns: int, bins: Iterable[tuple[int, int]], final_ns: int) -> bool:
-        """One upload that was not judged: how long after `start_ns` each part of it left, and its bytes. Returns
-        whether ten minutes together could be speech now."""
-        device = self._devices[flow.key] = self._devices.pop(flow.key, _Device())  # the latest stands last
+    def add(self, flow: Flow, parts: Iterable[tuple[int, int]], final_ns: int) -> bool:
+        """One upload that was not judged: in which minute each part of it left, and its bytes. Returns whether ten
+        minutes together could be speech now."""
+        device = self._devices.pop(flow.key, None) or _Device()
+        self._devices[flow.key] = device  # the latest stands last
         if len(self._devices) > _MAX_DEVICES:
             del self._devices[next(iter(self._devices))]
         minutes, total, crossed = device.minutes, 0, False
-        for since_ns, amount in bins:
-            minute = (start_ns + since_ns) // _MINUTE_NS
+        for minute, amount in parts:
             before = minutes.get(minute, 0)
             minutes[minute] = before + amount
             crossed |= before < _BUSY_BYTES <= before + amount
@@ -50,7 +50,7 @@ class SlowUploads:
             del device.flows[next(iter(device.flows))]
         if not crossed and len(minutes) <= 2 * MINUTES:
             return False
-        latest = final_ns // _MINUTE_NS
+        latest = final_ns // MINUTE_NS
         for minute in [m for m in minutes if m <= latest - MINUTES]:
             del minutes[minute]
         return sum(amount >= _BUSY_BYTES for amount in minutes.values()) >= _BUSY_MINUTES
@@ -73,8 +73,8 @@ def _upload(key: int, device: _Device, service: Service, final_ns: int) -> Uploa
         key=key,
         flows=tuple(dict.fromkeys(flow.flow for flow in flows)),
         service=service,
-        start_ns=first * _MINUTE_NS,
-        end_ns=min(final_ns, (last + 1) * _MINUTE_NS),
+        start_ns=first * MINUTE_NS,
+        end_ns=min(final_ns, (last + 1) * MINUTE_NS),
         final_ns=final_ns,
         upload_class=UploadClass.BULK,
         score=0.0,
