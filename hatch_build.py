@@ -60,7 +60,8 @@ def compile_one(source: Path, output: Path) -> bool:
     """Whether it could be compiled; nothing is said where not."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     include = sysconfig.get_path("include")
-    command = [*compiler, "-O2", "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{include}"]
+    command = [*compiler, "-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden"]
+    command += [f"-I{include}"]
     command += [*shlex.split(os.environ.get("CFLAGS", "")), "-o", str(output), str(source)]
     try:
         done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603

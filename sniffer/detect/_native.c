@@ -1,4 +1,5 @@
-/* Packets to connections: what `detect.traffic` does in numpy, with the same results to the last bit.
+/* Packets to connections, and the body of a run: what `detect.traffic` and `detect.shape` do in numpy, with the same
+ * results to the last bit.
  *
  * Optional: built by hatch_build.py where there is a compiler; the package works without it (and with
  * SNIFFER_PURE_PYTHON=1 ignores it). Only the stable ABI is used.
@@ -9,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 1
+#define REVISION 2
 
 /* A connection: both ends in order (host, address in halves), ports and protocol; then packets and bytes from the first
  * end and from the second, first and last moment. As in the rows of `traffic.Traffic`. */
@@ -97,13 +98,51 @@ done:
     return PyErr_Occurred() ? NULL : Py_BuildValue("nn", i, taken);
 }
 
-static PyMethodDef methods[] = {{"meter", meter, METH_VARARGS, meter_doc}, {NULL, NULL, 0, NULL}};
+/* --- the body of a run ----------------------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(stretch_doc,
+    "stretch(total, step, slack, slowest, fastest, plain) -> (first, last)\n\nThe steps of the longest stretch in which "
+    "the sum of bytes `total` (float64, one more than steps) stays within the tube: see `shape.find_body`.");
+
+static PyObject *stretch(PyObject *self, PyObject *args) {
+    Py_buffer sums;
+    double step, slack, slowest, fastest, plain;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "y*ddddd", &sums, &step, &slack, &slowest, &fastest, &plain)) return NULL;
+    const double *total = sums.buf;
+    Py_ssize_t steps = sums.len / 8 - 1, best = 0, best_reach = 0;
+    double most_valued = -1;
+    for (Py_ssize_t i = 0; i <= steps; i++) {
+        double lower = slowest, upper = fastest;
+        Py_ssize_t reach = 0;
+        for (Py_ssize_t j = i + 1; j <= steps; j++, reach++) {
+            double rise = total[j] - total[i], run = (double)(j - i) * step;
+            double least = rise / (run + slack), most = run > slack ? rise / (run - slack > 1e-9 ? run - slack : 1e-9) : fastest;
+            if (least > lower) lower = least;
+            if (most < upper) upper = most;
+            if (lower > upper) break;
+        }
+        double within = (double)reach * step, share = (total[i + reach] - total[i]) / (within > step ? within : step) / plain;
+        if (share > 1) share = 1;
+        double value = within * (share * share);
+        if (value > most_valued) {
+            most_valued = value;
+            best = i;
+            best_reach = reach;
+        }
+    }
+    PyBuffer_Release(&sums);
+    return Py_BuildValue("nn", best, best + best_reach);
+}
+
+static PyMethodDef methods[] = {
+    {"meter", meter, METH_VARARGS, meter_doc}, {"stretch", stretch, METH_VARARGS, stretch_doc}, {NULL, NULL, 0, NULL}};
 
 static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "REVISION", REVISION); }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "sniffer.detect._native", "Packets to connections, compiled.", 0, methods, slots, NULL, NULL, NULL};
+    PyModuleDef_HEAD_INIT, "sniffer.detect._native", "Detection, compiled.", 0, methods, slots, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

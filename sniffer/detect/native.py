@@ -7,7 +7,7 @@ import os
 from types import ModuleType
 
 #: What the compiled piece must call itself: an older one, left over from an update, is not used.
-REVISION = 1
+REVISION = 2
 
 
 def load() -> ModuleType | None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sniffer.detect import native
 from sniffer.model import I64
 
 F64 = npt.NDArray[np.float64]
@@ -243,6 +244,19 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
         steps, step = _MAX_STEPS, duration / (_MAX_STEPS - 1)
     index = np.minimum((seconds / step).astype(np.int64), steps - 1)
     total = np.concatenate(([0.0], np.cumsum(np.bincount(index, weights=size, minlength=steps))))
+    first, last = _stretch(total, step)
+    inside = np.flatnonzero((index >= first) & (index < last))
+    if inside.size < LEAST_ROWS:
+        return None
+    return _trim(seconds[inside], size[inside])
+
+
+def _stretch(total: F64, step: float) -> tuple[int, int]:
+    """The steps of the longest stretch within the tube; `total` is the sum of bytes before each step, and of all."""
+    if native.NATIVE is not None:
+        first, last = native.NATIVE.stretch(total, step, SLACK, SLOWEST, FASTEST, PLAIN_RATE)
+        return first, last
+    steps = len(total) - 1
     rise = total[None, :] - total[:, None]
     run = (np.arange(steps + 1)[None, :] - np.arange(steps + 1)[:, None]) * step
     later = run > 0
@@ -257,11 +271,7 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
     rates = (total[np.minimum(spans + reach, steps)] - total[spans]) / np.maximum(seconds_in, step)
     # A trickle may last longer than the speech in it: what is too slow to be understood counts for less.
     first = int(np.argmax(seconds_in * np.minimum(1.0, rates / PLAIN_RATE) ** 2))
-    last = first + int(reach[first])
-    inside = np.flatnonzero((index >= first) & (index < last))
-    if inside.size < LEAST_ROWS:
-        return None
-    return _trim(seconds[inside], size[inside])
+    return first, first + int(reach[first])
 
 
 def _trim(seconds: F64, size: I64) -> tuple[float, float]:

@@ -1,0 +1,26 @@
+"""The body of a run is found alike by the compiled piece and without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sniffer.detect import native
+from sniffer.detect.shape import find_body
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 400), st.floats(0.01, 700), st.sampled_from([60, 437, 1460, 60_000]))
+def test_compiled_and_not(seed: int, packets: int, duration: float, largest: int) -> None:
+    random = np.random.default_rng(seed)
+    seconds = np.sort(random.random(packets)) * duration
+    if seed % 2:  # an even pace, with bursts before and in it
+        seconds = np.sort(np.concatenate((np.arange(packets) * duration / packets, random.random(5) * 0.1)))
+    seconds -= seconds[0]
+    size = random.integers(56, largest + 1, len(seconds))
+    found = find_body(seconds, size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "NATIVE", None)
+        assert find_body(seconds, size) == found
