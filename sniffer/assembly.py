@@ -16,7 +16,9 @@ from sniffer.detect.weights import load_weights
 from sniffer.errors import RuleError
 from sniffer.identify import Identifier
 from sniffer.identify.oui import OuiTable
-from sniffer.identify.rules import DeviceRule, ServiceRule, load_device_rules, load_oui, load_service_rules
+from sniffer.identify.roles import Roles
+from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
+from sniffer.identify.weigh import Scales
 from sniffer.judge import Judge
 from sniffer.judge.alerts import AlertPolicy
 from sniffer.judge.history import History
@@ -33,10 +35,10 @@ RULE_KINDS = ("devices", "services", "uploads")
 
 @dataclass(frozen=True, slots=True)
 class Rulebook:
-    """Everything that is read from rule folders, read once."""
+    """Everything that is read from rule folders, read and compiled once: it serves any number of pipelines."""
 
-    devices: tuple[DeviceRule, ...]
-    services: tuple[ServiceRule, ...]
+    devices: Scales
+    services: Roles
     oui: OuiTable
     weights: Weights
     uploads: RuleSet
@@ -61,8 +63,8 @@ def load_rulebook(config: Config) -> Rulebook:
         return [folder / kind for folder in own if (folder / kind).is_dir()]
 
     return Rulebook(
-        devices=load_device_rules(own),
-        services=load_service_rules(own),
+        devices=Scales(load_device_rules(own)),
+        services=Roles(load_service_rules(own)),
         oui=load_oui(own),
         weights=load_weights(shipped("rules") / "detect"),
         uploads=load_upload_rules(folders("uploads"), config.judge.rules),

@@ -118,12 +118,12 @@ def _devices(config: Config, seen: Iterable[str]) -> Iterator[Said]:
 def _words(config: Config, rulebook: Rulebook) -> Iterator[Said]:
     """A kind nearly like a known one (a camera is judged otherwise than a speaker); a vendor that nobody has, and that
     limits an ear to nobody."""
-    kinds = {rule.kind for rule in rulebook.devices}
+    kinds = {rule.kind for rule in rulebook.devices.rules}
     for number, device in enumerate(config.devices):
         close = _nearest(device.kind, kinds)
         if close and device.kind not in kinds:
             yield ("devices", number, "kind"), f"no rule knows the kind '{device.kind}'", close
-    made = [*(rule.vendor for rule in rulebook.devices), *(device.vendor for device in config.devices)]
+    made = [*(rule.vendor for rule in rulebook.devices.rules), *(device.vendor for device in config.devices)]
     vendors = {vendor.casefold(): vendor for vendor in made if vendor}
     for number, source in enumerate(config.wake.sources):
         if source.vendor and source.vendor.casefold() not in vendors:

@@ -103,7 +103,7 @@ def test_words_that_no_rule_knows(tmp_path: Path) -> None:
     assert line == "sniffer.yaml:1:59: no rule knows the kind 'camra'; did you mean 'camera'?"
     assert said(tmp_path, device.format("doorbell")) == []
     ear = "wake: {{sources: [{{type: wyoming, name: ear, host: ear, vendor: {}}}]}}\n"
-    maker = next(rule.vendor for rule in RULES.devices if rule.vendor)
+    maker = next(rule.vendor for rule in RULES.devices.rules if rule.vendor)
     assert said(tmp_path, ear.format(maker.upper())) == []
     (line,) = said(tmp_path, ear.format(f"x{maker}"))
     assert line.endswith(f"no device is made by 'x{maker}'; did you mean '{maker}'?")

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
+
 from sniffer.capture.pcap import PcapWalker
 from sniffer.capture.pcapng import PcapngWalker
 from sniffer.capture.source import GZIP_MAGIC, Counted, Gunzip, Source
@@ -120,7 +122,7 @@ class CaptureReader:
         self.detect()
         walker = self._walker
         assert walker is not None
-        data = memoryview(bytearray(BUFFER_BYTES))
+        data = np.empty(BUFFER_BYTES, dtype=np.uint8).data  # what a small capture does not fill is never touched
         fill = skip = 0
         while not self._ended:
             try:

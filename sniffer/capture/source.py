@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import Protocol
 
-#: Compressed bytes taken at a time.
-CHUNK = 256 * 1024
+#: Compressed bytes taken, and bytes made of them, at a time: so few that the allocator keeps their place.
+CHUNK = 64 * 1024
+STEP = 128 * 1024
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -60,25 +61,27 @@ class Gunzip:
         self.problem: str | None = None
 
     def readinto(self, buffer: memoryview, /) -> int:
-        while not self._ended:
+        filled = 0
+        while not self._ended and filled < len(buffer):
             if self._member.eof:
                 self._pending = self._member.unused_data
-                if not (self._pending or self._refill()):
+                if not self._pending and (filled or not self._refill()):
                     break
                 if self._pending[0] != GZIP_MAGIC[0]:  # padding or rubbish behind the last member
                     if self._pending.strip(b"\0"):
                         self.problem = "the gzip data is followed by something else"
                     break
                 self._member = zlib.decompressobj(wbits=31)
+            if filled and not self._pending:  # what has arrived is handed out before more is waited for
+                break
             more = bool(self._pending) or self._refill()
-            data = self._inflate(len(buffer))
+            data = self._inflate(min(len(buffer) - filled, STEP))
             if not (data or more or self._member.eof):
                 self.problem, self._ended = "the gzip data is truncated", True
-            if data:
-                buffer[: len(data)] = data
-                return len(data)
-        self._ended = True
-        return 0
+            buffer[filled : filled + len(data)] = data
+            filled += len(data)
+        self._ended = self._ended or not filled
+        return filled
 
     def _refill(self) -> bool:
         count = self._source.readinto(self._chunk) or 0

@@ -20,7 +20,6 @@ from sniffer.evaluation.find import Found, find
 from sniffer.evaluation.play import Played, play
 from sniffer.evaluation.plot import draw
 from sniffer.evaluation.score import DeviceScore, score
-from sniffer.identify.roles import Roles
 
 
 @click.command()
@@ -76,7 +75,7 @@ def command(
         raise CaptureError("none of the labelled captures could be read")
     trained.judge(played)
     devices = score(played)
-    roles = Roles(rulebook.services)
+    roles = rulebook.services
     bursts = [score_bursts(table, roles) for table in tables]
     if output_format == "json":
         click.echo(json.dumps(report.as_json(devices, bursts)))

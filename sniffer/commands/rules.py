@@ -61,9 +61,9 @@ def list_rules(config_path: Path | None, *, effective: bool) -> None:
             upload.level if upload.level == upload.document.level else f"{upload.level} (was {upload.document.level})"
         )
         table.add_row("upload", upload.id, level, upload.document.status, upload.document.title)
-    for device in sorted(rules.devices, key=lambda rule: rule.id):
+    for device in sorted(rules.devices.rules, key=lambda rule: rule.id):
         table.add_row("device", device.id, "", "", device.title)
-    for service in sorted(rules.services, key=lambda rule: rule.id):
+    for service in sorted(rules.services.rules, key=lambda rule: rule.id):
         table.add_row("service", service.id, "", "", service.title)
     terminal = Console()
     (terminal if terminal.is_terminal else Console(width=200)).print(table)

@@ -22,7 +22,6 @@ from sniffer.identify.hosts import FORWARDING, Host, Hosts
 from sniffer.identify.names import Names
 from sniffer.identify.oui import OuiTable
 from sniffer.identify.roles import Roles
-from sniffer.identify.rules import DeviceRule, ServiceRule
 from sniffer.identify.settings import IdentifySettings
 from sniffer.identify.weigh import Hits, Opinion, Scales
 from sniffer.model import (
@@ -59,15 +58,15 @@ class Identifier:
         self,
         settings: IdentifySettings,
         devices: Sequence[DeviceSettings],
-        device_rules: Sequence[DeviceRule],
-        service_rules: Sequence[ServiceRule],
+        scales: Scales,
+        roles: Roles,
         oui: OuiTable,
     ) -> None:
         self._settings = settings
         self._configured = {device.key: device for device in devices}
-        self._scales = Scales(device_rules)
+        self._scales = scales
         self._ports = {kind: self._scales.numbers(kind) for kind in ("port.tcp", "port.udp")}
-        self._roles = Roles(service_rules)
+        self._roles = roles
         self._oui = oui
         self._hosts = Hosts(settings.max_hosts)
         self._names = Names(settings.max_names)

@@ -26,6 +26,7 @@ class Roles:
     """All service rules, compiled. The most specific pattern wins: the one with most characters beside `*`."""
 
     def __init__(self, rules: Sequence[ServiceRule]) -> None:
+        self.rules = tuple(rules)
         self._exact: dict[str, list[Purpose]] = {}
         wild: list[tuple[Glob, Purpose]] = []
         for rule in rules:

@@ -47,12 +47,12 @@ class Scales:
     """All device rules, compiled: facts go in, opinions come out."""
 
     def __init__(self, rules: Sequence[DeviceRule]) -> None:
-        self._rules = tuple(rules)
+        self.rules = tuple(rules)
         self._microphone = tuple(rule.microphone or any(m.microphone for m in rule.models) for rule in rules)
         self._literal: dict[tuple[str, str], list[Place]] = {}
         self._patterns: dict[str, list[tuple[Glob, Place]]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
-        for number, rule in enumerate(self._rules):
+        for number, rule in enumerate(self.rules):
             for item, evidence in enumerate(rule.evidence):
                 self._compile(evidence.patterns(), number, item)
             for item, model in enumerate(rule.models):
@@ -102,7 +102,7 @@ class Scales:
     def lists(self, hits: Hits) -> DeviceRule | None:
         """The rule of which one fact is enough to list what a host sends, where nothing contradicts it."""
         for number in sorted(hits.rules):
-            rule = self._rules[number]
+            rule = self.rules[number]
             fits = [rule.evidence[item] for of, item, _ in hits.found if of == number and item >= 0]
             if rule.microphone and any(item.lists for item in fits) and all(item.weight >= 0 for item in fits):
                 return rule
@@ -122,7 +122,7 @@ class Scales:
         return None if best is None else self._opinion(best[1], best[0], found)
 
     def _score(self, number: int, found: dict[Place, tuple[Fact, str]]) -> float:
-        rule = self._rules[number]
+        rule = self.rules[number]
         seen = [0] * len(rule.evidence)
         for place in found:
             if place[0] == number and place[1] >= 0:
@@ -130,7 +130,7 @@ class Scales:
         return rule.prior + sum(item.worth(count) for item, count in zip(rule.evidence, seen, strict=True))
 
     def _opinion(self, number: int, score: float, found: dict[Place, tuple[Fact, str]]) -> Opinion:
-        rule = self._rules[number]
+        rule = self.rules[number]
         reasons: list[str] = []
         facts: list[Fact] = []
         for item, evidence in enumerate(rule.evidence):

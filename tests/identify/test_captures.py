@@ -8,17 +8,19 @@ from sniffer.capture.file import open_capture
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.identify import Identifier
+from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
+from sniffer.identify.weigh import Scales
 from sniffer.model import Device, Selection, key_text
 from sniffer.resources import shipped
 
 RULES = [shipped("rules")]
-DEVICE_RULES, SERVICE_RULES, OUI = load_device_rules(RULES), load_service_rules(RULES), load_oui(RULES)
+SCALES, ROLES, OUI = Scales(load_device_rules(RULES)), Roles(load_service_rules(RULES)), load_oui(RULES)
 
 
 def devices(path: Path) -> dict[str, Device]:
-    who, dissector = Identifier(IdentifySettings(), [], DEVICE_RULES, SERVICE_RULES, OUI), Dissector()
+    who, dissector = Identifier(IdentifySettings(), [], SCALES, ROLES, OUI), Dissector()
     with open_capture(path) as reader:
         for block in reader:
             batch, _ = decode(block, Selection())

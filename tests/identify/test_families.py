@@ -4,13 +4,15 @@
 import pytest
 
 from sniffer.identify import Identifier
+from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
+from sniffer.identify.weigh import Scales
 from sniffer.model import Device, Fact, mac_key
 from sniffer.resources import shipped
 
 RULES = [shipped("rules")]
-DEVICE_RULES, SERVICE_RULES, OUI = load_device_rules(RULES), load_service_rules(RULES), load_oui(RULES)
+SCALES, ROLES, OUI = Scales(load_device_rules(RULES)), Roles(load_service_rules(RULES)), load_oui(RULES)
 
 APPLE_BOOT = "mesu.apple.com gsp-ssl.ls.apple.com setup.icloud.com guzzoni.apple.com time.apple.com 1-courier.push.apple.com gsa.apple.com"
 CAST_BOOT = "clients3.google.com connectivitycheck.gstatic.com tools.google.com time.google.com www.google.com android.googleapis.com"
@@ -63,7 +65,7 @@ WITHOUT = [
 
 
 def show(mac: str, names: str, others: dict[str, str]) -> Device:
-    who, key = Identifier(IdentifySettings(), [], DEVICE_RULES, SERVICE_RULES, OUI), mac_key(mac)
+    who, key = Identifier(IdentifySettings(), [], SCALES, ROLES, OUI), mac_key(mac)
     pairs = [("dns.query", name) for name in names.split()] + list(others.items())
     who.observe(Fact(index, key, kind, value) for index, (kind, value) in enumerate(pairs))
     return who.device(key)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
 from sniffer.identify import Identifier
+from sniffer.identify.roles import Roles
 from sniffer.identify.rules import FACT_KINDS, load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
+from sniffer.identify.weigh import Scales
 from sniffer.model import (
     AddressSeen,
     DeviceSettings,
@@ -33,12 +35,12 @@ SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
 ECHO, PHONE, ROUTER = "68:db:f5:90:19:64", "02:11:22:33:44:55", "02:00:5e:00:00:01"
 RULES = [shipped("rules")]
-DEVICE_RULES, SERVICE_RULES, OUI = load_device_rules(RULES), load_service_rules(RULES), load_oui(RULES)
+SCALES, ROLES, OUI = Scales(load_device_rules(RULES)), Roles(load_service_rules(RULES)), load_oui(RULES)
 VOICE = "avs-alexa-4-na.amazon.com"
 
 
 def identifier(*devices: DeviceSettings, **settings: object) -> Identifier:
-    return Identifier(IdentifySettings(**settings), devices, DEVICE_RULES, SERVICE_RULES, OUI)
+    return Identifier(IdentifySettings(**settings), devices, SCALES, ROLES, OUI)
 
 
 def feed(who: Identifier, frames: Iterable[Frame], size: int = 0) -> Identifier:
