@@ -28,8 +28,8 @@ from sniffer.sinks.store import Store
 from sniffer.sinks.targets import build_targets
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.api import build_app
-from sniffer.web.auth import read_tokens
-from sniffer.web.server import HttpServer, tls_options
+from sniffer.web.auth import Token, read_tokens
+from sniffer.web.server import HttpServer
 
 logger = logging.getLogger("sniffer")
 
@@ -91,7 +91,8 @@ class Service:
             replayed=replayed,
             events=self._events,
         )
-        self._server = self._build_server(config)
+        self._tokens = _tokens(config)
+        self._server = self._build_server(config, self._tokens)
         self._sources = self._build_sources(config)
 
     @property
@@ -137,12 +138,11 @@ class Service:
         targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__)
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
-    def _build_server(self, config: Config) -> HttpServer | None:
+    def _build_server(self, config: Config, tokens: Sequence[Token], port: int | None = None) -> HttpServer | None:
         if not config.http.enabled:
             return None
-        tokens = read_tokens(config.http.tokens, read_secret)
         app = build_app(self.daemon, config.http, tokens, self._clock)
-        return HttpServer(app, config.http.host, config.http.port, config.http.tls)
+        return HttpServer(app, config.http.host, config.http.port if port is None else port, config.http.tls)
 
     def _build_sources(self, config: Config) -> Sources:
         if self._replayed:
@@ -165,19 +165,19 @@ class Service:
         rulebook = load_rulebook(config)
         pipeline = self._build(config, rulebook, old.state())
         outbox, sources = self._build_outbox(config), self._build_sources(config)
-        # A certificate may have been renewed. Where the address stays, it is free only once the old server has gone.
-        serve_anew = config.http != before.http or config.http.tls is not None
-        moves = _address(config) != _address(before)
-        read_tokens(config.http.tokens, read_secret)
-        tls_options(config.http.tls)
-        server = self._build_server(config) if moves else None
+        # A certificate may have been renewed, or a token's file. Where the port stays, it is free only once the old
+        # server has gone: another is tried meanwhile.
+        tokens = _tokens(config)
+        moves = (config.http.enabled, config.http.port) != (before.http.enabled, before.http.port)
+        server = self._build_server(config, tokens, None if moves else 0)
+        serve_anew = config.http != before.http or config.http.tls is not None or self._tokens != tokens
         self._remark(config, rulebook, pipeline)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
             new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))
             if new != running:
                 logger.warning("%s: the change takes effect at the next start", part)
-        self._config = config
+        self._config, self._tokens = config, tokens
         self.metrics.announce(device.name for device in config.devices)
         self._outbox.close()
         self._outbox = outbox
@@ -185,18 +185,20 @@ class Service:
         self._sources.stop()
         self._sources = sources
         self._sources.start()
+        if server is not None and not moves:
+            server.stop()
         if serve_anew:
             if self._server is not None:
                 self._server.stop()
-            self._server = server if moves else self._build_server(config)
+            self._server = server if moves else self._build_server(config, tokens)
             if self._server is not None:
                 self._server.start()
             logger.info("HTTP: %s", f"serving {self.address}" if self._server is not None else "off")
         return Edges(pipeline, self._sinks())
 
 
-def _address(config: Config) -> tuple[bool, str, int]:
-    return config.http.enabled, config.http.host, config.http.port
+def _tokens(config: Config) -> tuple[Token, ...]:
+    return read_tokens(config.http.tokens if config.http.enabled else (), read_secret)
 
 
 @contextlib.contextmanager

@@ -192,6 +192,38 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
     assert "Traceback" not in daemon.said()
 
 
+def test_an_exchanged_token_and_another_address_need_no_restart(lan: None, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config, token = tmp_path / "sniffer.yaml", tmp_path / "token"
+    text = f"""
+capture: {{interface: lan0}}
+http: {{host: 127.0.0.1, port: {port}, tokens: [{{source: ear, secret: {{file: {token}}}}}]}}
+wake: {{sources: [{{type: http, name: ear}}]}}
+"""
+    config.write_text(text)
+    token.write_text("old")
+    daemon = Process(tmp_path, "-c", str(config))
+    try:
+        daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
+        assert daemon.post("/api/v1/wake", {}, "old") == 202
+        token.write_text("new")
+        daemon.signal(signal.SIGHUP)
+        daemon.until(lambda: "in force" in daemon.said())
+        assert [daemon.post("/api/v1/wake", {}, word) for word in ("old", "new")] == [401, 202]
+        config.write_text(text.replace("127.0.0.1", "192.0.2.1"))
+        daemon.signal(signal.SIGHUP)
+        daemon.until(lambda: "cannot listen on 192.0.2.1" in daemon.said())
+        assert daemon.post("/api/v1/wake", {}, "new") == 202
+        config.write_text(text.replace("127.0.0.1", "0.0.0.0"))
+        daemon.signal(signal.SIGHUP)
+        daemon.until(lambda: daemon.said().count("in force") == 2)
+        assert daemon.post("/api/v1/wake", {}, "new") == 202
+        assert "tokens cross the network in clear" in daemon.said()
+    finally:
+        assert daemon.end() == 0
+
+
 def test_it_keeps_no_privilege_but_to_capture(lan: None, tmp_path: Path) -> None:
     config = tmp_path / "sniffer.yaml"
     config.write_text("capture: {interface: lan0}\nhttp: {port: 0}\n")
