@@ -5,6 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy this machine is.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 def _shared_data() -> Path | None:

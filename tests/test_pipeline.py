@@ -75,7 +75,7 @@ def test_the_story_is_told_right(whole: dict[str, Record]) -> None:
 
 
 @given(cuts=st.lists(st.integers(0, 1616), max_size=40))
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_cutting_packets_into_batches_changes_nothing(
     config: Config, rulebook: Rulebook, packets: PacketBatch, whole: dict[str, Record], cuts: list[int]
 ) -> None:

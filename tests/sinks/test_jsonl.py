@@ -14,7 +14,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(), VALUES, max_size=6))
 def test_any_record_is_one_line_of_ascii_json(record: dict) -> None:
     line = encode(record)

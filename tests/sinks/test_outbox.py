@@ -364,7 +364,7 @@ def test_threads_deliver_and_stop(store: Store) -> None:
     assert target.closed
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), restarts=st.integers(0, 4))
 def test_whatever_fails_and_restarts_everything_arrives_once(tmp_path_factory, seed: int, restarts: int) -> None:
     chance = random.Random(seed)

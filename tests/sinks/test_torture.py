@@ -13,5 +13,4 @@ def test_kill_9_at_random_moments(tmp_path: Path) -> None:
     assert count.arrived == set(range(1, count.made + 1))
     assert len(count.answered) == count.made  # one id each, over all lives
     assert count.repeated <= count.kills  # at most the one that was on its way when the kill came
-    assert count.refused > 0
-    assert count.unanswered > 0
+    assert count.refused + count.unanswered > 0  # which of them, and how often, the load of the machine decides
