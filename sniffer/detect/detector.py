@@ -35,6 +35,7 @@ class Detector:
     ) -> None:
         self._settings = settings
         self._silence_ns = round(settings.closing_silence * _SECOND)
+        self._local = LocalNetworks(settings.local_networks)
         self._hearing = Hearing(weights, services, self._silence_ns, dict(learned or {}))
         self._now_ns: int | None = None
         self._since_ns = 0
@@ -42,7 +43,7 @@ class Detector:
         self._meter = self._new_meter()
 
     def _new_meter(self) -> Meter:
-        return Meter(self._settings.max_flows, LocalNetworks(self._settings.local_networks), self._silence_ns)
+        return Meter(self._settings.max_flows, self._local, self._silence_ns)
 
     @property
     def flows(self) -> int:

@@ -47,7 +47,7 @@ class Flows:
         self.device = np.zeros(limit, dtype=np.uint64)
         self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
         self._places: dict[int, int] = {}
-        self._free = list(range(limit - 1, -1, -1))
+        self._free: list[int] = []  # places that were used before
         # A guess at the place of each connection, by its highest bits; checked, and looked up where it is wrong.
         bits = (4 * limit).bit_length()
         self._guess = np.zeros(1 << bits, dtype=np.uint32)
@@ -67,7 +67,7 @@ class Flows:
         found = np.array([self._places.get(connection, -1) for connection in missed.tolist()], dtype=np.int64)
         unknown = np.flatnonzero(found < 0)
         for number in unknown[np.argsort(first[unknown])].tolist():
-            if not self._free:
+            if len(self) == self._limit:
                 return self._up_to(places, wrong, found[back])
             found[number] = self._make(packets, int(wrong[first[number]]), since_ns)
         places[wrong] = found[back]
@@ -79,7 +79,7 @@ class Flows:
         return places[: int(wrong[int(np.argmax(found < 0))])]
 
     def _make(self, packets: Packets, number: int, since_ns: int) -> int:
-        place = self._free.pop()
+        place = self._free.pop() if self._free else len(self)
         key, connection = packets.flow_key(number), int(packets.connection[number])
         self.flow[place] = Flow(int(packets.device[number]), key, connection)
         first_ns = int(packets.time_ns[number])
