@@ -91,9 +91,7 @@ def probability(score: float) -> float:
 
 def _amount_of_pace(case: Case) -> tuple[float, float] | None:
     """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
-    shape = case.shape
-    written = min(1.0, shape.writes / 8)
-    return math.tanh(shape.body / 1.2) * written * _voluntary(case), shape.body
+    return math.tanh(case.shape.body / 1.2) * _enough(case.shape) * _voluntary(case), case.shape.body
 
 
 def _steadiness(case: Case) -> tuple[float, float] | None:
@@ -164,12 +162,14 @@ def _too_slow(case: Case) -> tuple[float, float] | None:
 
 
 def _too_few_chunks(case: Case) -> tuple[float, float] | None:
-    return max(0.0, min(3.0, math.log2(6 / max(case.shape.writes_per_second, 0.5)))), case.shape.writes_per_second
+    """Rare pieces, unless they come like clockwork: then somebody fills a buffer."""
+    few = max(0.0, min(3.0, math.log2(6 / max(case.shape.writes_per_second, 0.5))))
+    return few * (1 - case.shape.comb), case.shape.writes_per_second
 
 
 def _asked_for_each(case: Case) -> tuple[float, float] | None:
     """A device that waits for an answer before each piece is paced by the network, not by a microphone."""
-    if case.shape.writes < 4:
+    if case.shape.writes < 3:
         return None
     return _asked(case), case.shape.answer_share
 
@@ -204,9 +204,12 @@ def _errand_host(case: Case) -> tuple[float, float] | None:
 
 
 def _new_connection(case: Case) -> tuple[float, float] | None:
+    """A connection begins with keys and with what the device has to say of itself: some 20 kB, and seldom more than
+    four times that. A pair of ports is not a connection that had to be opened."""
     if case.opened_before is None or case.opened_before > 2:
         return None
-    return 1.0, case.opened_before
+    introduction = max(0.3, min(1.0, 20_000 / max(case.shape.bytes, 1)))
+    return introduction * (0.5 if case.datagrams else 1.0), case.opened_before
 
 
 def _answer(case: Case) -> tuple[float, float] | None:
@@ -244,10 +247,28 @@ def _known_server(case: Case) -> tuple[float, float] | None:
     return 1.0, 1.0
 
 
+def _known_opening(case: Case) -> tuple[float, float] | None:
+    """Speech begins with the same: what the device was told, half a second of before, the wake word. The larger that
+    is, the less there is that happens to begin like it."""
+    if case.learned is None or not case.learned.knows_server(case.server):
+        return None
+    opening = case.shape.opening
+    likeness = case.learned.opening_likeness(opening)
+    if likeness is None:
+        return None
+    rare = max(0.5, min(1.5, math.log2(max(opening, 1) / 5_000) / 2))
+    return likeness * rare, float(opening)
+
+
 def _confidence(case: Case) -> float:
     """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
     shape = case.shape
-    return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * min(1.0, shape.writes / 8)
+    return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * _enough(shape)
+
+
+def _enough(shape: Shape) -> float:
+    """Eight writes are enough to speak of a pace; fewer, as far as they are like clockwork."""
+    return max(shape.comb, min(1.0, shape.writes / 8))
 
 
 def _voluntary(case: Case) -> float:
@@ -266,11 +287,15 @@ def _asked(case: Case) -> float:
 
 def _had_room(case: Case) -> float:
     """How sure it is that the line could have carried the body faster: it did so just before. A transport's first
-    window leaves fast on any line, so for full-size packets the burst must be larger than that."""
+    window leaves fast on any line, so for full-size packets the burst must be larger than that. Or it did so on
+    another day."""
     shape = case.shape
     faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
     window = max(0.0, min(1.0, (shape.head_bytes - 30_000) / 60_000))
-    return faster * (1 - shape.full_share * (1 - window))
+    just_now = faster * (1 - shape.full_share * (1 - window))
+    line = case.learned.line if case.learned is not None else 0.0
+    usually = 0.8 * max(0.0, min(1.0, math.log2(max(line, 1.0) / max(shape.rate, 1.0)) / 3))
+    return max(just_now, usually)
 
 
 # --- sentences -----------------------------------------------------------------------------------------------------
@@ -355,6 +380,11 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
     Item("known_server", _known_server, lambda c, v: "This device has sent speech to this server before"),
+    Item(
+        "known_opening",
+        _known_opening,
+        lambda c, v: f"It began with {v / 1000:.0f} kB at once, as speech of this device has begun before",
+    ),
     Item("known_chunk", _known_chunk, _chunk_words),
     Item("known_rate", _known_rate, _rate_words),
 )

@@ -12,8 +12,9 @@ from sniffer.detect.evidence import Case, Weights, probability, score_of, weigh
 from sniffer.detect.flow import Flow
 from sniffer.detect.learning import Learned, server_of
 from sniffer.detect.meter import Trifle
+from sniffer.detect.readings import other_readings
 from sniffer.detect.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
-from sniffer.detect.shape import BIN, LEAST_ROWS, Rows, Shape, after, measure, until
+from sniffer.detect.shape import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure, until
 from sniffer.detect.slow import MINUTE_NS, SlowUploads
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
 
@@ -24,6 +25,8 @@ _SECOND = 1_000_000_000
 _LOOK_BACK_NS = 8 * _SECOND
 #: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
 _HEAD_BYTES = 6_000
+#: What sounds like this at first needs no second reading.
+_PLAIN_SCORE = 4.0
 #: Devices whose habits are kept: more than a house has.
 _MAX_DEVICES = 1024
 
@@ -75,11 +78,11 @@ class Hearing:
         first, last = run.window(first_ns, at_ns)
         if last - first < LEAST_ROWS and not run.listening:
             return []
-        part = self._stretch(run, first_ns, at_ns)
+        part = self._stretch(flow, run, first_ns, at_ns)
         if part.shape.rate == 0 and not run.listening:
             return []
         service = self._services.service(flow.key, flow.flow, at_ns)
-        score = score_of(self._case(flow, run, part, at_ns, final=False), self._weights)
+        part, _, score = self._understood(flow, run, part, at_ns, final=False)
         silent_ns = at_ns - part.body_ns[1]
         if not run.listening:
             if score < SPEECH_SCORE or silent_ns > 600_000_000:
@@ -92,7 +95,7 @@ class Hearing:
         events: list[Event] = [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)]
         if score >= SPEECH_SCORE and silent_ns >= self._silence_ns:  # over, though the connection goes on
             cut_ns = part.body_ns[1] + 1
-            events += self._report(flow, run, self._stretch(run, run.from_ns, cut_ns), at_ns)
+            events += self._report(flow, run, self._stretch(flow, run, run.from_ns, cut_ns), at_ns)
             run.from_ns = cut_ns
         return events
 
@@ -106,10 +109,10 @@ class Hearing:
             events += self._add_up(flow, run.start_ns, run.bin_list(), run.final_ns)
         else:
             first_ns = run.from_ns
-            whole = self._stretch(run, first_ns, run.last_ns + 1)
+            whole = self._stretch(flow, run, first_ns, run.last_ns + 1)
             cuts = self._cuts(flow, run, whole)
             for cut_ns in [*cuts, run.last_ns + 1]:
-                part = self._stretch(run, first_ns, cut_ns) if cuts else whole
+                part = self._stretch(flow, run, first_ns, cut_ns) if cuts else whole
                 events += self._report(flow, run, part, run.final_ns)
                 first_ns = cut_ns
         runs = self._open[flow.key]
@@ -139,7 +142,7 @@ class Hearing:
 
     # --- parts of a run -----------------------------------------------------------------------------------------------
 
-    def _stretch(self, run: Run, first_ns: int, last_ns: int) -> Stretch:
+    def _stretch(self, flow: Flow, run: Run, first_ns: int, last_ns: int) -> Stretch:
         """A part of a run. Where nothing came since it was looked at last, it is as it was."""
         window = run.window(first_ns, last_ns)
         known = self._seen.get(id(run))
@@ -147,7 +150,7 @@ class Hearing:
             return known[1]
         base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        stretch = Stretch(base, last, rows, measure(rows, run.largest))
+        stretch = Stretch(base, last, rows, measure(rows, self._line(flow, run)))
         self._seen[id(run)] = window, stretch
         return stretch
 
@@ -167,6 +170,26 @@ class Hearing:
             final=final,
         )
 
+    def _line(self, flow: Flow, run: Run) -> Line:
+        habits = self._learned.get(flow.key)
+        return Line(run.largest, habits.segments if habits is not None else ())
+
+    def _understood(
+        self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool
+    ) -> tuple[Stretch, Case, float]:
+        """The reading of a stretch that speaks most for speech, with its score."""
+        case = self._case(flow, run, part, at_ns, final=final)
+        best = part, case, score_of(case, self._weights)
+        if best[2] >= _PLAIN_SCORE:
+            return best
+        for shape in other_readings(part.rows, self._line(flow, run), part.shape):
+            other = replace(part, shape=shape)
+            case = self._case(flow, run, other, at_ns, final=final)
+            score = score_of(case, self._weights)
+            if score > best[2]:
+                best = other, case, score
+        return best
+
     def _cuts(self, flow: Flow, run: Run, whole: Stretch) -> list[int]:
         """Where one utterance ends and the next begins without a pause: behind a body, before another one's head.
         A stream is not cut: a camera's pictures are no heads."""
@@ -184,9 +207,8 @@ class Hearing:
             return
         to_the_end = part.last_ns >= run.last_ns or run.overflowed
         whole = part.first_ns <= run.start_ns and to_the_end
-        case = self._case(flow, run, part, final_ns, final=True)
+        part, case, upload_class = self._classified(flow, run, part, final_ns)
         score, evidence = weigh(case, self._weights)
-        upload_class = classify(case, score, _two_way(run, part))
         shape = part.shape
         amount = run.bytes if whole else shape.bytes
         bins = run.bin_list() if whole else _bins(part.rows)
@@ -218,7 +240,7 @@ class Hearing:
         )
         habits = self._habits(flow.key)
         by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
-        yield from habits.learn(upload, shape.rate, max(shape.constancy, shape.comb))
+        yield from habits.learn(upload, shape, part.rows, from_the_start=part.first_ns <= run.start_ns)
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         if upload_class is UploadClass.SPEECH and to_the_end:
@@ -227,6 +249,17 @@ class Hearing:
                 self._held[id(carrier)] = upload
                 return
         yield upload
+
+    def _classified(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> tuple[Stretch, Case, UploadClass]:
+        """The class of a stretch, and the reading that says so. What streams is no speech, however it is read."""
+        case = self._case(flow, run, part, final_ns, final=True)
+        upload_class = classify(case, score_of(case, self._weights), _two_way(run, part))
+        if upload_class is UploadClass.MEDIA:
+            return part, case, upload_class
+        heard, heard_case, score = self._understood(flow, run, part, final_ns, final=True)
+        if score >= SPEECH_SCORE:
+            return heard, heard_case, UploadClass.SPEECH
+        return part, case, upload_class
 
     def _habits(self, key: int) -> Learned:
         """What is learned of a device. Of too many, the first that never spoke is forgotten."""
@@ -247,7 +280,7 @@ class Hearing:
                 continue
             if not -400_000_000 <= candidate.start_ns - run.last_ns <= self._silence_ns:
                 continue
-            begun = self._stretch(candidate, candidate.start_ns, now_ns)
+            begun = self._stretch(other, candidate, candidate.start_ns, now_ns)
             ratio = begun.shape.rate / max(part.shape.rate, 1.0)
             if begun.shape.body >= 0.3 and begun.shape.head_bytes < _HEAD_BYTES and 0.6 < ratio < 1.6:
                 score = score_of(self._case(other, candidate, begun, now_ns, final=False), self._weights)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sniffer.detect.shape import Rows, Shape, cut_sizes, fastest
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
@@ -24,6 +25,12 @@ _SURE = 2.0
 _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
+#: Openings of one device differ by 3 % (CIC Echo Dot and Spot) to 20 % (VCF Echo, CIC Nest Mini).
+_OPENINGS = 0.25
+#: The fastest that a line was is forgotten by so much an upload: the radio may be worse today.
+_FORGET_LINE = 0.999
+#: So often a size was cut before it is believed; sizes and cuts that are counted.
+_ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 20, 8, 2_000
 _PERIODIC_TIMES = 5
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
@@ -52,6 +59,9 @@ class Learned:
     speech: int = 0
     chunks: dict[int, int] = field(default_factory=dict)
     rate: float = 0.0
+    opening: float = 0.0
+    line: float = 0.0
+    cuts: dict[int, int] = field(default_factory=dict)
     chunks_per_second: float = 0.0
     strange_chunk: int = 0
     strange_chunks: int = 0
@@ -88,6 +98,24 @@ class Learned:
             return None
         return 2 * math.exp(-((math.log(rate / self.rate) / 0.35) ** 2)) - 1
 
+    def opening_likeness(self, opening: int) -> float | None:
+        """1 where speech of this device began with so many bytes before, 0 where with half or twice as many (a radio
+        that scatters a head takes nothing from what follows); None where too little is known."""
+        if self.speech < ENOUGH or self.opening <= 0 or opening <= 0:
+            return None
+        return math.exp(-((math.log(opening / self.opening) / _OPENINGS) ** 2))
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """The sizes in which the line cuts what this device writes; pieces in which it speaks are none."""
+        total = sum(self.cuts.values())
+        spoken = [size for size, times in self.chunks.items() if times >= ENOUGH]
+        return tuple(
+            size
+            for size, times in self.cuts.items()
+            if times >= max(_ENOUGH_CUTS, 0.1 * total) and not any(_alike(size, chunk) for chunk in spoken)
+        )
+
     def knows_server(self, server: str) -> bool:
         """This device has sent what was surely speech there, more than once."""
         return self.servers.get(server, 0) >= 2
@@ -109,17 +137,32 @@ class Learned:
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
-    def learn(self, upload: Upload, rate: float, constancy: float = 1.0) -> list[Drift]:
-        """One upload is final; `rate` and `constancy` are its body's. Returns what has moved."""
+    def learn(self, upload: Upload, shape: Shape, rows: Rows, *, from_the_start: bool = True) -> list[Drift]:
+        """One upload is final; `shape` is how its rows were read. Returns what has moved."""
+        self._learn_line(rows)
         if upload.upload_class is UploadClass.SPEECH:
-            return self._learn_speech(upload, rate, constancy) if upload.score >= _SURE else []
+            if upload.score < _SURE:
+                return []
+            if from_the_start:
+                self.opening = _moved(self.opening or float(shape.opening), float(shape.opening))
+            return self._learn_speech(upload, shape)
         if upload.upload_class is UploadClass.MEDIA:
             return []
         periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
         return [*self._learn_idle(upload), *periodic]
 
-    def _learn_speech(self, upload: Upload, rate: float, constancy: float) -> list[Drift]:
-        drifts = [*(self._learn_chunk(upload) if constancy >= 0.5 else ()), *self._learn_rate(upload, rate)]
+    def _learn_line(self, rows: Rows) -> None:
+        self.line = max(self.line * _FORGET_LINE, fastest(rows))
+        for size, times in cut_sizes(rows).items():
+            self.cuts[size] = self.cuts.get(size, 0) + times
+        if sum(self.cuts.values()) > _MOST_CUTS:
+            self.cuts = {size: times // 2 for size, times in self.cuts.items() if times > 1}
+        while len(self.cuts) > _MAX_CUTS:
+            del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
+
+    def _learn_speech(self, upload: Upload, shape: Shape) -> list[Drift]:
+        constancy = max(shape.constancy, shape.comb)
+        drifts = [*(self._learn_chunk(upload) if constancy >= 0.5 else ()), *self._learn_rate(upload, shape.rate)]
         self.speech += 1
         self.constant += (float(constancy >= 0.5) - self.constant) * max(_PACE, 1 / self.speech)
         server = server_of(upload.service, upload.flows[0])
@@ -226,7 +269,8 @@ class Learned:
     def to_dict(self) -> dict[str, Any]:
         """For the store."""
         state = asdict(self)
-        state["chunks"] = {str(size): times for size, times in self.chunks.items()}
+        for name in ("chunks", "cuts"):
+            state[name] = {str(size): times for size, times in getattr(self, name).items()}
         return state
 
     @classmethod
@@ -235,8 +279,9 @@ class Learned:
         learned = cls()
         try:
             for name, value in state.items():
-                if name == "chunks":
-                    learned.chunks = {int(size): int(times) for size, times in list(value.items())[:_MAX_CHUNKS]}
+                if name in ("chunks", "cuts"):
+                    most = _MAX_CHUNKS if name == "chunks" else _MAX_CUTS
+                    setattr(learned, name, {int(size): int(times) for size, times in list(value.items())[:most]})
                 elif name == "periodic":
                     learned.periodic = {
                         str(key): Periodic(**habit) for key, habit in list(value.items())[:_MAX_PERIODIC]

@@ -25,6 +25,8 @@ Flags = npt.NDArray[np.bool_]
 TINY = 56
 #: Half the width of the tube, in seconds of audio: how late a radio may deliver.
 SLACK = 0.3
+#: A run opens with the half second that carries most, of those that begin in its first second and a half.
+_OPENING, _OPENS_WITHIN = 0.5, 1.5
 #: Bytes a second that a microphone can mean, from 8 kbit/s speech codecs with overhead to stereo PCM.
 SLOWEST, FASTEST = 700.0, 110_000.0
 #: Bytes a second from which on speech is easily understood.
@@ -49,6 +51,8 @@ _LARGEST_SINGLE = 1_472
 _SEGMENTS = np.array(
     [1460, 1452, 1448, 1440, 1432, 1428, 1420, 1412, 1408, 1400, 1388, 1380, 1368, 1360, 1350, 1220, 1208]
 )
+#: A transport sends so much before it has heard of the line: ten segments of the first window, twice over.
+_WINDOW = 30_000
 _STEP = 0.125
 _MAX_STEPS = 400
 
@@ -68,7 +72,19 @@ class Rows:
         """The rows with `first <= seconds < last`."""
         low, high = np.searchsorted(self.seconds, (first, last))
         part = slice(int(low), int(high))
-        return _some(self, part)
+        return some(self, part)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is known of the way: the largest packet that the connection has carried before, and the sizes in which
+    packets to this device's servers are cut, where that was learned."""
+
+    largest: int = 0
+    segments: tuple[int, ...] = ()
+
+
+UNKNOWN_LINE = Line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +114,7 @@ class Shape:
     typical_rate: float = 0.0  # of a quarter of a second, in bytes a second
     comb: float = 0.0  # how regular in time the commonest size comes, whatever else leaves between
     comb_size: int = 0
+    opening: int = 0  # bytes of the half second with which it opens
 
     @property
     def spoken(self) -> float:
@@ -108,6 +125,28 @@ class Shape:
     def body(self) -> float:
         """Seconds of the body."""
         return self.end - self.begin
+
+
+def cut_sizes(rows: Rows) -> dict[int, int]:
+    """How often large packets of each size were followed by the rest of what was written: cut by the line."""
+    if len(rows.bytes) < 2:
+        return {}
+    follows = rows.seconds[1:] - rows.seconds[:-1] <= LINE_GAP
+    size = rows.bytes[:-1]
+    sizes, often = np.unique(size[follows & (size >= LEAST_FULL) & (size <= _LARGEST_SINGLE)], return_counts=True)
+    return dict(zip(sizes.tolist(), often.tolist(), strict=True))
+
+
+def fastest(rows: Rows) -> float:
+    """What the line was seen to carry at least, in bytes a second, beyond the window that a transport sends at once."""
+    if not len(rows.bytes):
+        return 0.0
+    total = np.concatenate(([0], np.cumsum(rows.bytes)))
+    most = 0.0
+    for seconds in (0.25, 0.5, 1.0):
+        left = np.searchsorted(rows.seconds, rows.seconds - seconds, side="right")
+        most = max(most, (float((total[1:] - total[left]).max()) - _WINDOW) / seconds)
+    return most
 
 
 def after(rows: Rows, second: float) -> Rows:
@@ -123,45 +162,37 @@ def until(rows: Rows, second: float) -> Rows:
 
 
 def _rebased(rows: Rows, part: slice) -> Rows:
-    some = _some(rows, part)
-    return replace(some, seconds=some.seconds - some.seconds[0]) if len(some.seconds) else some
+    chosen = some(rows, part)
+    return replace(chosen, seconds=chosen.seconds - chosen.seconds[0]) if len(chosen.seconds) else chosen
 
 
-def _some(rows: Rows, part: slice | Flags) -> Rows:
+def some(rows: Rows, part: slice | Flags) -> Rows:
+    """A part of the rows; times stay as they are."""
     return Rows(rows.seconds[part], rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
 
 
-def measure(rows: Rows, largest: int = 0) -> Shape:
-    """The shape of a run. `largest` is the largest packet that its connection has carried before."""
+def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shape:
+    """The shape of a run. `slack` is half the width of the tube in seconds."""
     if len(rows.bytes) and int(rows.bytes.min()) < TINY:
-        rows = _some(rows, rows.bytes >= TINY)
-    full = _full_rows(rows, largest)
-    duration = float(rows.seconds[-1]) if len(rows.seconds) else 0.0
-    total = int(rows.bytes.sum())
-    span = find_body(rows.seconds, rows.bytes)
+        rows = some(rows, rows.bytes >= TINY)
+    full = _full_rows(rows, line)
+    whole = Shape(
+        duration=float(rows.seconds[-1]) if len(rows.seconds) else 0.0,
+        bytes=int(rows.bytes.sum()),
+        packets=len(rows.bytes),
+        full_share=_share(rows.bytes, full),
+        typical_rate=_typical(rows),
+        opening=_opening(rows),
+    )
+    span = find_body(rows.seconds, rows.bytes, slack)
     if span is None:
-        return Shape(
-            duration=duration,
-            bytes=total,
-            packets=len(rows.bytes),
-            full_share=_share(rows.bytes, full),
-            typical_rate=_typical(rows),
-        )
+        return whole
     begin, end = span
     body = rows.between(begin, end + 1e-9)
-    if len(body.bytes) < LEAST_ROWS:
-        return Shape(
-            duration=duration,
-            bytes=total,
-            packets=len(rows.bytes),
-            full_share=_share(rows.bytes, full),
-            typical_rate=_typical(rows),
-        )
-    return _measure_body(rows, body, duration, full)
+    return _measure_body(rows, body, whole, full) if len(body.bytes) >= LEAST_ROWS else whole
 
 
-def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape:
-    total = int(rows.bytes.sum())
+def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags) -> Shape:
     offset = int(np.searchsorted(rows.seconds, body.seconds[0]))
     body_full = full[offset : offset + len(body.bytes)]
     starts = _write_starts(body.seconds, body_full)
@@ -182,11 +213,8 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
     rate = amount / seconds
     comb, comb_size = _comb(rows, full)
     before = rows.between(begin - 1.5, begin)
-    peak = _peak(before)
-    return Shape(
-        duration=duration,
-        bytes=total,
-        packets=len(rows.bytes),
+    return replace(
+        whole,
         begin=begin,
         end=end,
         body_bytes=amount,
@@ -201,12 +229,11 @@ def _measure_body(rows: Rows, body: Rows, duration: float, full: Flags) -> Shape
         answer_share=answer_share,
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
-        head_ratio=peak / rate,
+        head_ratio=peak(before) / rate,
         bursts=_bursts(rows, rate, end),
-        typical_rate=_typical(rows),
         comb=comb,
         comb_size=comb_size,
-        outside_bytes=total - amount - int(before.bytes.sum()),
+        outside_bytes=whole.bytes - amount - int(before.bytes.sum()),
     )
 
 
@@ -229,7 +256,7 @@ def quantiles(values: npt.NDArray[Any], *shares: float) -> list[float]:
     return found
 
 
-def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
+def find_body(seconds: F64, size: I64, slack: float = SLACK) -> tuple[float, float] | None:
     """The longest stretch in which the sum of bytes stays within the tube: (first, last) second, or None.
 
     For each possible beginning, every later moment allows a range of rates; the stretch lasts for as long as one rate
@@ -244,25 +271,25 @@ def find_body(seconds: F64, size: I64) -> tuple[float, float] | None:
         steps, step = _MAX_STEPS, duration / (_MAX_STEPS - 1)
     index = np.minimum((seconds / step).astype(np.int64), steps - 1)
     total = np.concatenate(([0.0], np.cumsum(np.bincount(index, weights=size, minlength=steps))))
-    first, last = _stretch(total, step)
+    first, last = _stretch(total, step, slack)
     inside = np.flatnonzero((index >= first) & (index < last))
     if inside.size < LEAST_ROWS:
         return None
-    return _trim(seconds[inside], size[inside])
+    return _trim(seconds[inside], size[inside], slack)
 
 
-def _stretch(total: F64, step: float) -> tuple[int, int]:
+def _stretch(total: F64, step: float, slack: float) -> tuple[int, int]:
     """The steps of the longest stretch within the tube; `total` is the sum of bytes before each step, and of all."""
     if native.NATIVE is not None:
-        first, last = native.NATIVE.stretch(total, step, SLACK, SLOWEST, FASTEST, PLAIN_RATE)
+        first, last = native.NATIVE.stretch(total, step, slack, SLOWEST, FASTEST, PLAIN_RATE)
         return first, last
     steps = len(total) - 1
     rise = total[None, :] - total[:, None]
     run = (np.arange(steps + 1)[None, :] - np.arange(steps + 1)[:, None]) * step
     later = run > 0
-    least = np.where(later, rise / np.maximum(run + SLACK, 1e-9), SLOWEST)
+    least = np.where(later, rise / np.maximum(run + slack, 1e-9), SLOWEST)
     with np.errstate(divide="ignore"):
-        most = np.where(later & (run > SLACK), rise / np.maximum(run - SLACK, 1e-9), FASTEST)
+        most = np.where(later & (run > slack), rise / np.maximum(run - slack, 1e-9), FASTEST)
     lower = np.maximum(np.maximum.accumulate(np.where(later, least, 0), axis=1), SLOWEST)
     upper = np.minimum(np.minimum.accumulate(np.where(later, most, FASTEST), axis=1), FASTEST)
     reach = ((lower <= upper) & later).sum(axis=1)
@@ -274,14 +301,14 @@ def _stretch(total: F64, step: float) -> tuple[int, int]:
     return first, first + int(reach[first])
 
 
-def _trim(seconds: F64, size: I64) -> tuple[float, float]:
+def _trim(seconds: F64, size: I64, slack: float) -> tuple[float, float]:
     """Leave out what stands at the ends and is not the body's: the rest of a head, a late state report."""
     total = float(size.sum())
     rate = total / max(float(seconds[-1] - seconds[0]), _STEP)
     low, high = 0, len(seconds)
     front = np.cumsum(size) - rate * (seconds - seconds[0])
     burst = int(np.argmax(front))
-    if front[burst] > rate * SLACK and seconds[burst] - seconds[0] < 2 * _STEP and len(seconds) - burst > 5:
+    if front[burst] > rate * slack and seconds[burst] - seconds[0] < 2 * _STEP and len(seconds) - burst > 5:
         low = burst + 1
     ending = seconds > seconds[-1] - 2 * _STEP
     if float(size[ending].sum()) > rate * 4 * _STEP and int(ending.sum()) < len(seconds) - low - 4:
@@ -358,17 +385,21 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     return max(0.0, min(1.0, repeated / max(total - once, 1.0))), int(values[order[0]])
 
 
-def _full_rows(rows: Rows, largest: int) -> Flags:
+def _full_rows(rows: Rows, line: Line) -> Flags:
     """Packets that are as large as the line takes, also where receive offload has merged several of them."""
-    single = rows.bytes[rows.bytes <= _LARGEST_SINGLE]
-    most = max(int(single.max()) if len(single) else 0, largest if largest <= _LARGEST_SINGLE else 0)
-    full: Flags = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & (rows.bytes <= _LARGEST_SINGLE)
+    single = rows.bytes <= _LARGEST_SINGLE
+    if line.segments:
+        full: Flags = np.isin(rows.bytes, line.segments)
+    else:
+        most = max(int(rows.bytes[single].max(initial=0)), line.largest if line.largest <= _LARGEST_SINGLE else 0)
+        full = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & single
     if len(full) > 1:  # large, and the rest follows at once: cut by the line, whatever else was larger
         follows = rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP
-        full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & (rows.bytes[:-1] <= _LARGEST_SINGLE)
-    merged = np.flatnonzero(rows.bytes > _LARGEST_SINGLE)
+        full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & single[:-1]
+    merged = np.flatnonzero(~single)
     if merged.size:
-        full[merged] = (rows.bytes[merged, None] % _SEGMENTS == 0).any(axis=1)
+        segments = np.array(line.segments) if line.segments else _SEGMENTS
+        full[merged] = (rows.bytes[merged, None] % segments == 0).any(axis=1)
     return full
 
 
@@ -388,13 +419,22 @@ def _bin_variation(body: Rows) -> float:
     return float(np.sqrt(np.add.reduce((amounts - mean) ** 2) / bins) / max(mean, 1e-9))
 
 
+def _opening(rows: Rows) -> int:
+    if not len(rows.bytes):
+        return 0
+    total = np.concatenate(([0], np.cumsum(rows.bytes)))
+    begins = int(rows.seconds.searchsorted(_OPENS_WITHIN, side="right"))
+    ends = rows.seconds.searchsorted(rows.seconds[:begins] + _OPENING)
+    return int((total[ends] - total[:begins]).max())
+
+
 def _typical(rows: Rows) -> float:
     if not len(rows.bytes):
         return 0.0
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
 
 
-def _peak(before: Rows) -> float:
+def peak(before: Rows) -> float:
     """The fastest tenth of a second before the body, in bytes a second."""
     if not len(before.bytes):
         return 0.0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import pytest
+
 from sniffer.detect.learning import Learned
-from sniffer.model import FlowKey, Service, Upload, UploadClass, address_pair
+from sniffer.detect.shape import Rows, Shape
+from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass, address_pair
 from tests.detect.traffic import BASE, DEVICE, SECOND
 
 FLOW = FlowKey(address_pair("192.168.1.23"), 40_000, address_pair("52.94.233.109"), 443, 6)
@@ -20,10 +24,20 @@ def upload(at: float, kind: UploadClass = UploadClass.SPEECH, size: int = 40_000
     )  # fmt: skip
 
 
+def learn(learned: Learned, upload: Upload, rate: float, opening: int = 20_000) -> list[Drift]:
+    shape = Shape(duration=3.0, bytes=40_000, packets=80, rate=rate, constancy=1.0, opening=opening)
+    return learned.learn(upload, shape, rows([0.0], [400]))
+
+
+def rows(seconds: list[float], size: list[int]) -> Rows:
+    many = np.array(size, dtype=np.int64)
+    return Rows(np.array(seconds), many, np.zeros(len(many), dtype=np.bool_), many, np.ones_like(many))
+
+
 def taught(times: int = 5) -> Learned:
     learned = Learned()
     for number in range(times):
-        assert learned.learn(upload(number * 100), 8_700) == []
+        assert learn(learned, upload(number * 100), 8_700) == []
     return learned
 
 
@@ -44,9 +58,9 @@ def test_five_commands_teach_chunk_and_rate() -> None:
 
 def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None:
     learned = taught()
-    assert learned.learn(upload(600, chunk=1_062), 8_700) == []
-    assert learned.learn(upload(700, chunk=1_062), 8_700) == []
-    (drift,) = learned.learn(upload(800, chunk=1_062), 8_700)
+    assert learn(learned, upload(600, chunk=1_062), 8_700) == []
+    assert learn(learned, upload(700, chunk=1_062), 8_700) == []
+    (drift,) = learn(learned, upload(800, chunk=1_062), 8_700)
     assert (drift.what, drift.before, drift.after) == ("chunk_bytes", 437, 1_062)
     assert learned.chunk_likeness(1_062) == 1
 
@@ -54,7 +68,7 @@ def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None
 def test_one_strange_rate_changes_nothing() -> None:
     learned = taught()
     before = learned.rate
-    learned.learn(upload(600), 90_000)
+    learn(learned, upload(600), 90_000)
     assert learned.rate == before
 
 
@@ -64,7 +78,7 @@ def test_an_upload_by_the_clock_is_announced_before_it_is_expected() -> None:
     for number in range(8):
         flush = upload(number * 1_800, UploadClass.BULK, 120_000 + number * 500, None)
         assert learned.expects(flush) == bool(drifts)
-        drifts += learned.learn(flush, 0)
+        drifts += learn(learned, flush, 0)
     assert [drift.what for drift in drifts] == ["periodic_upload_bytes"]
     assert not learned.expects(upload(8 * 1_800 - 700, UploadClass.BULK, 120_000, None))
 
@@ -73,10 +87,10 @@ def test_a_louder_hour_is_announced() -> None:
     learned = Learned()
     drifts = []
     for hour in range(10):
-        drifts += learned.learn(upload(hour * 3600, UploadClass.TELEMETRY, 20_000), 0)
+        drifts += learn(learned, upload(hour * 3600, UploadClass.TELEMETRY, 20_000), 0)
     assert drifts == []
-    drifts += learned.learn(upload(10 * 3600, UploadClass.TELEMETRY, 2_000_000), 0)
-    drifts += learned.learn(upload(11 * 3600, UploadClass.TELEMETRY, 20_000), 0)
+    drifts += learn(learned, upload(10 * 3600, UploadClass.TELEMETRY, 2_000_000), 0)
+    drifts += learn(learned, upload(11 * 3600, UploadClass.TELEMETRY, 20_000), 0)
     assert [drift.what for drift in drifts] == ["idle_bytes_per_hour"]
     assert learned.idle_bytes_per_hour < 60_000
 
@@ -94,10 +108,35 @@ def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes
     drifts, silent = [], []
     for number, hours in enumerate([0, 7, 9, 20, 31, 42, 55, 60]):
         flush = upload(hours * 3_600 + number * 100, UploadClass.BULK, 100_000 + number * 9_000, None)
-        drifts += [d.what for d in learned.learn(flush, 0)]
-        silent += [d.what for d in taught_server.learn(flush, 0)]
+        drifts += [d.what for d in learn(learned, flush, 0)]
+        silent += [d.what for d in learn(taught_server, flush, 0)]
     assert "usual_upload_bytes" in drifts
     again = upload(70 * 3_600, UploadClass.BULK, 120_000, None)
     assert learned.expects(again)
     assert not learned.expects(upload(70 * 3_600, UploadClass.BULK, 400_000, None))
     assert not taught_server.expects(again)
+
+
+def test_speech_that_begins_as_it_always_did_is_known() -> None:
+    learned = taught()
+    assert (learned.opening_likeness(20_500) or 0) > 0.9
+    assert learned.opening_likeness(60_000) == pytest.approx(0, abs=0.01)
+    assert taught(2).opening_likeness(20_000) is None
+
+
+def test_what_the_line_carried_and_where_it_cuts_is_learned_from_any_upload() -> None:
+    learned = Learned()
+    flush = rows([i * 0.002 for i in range(60)], [1_380] * 59 + [300])
+    shape = Shape(duration=0.12, bytes=81_720, packets=60)
+    learned.learn(upload(0, UploadClass.TELEMETRY, 81_720, chunk=None), shape, flush)
+    assert learned.segments == (1_380,)
+    assert learned.line == pytest.approx((81_720 - 30_000) / 0.25)
+    slow = rows([i * 0.1 for i in range(60)], [1_200] * 60)
+    learned.learn(upload(60, UploadClass.TELEMETRY, 72_000, chunk=None), shape, slow)
+    assert learned.segments == (1_380,)  # what comes one by one is no part of something larger
+    assert Learned.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
+
+
+def test_pieces_in_which_a_device_speaks_are_no_segments() -> None:
+    learned = Learned(chunks={1_220: 10}, cuts={1_220: 500, 1_448: 100})
+    assert learned.segments == (1_448,)
