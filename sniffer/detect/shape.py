@@ -423,7 +423,7 @@ def _opening(rows: Rows) -> int:
     if not len(rows.bytes):
         return 0
     total = np.concatenate(([0], np.cumsum(rows.bytes)))
-    begins = int(rows.seconds.searchsorted(_OPENS_WITHIN, side="right"))
+    begins = max(1, int(rows.seconds.searchsorted(_OPENS_WITHIN, side="right")))
     ends = rows.seconds.searchsorted(rows.seconds[:begins] + _OPENING)
     return int((total[ends] - total[:begins]).max())
 

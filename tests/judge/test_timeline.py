@@ -31,7 +31,7 @@ def test_up_throughout_is_up_at_every_moment(
     # The gap between an expiry and the next sign of life may be shorter than our clock ticks: look in between too.
     moments = range(start, start + length + 1)
     lapses = any(
-        expires is not None and mark.on and start <= mark.time_ns + expires + 1 <= start + length
+        expires is not None and mark.on and start <= mark.time_ns + expires < start + length
         and not any(mark.time_ns < other.time_ns <= mark.time_ns + expires for other in items)
         for mark in items
     )  # fmt: skip
