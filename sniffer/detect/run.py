@@ -17,6 +17,8 @@ LONGEST_NS = 600 * _SECOND
 LEAST_PACKETS, LEAST_BYTES = 4, 2_000
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.
 _MAX_ROWS = 20_000
+#: So few rows are added up sooner one by one.
+_FEW = 32
 
 #: Upstream payload rows are matrices, a column a packet. What stands in them, from above: when it left; its new bytes;
 #: whether the other side had sent something since the one before; the application's own unit and how many of them.
@@ -105,6 +107,10 @@ def _add_bins(bins: dict[int, int], since_ns: I64, size: I64) -> None:
         amount = int(size.sum())
         if amount:
             bins[first] = bins.get(first, 0) + amount
+        return
+    if len(size) <= _FEW:
+        for place, amount in zip((since_ns // BIN_NS).tolist(), size.tolist(), strict=True):
+            bins[place] = bins.get(place, 0) + amount
         return
     index = since_ns // BIN_NS
     sums = np.bincount(index - index[0], weights=size)

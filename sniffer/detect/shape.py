@@ -375,14 +375,13 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     """Three sizes cover three of few units whatever they are: only what is said more than once counts."""
     if not unit.size:
         return 0.0, 0
-    ordered = np.argsort(unit, kind="stable")
-    sizes = unit[ordered]
-    begins = np.flatnonzero(np.concatenate(([True], sizes[1:] > sizes[:-1])))
-    values, often = sizes[begins], np.add.reduceat(count[ordered], begins)
-    order = np.argsort(-often, kind="stable")[:3]
-    repeated = float((np.maximum(often[order] - 1, 0) * values[order]).sum())
-    once = float(values[order].sum())
-    return max(0.0, min(1.0, repeated / max(total - once, 1.0))), int(values[order[0]])
+    often: dict[int, int] = {}
+    for size, times in zip(unit.tolist(), count.tolist(), strict=True):
+        often[size] = often.get(size, 0) + times
+    common = sorted(often.items(), key=lambda item: (-item[1], item[0]))[:3]
+    repeated = sum(max(times - 1, 0) * size for size, times in common)
+    once = sum(size for size, _ in common)
+    return max(0.0, min(1.0, repeated / max(total - once, 1.0))), common[0][0]
 
 
 def _full_rows(rows: Rows, line: Line) -> Flags:
