@@ -46,6 +46,10 @@ class Stretch:
         return self.first_ns + round(self.shape.begin * 1e9), self.first_ns + round(self.shape.end * 1e9)
 
 
+#: How a stretch may be read: its shape, what may be said of that, and the score.
+Reading = tuple[Stretch, Case, float]
+
+
 class Hearing:
     """Judges runs, in the order of time. What it keeps beside the habits of devices is about runs that are open."""
 
@@ -82,7 +86,7 @@ class Hearing:
         if part.shape.rate == 0 and not run.listening:
             return []
         service = self._services.service(flow.key, flow.flow, at_ns)
-        part, _, score = self._understood(flow, run, part, at_ns, final=False)
+        part, _, score = self._understood(flow, run, self._plain(flow, run, part, at_ns, final=False), at_ns)
         silent_ns = at_ns - part.body_ns[1]
         if not run.listening:
             if score < SPEECH_SCORE or silent_ns > 600_000_000:
@@ -174,20 +178,21 @@ class Hearing:
         habits = self._learned.get(flow.key)
         return Line(run.largest, habits.segments if habits is not None else ())
 
-    def _understood(
-        self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool
-    ) -> tuple[Stretch, Case, float]:
-        """The reading of a stretch that speaks most for speech, with its score."""
+    def _plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Reading:
+        """A stretch as it was measured."""
         case = self._case(flow, run, part, at_ns, final=final)
-        best = part, case, score_of(case, self._weights)
+        return part, case, score_of(case, self._weights)
+
+    def _understood(self, flow: Flow, run: Run, plain: Reading, at_ns: int) -> Reading:
+        """The reading of a stretch that speaks most for speech."""
+        best = plain
         if best[2] >= _PLAIN_SCORE:
             return best
+        part, final = plain[0], plain[1].final
         for shape in other_readings(part.rows, self._line(flow, run), part.shape):
-            other = replace(part, shape=shape)
-            case = self._case(flow, run, other, at_ns, final=final)
-            score = score_of(case, self._weights)
-            if score > best[2]:
-                best = other, case, score
+            other = self._plain(flow, run, replace(part, shape=shape), at_ns, final=final)
+            if other[2] > best[2]:
+                best = other
         return best
 
     def _cuts(self, flow: Flow, run: Run, whole: Stretch) -> list[int]:
@@ -252,14 +257,14 @@ class Hearing:
 
     def _classified(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> tuple[Stretch, Case, UploadClass]:
         """The class of a stretch, and the reading that says so. What streams is no speech, however it is read."""
-        case = self._case(flow, run, part, final_ns, final=True)
-        upload_class = classify(case, score_of(case, self._weights), _two_way(run, part))
+        plain = self._plain(flow, run, part, final_ns, final=True)
+        upload_class = classify(plain[1], plain[2], _two_way(run, part))
         if upload_class is UploadClass.MEDIA:
-            return part, case, upload_class
-        heard, heard_case, score = self._understood(flow, run, part, final_ns, final=True)
-        if score >= SPEECH_SCORE:
-            return heard, heard_case, UploadClass.SPEECH
-        return part, case, upload_class
+            return *plain[:2], upload_class
+        heard = self._understood(flow, run, plain, final_ns)
+        if heard[2] >= SPEECH_SCORE:
+            return *heard[:2], UploadClass.SPEECH
+        return *plain[:2], upload_class
 
     def _habits(self, key: int) -> Learned:
         """What is learned of a device. Of too many, the first that never spoke is forgotten."""

@@ -14,7 +14,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from sniffer.detect.shape import FASTEST, SLOWEST, TINY, Flags, Line, Rows, Shape, measure, peak, quantiles, some
+from sniffer.detect.shape import (
+    FASTEST,
+    SLOWEST,
+    TINY,
+    Flags,
+    Line,
+    Rows,
+    Shape,
+    find_body,
+    measure,
+    peak,
+    quantiles,
+    some,
+)
 
 #: The tube of an impatient listener, in seconds: a quiet radio delivers within this.
 _IMPATIENT = 0.12
@@ -31,8 +44,8 @@ _TICK_DRIFT, _TICK_LATE, _TICK_SIZES = 0.25, 0.05, 1.8
 
 def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
     """The other shapes of a run whose first one is `plain`."""
-    impatient = measure(rows, line, _IMPATIENT)
-    if impatient.body > 0 and (impatient.begin, impatient.end) != (plain.begin, plain.end):
+    impatient = _impatient(rows, line, plain)
+    if impatient is not None:
         yield impatient
     pieces = _pieces(rows, line, plain)
     if pieces is not None:
@@ -40,6 +53,16 @@ def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
     ticks = _ticks(rows, plain)
     if ticks is not None:
         yield ticks
+
+
+def _impatient(rows: Rows, line: Line, plain: Shape) -> Shape | None:
+    """With a narrower tube, where that finds another body."""
+    large = rows.bytes >= TINY
+    rows = rows if bool(large.all()) else some(rows, large)
+    if find_body(rows.seconds, rows.bytes, _IMPATIENT) in (None, (plain.begin, plain.end)):
+        return None
+    shape = measure(rows, line, _IMPATIENT)
+    return shape if shape.body > 0 else None
 
 
 def _pieces(rows: Rows, line: Line, plain: Shape) -> Shape | None:
