@@ -9,6 +9,7 @@ everything measured here is about that body and about what stands before it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -133,15 +134,15 @@ def cut_sizes(rows: Rows) -> dict[int, int]:
         return {}
     follows = rows.seconds[1:] - rows.seconds[:-1] <= LINE_GAP
     size = rows.bytes[:-1]
-    sizes, often = np.unique(size[follows & (size >= LEAST_FULL) & (size <= _LARGEST_SINGLE)], return_counts=True)
-    return dict(zip(sizes.tolist(), often.tolist(), strict=True))
+    cut = Counter(size[follows & (size >= LEAST_FULL) & (size <= _LARGEST_SINGLE)].tolist())
+    return dict(sorted(cut.items()))
 
 
 def fastest(rows: Rows) -> float:
     """What the line was seen to carry at least, in bytes a second, beyond the window that a transport sends at once."""
-    if not len(rows.bytes):
-        return 0.0
     total = np.concatenate(([0], np.cumsum(rows.bytes)))
+    if total[-1] <= _WINDOW:
+        return 0.0
     most = 0.0
     for seconds in (0.25, 0.5, 1.0):
         left = np.searchsorted(rows.seconds, rows.seconds - seconds, side="right")
