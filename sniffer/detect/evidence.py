@@ -336,11 +336,15 @@ ITEMS: tuple[Item, ...] = (
             f"{v:.0%} of the steady part is made of pieces of the same few sizes, mostly {c.shape.chunk} bytes"
         ),
     ),
-    Item("comb", _comb, lambda c, v: f"Pieces of exactly {v:.0f} bytes left like clockwork"),
+    Item("comb", _comb, lambda c, v: f"Pieces of {v:.0f} bytes left like clockwork"),
     Item(
         "narrow_sizes",
         _narrow_sizes,
-        lambda c, v: f"The pieces differ in size by only about {v:.0%}, as compressed speech does",
+        lambda c, v: (
+            "The pieces are nearly of one size, as compressed speech is"
+            if v < 0.05
+            else f"The pieces differ in size by {v:.0%}, as those of compressed speech may"
+        ),
     ),
     Item("mixed_sizes", _mixed_sizes, lambda c, v: f"The pieces have very different sizes (they differ by {v:.0%})"),
     Item(
@@ -357,7 +361,15 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("too_fast", _too_fast, lambda c, v: f"{v / 1000:.0f} kB a second is more than a live microphone needs"),
     Item("too_slow", _too_slow, lambda c, v: f"{v / 1000:.1f} kB a second is little for understandable speech"),
-    Item("too_few_chunks", _too_few_chunks, lambda c, v: f"Only {v:.1f} pieces a second; live sound leaves more often"),
+    Item(
+        "too_few_chunks",
+        _too_few_chunks,
+        lambda c, v: (
+            f"Only {v:.1f} pieces a second; live sound leaves more often"
+            if v
+            else "No part of it left at a steady speed"
+        ),
+    ),
     Item(
         "asked_for_each",
         _asked_for_each,
