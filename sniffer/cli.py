@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import os
 import sys
@@ -42,7 +43,12 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"sniffer.commands.{COMMANDS[cmd_name][0]}")
+        gc.disable()  # nothing of what is imported is ever garbage: it need not be looked through, now or later
+        try:
+            module = importlib.import_module(f"sniffer.commands.{COMMANDS[cmd_name][0]}")
+        finally:
+            gc.freeze()
+            gc.enable()
         command: click.Command = module.command
         return command
 

@@ -6,6 +6,7 @@ No stage reads a file with it while it works: loaders at the edge do.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -36,8 +37,9 @@ _NEEDED = {
     "bool_type": "`true` or `false` is needed here",
 }
 
-#: Of these, libyaml and PyYAML make different things in places.
-_DIFFERENT = frozenset("\t\r?\ufeff\x85\u2028\u2029")
+#: Of these, libyaml and PyYAML make different things in places: of a question mark where a word begins, and in brackets.
+_DIFFERENT = frozenset("\t\r\ufeff\x85\u2028\u2029")
+_QUESTION = re.compile(r"(^|\s)\?|[][{}].*\?|\?.*[][{}]")
 
 
 def read_text(path: Path, error: type[LocatedError]) -> str:
@@ -126,7 +128,7 @@ def _load_fast(text: str, file: str | Path, error: type[LocatedError]) -> tuple[
     """The same by libyaml, ten times as fast, where it is there and reads the same from this text. What it refuses is
     for `load_yaml`, whose words and places do not depend on it."""
     kind = getattr(yaml, "CSafeLoader", None)
-    if kind is None or not _DIFFERENT.isdisjoint(text):
+    if kind is None or not _read_alike(text):
         raise ValueError("not for libyaml")
     depth = 0
     for event in yaml.parse(text, Loader=kind):
@@ -136,6 +138,15 @@ def _load_fast(text: str, file: str | Path, error: type[LocatedError]) -> tuple[
         return _document(loader, file, error)
     finally:
         loader.dispose()
+
+
+def _read_alike(text: str) -> bool:
+    """Whether libyaml and PyYAML surely make the same of a text."""
+    lines = text.split("\n") if "?" in text else []
+    return _DIFFERENT.isdisjoint(text) and not any(
+        _QUESTION.search(line) or line.count("[") + line.count("{") != line.count("]") + line.count("}")
+        for line in lines
+    )
 
 
 def validate(
