@@ -37,7 +37,7 @@ _NEEDED = {
     "bool_type": "`true` or `false` is needed here",
 }
 
-#: Of these, libyaml and PyYAML make different things in places: of a question mark where a word begins, and in brackets.
+#: Of these, libyaml and PyYAML make different things in places: of `?` where a word begins, and in brackets.
 _DIFFERENT = frozenset("\t\r\ufeff\x85\u2028\u2029")
 _QUESTION = re.compile(r"(^|\s)\?|[][{}].*\?|\?.*[][{}]")
 

@@ -24,6 +24,8 @@ ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 #: A block that we read is no longer: far more than a packet with its options takes, and less than the buffer.
 MAX_BLOCK = 1 << 20
 MAX_INTERFACES = 4096
+#: No packet's block is shorter.
+PACKET_BYTES = 32
 MAX_NAMES = 8
 
 IF_NAME, IF_TSRESOL, IF_TSOFFSET = 2, 9, 14
@@ -39,6 +41,7 @@ class PcapngWalker:
         self._interfaces: list[Interface] = []
         self._drops: list[int] = []
         self._last_ticks = 0
+        self._room: Columns | None = None
         self.packets = 0
         self.problem: str | None = None
         self.started = False
@@ -211,11 +214,12 @@ class PcapngWalker:
         columns: Columns
         behind: int
         if native.NATIVE is not None:
-            found = Columns.empty((end - position) // 32)
+            room = self._room = self._room or Columns.empty(len(data) // PACKET_BYTES)
+            found = room.cut(slice(rows.taken, None))
             count, behind = native.NATIVE.pcapng(
                 data, position, end, self._order == ">", len(self._interfaces), MAX_BLOCK, MAX_WIRE, found
             )
-            columns = found.cut(slice(count)).copy()
+            columns = found.cut(slice(count))
         else:
             columns, behind = self._packets_python(data, position, end)
             count = len(columns.ticks)
@@ -228,9 +232,9 @@ class PcapngWalker:
         head = struct.Struct(f"{self._order}II").unpack_from
         positions: list[int] = []
         lengths: list[int] = []
-        while position + 32 <= end:
+        while position + PACKET_BYTES <= end:
             kind, length = head(data, position)
-            if kind != PACKET or length < 32 or length & 3 or length > MAX_BLOCK or length > end - position:
+            if kind != PACKET or length < PACKET_BYTES or length & 3 or length > MAX_BLOCK or length > end - position:
                 break
             positions.append(position)
             lengths.append(length)
@@ -238,7 +242,7 @@ class PcapngWalker:
         at, size = np.array(positions, dtype=np.int64), np.array(lengths, dtype=np.int64)
         interface = gather_u32(data, at + 8, self._order)
         captured = gather_u32(data, at + 20, self._order)
-        wrong = (interface >= len(self._interfaces)) | (captured > size - 32)
+        wrong = (interface >= len(self._interfaces)) | (captured > size - PACKET_BYTES)
         wrong |= gather_u32(data, at + size - 4, self._order) != size
         if wrong.any():  # the first that is not as it should be, and all behind it, are looked at one by one
             first = int(np.argmax(wrong))
@@ -261,15 +265,16 @@ class PcapngWalker:
         columns = rows.take()
         if columns is None:
             return
-        links = np.array([interface.link_type for interface in self._interfaces], dtype=np.int64)[columns.interface]
-        cuts = [0, *(np.flatnonzero(links[1:] != links[:-1]) + 1).tolist(), len(links)]
+        links = np.array([interface.link_type for interface in self._interfaces], dtype=np.int64)
+        cuts = [0, len(columns.ticks)]
+        if (links != links[0]).any():
+            cuts[1:1] = (np.flatnonzero(np.diff(links[columns.interface])) + 1).tolist()
         for start, stop in itertools.pairwise(cuts):
             part = columns.cut(slice(start, stop))
-            numbers = [int(part.interface[0])]
-            if (part.interface == numbers[0]).all():
+            numbers = np.unique(part.interface).tolist() if len(links) > 1 else [0]
+            if len(numbers) == 1:
                 time_ns = self._interfaces[numbers[0]].nanoseconds(part.ticks)
             else:
-                numbers = np.unique(part.interface).tolist()
                 time_ns = np.zeros(stop - start, dtype=np.int64)
                 for number in numbers:
                     mine = part.interface == number
@@ -279,7 +284,7 @@ class PcapngWalker:
             names = dict.fromkeys(self._interfaces[number].name for number in numbers)
             yield FrameBlock(
                 interface="+".join(list(names)[:MAX_NAMES]),
-                link_type=int(links[start]),
+                link_type=self._interfaces[numbers[0]].link_type,
                 data=data,
                 offset=part.offset,
                 captured=part.captured,

@@ -76,11 +76,6 @@ class Columns(NamedTuple):
     def cut(self, rows: slice) -> Columns:
         return Columns(self.interface[rows], self.ticks[rows], self.offset[rows], self.captured[rows], self.wire[rows])
 
-    def copy(self) -> Columns:
-        return Columns(
-            self.interface.copy(), self.ticks.copy(), self.offset.copy(), self.captured.copy(), self.wire.copy()
-        )
-
 
 Row = tuple[int, int, int, int, int]
 
@@ -91,6 +86,8 @@ class Rows:
     def __init__(self) -> None:
         self._parts: list[Columns] = []
         self._pending: list[Row] = []
+        #: How many came in columns.
+        self.taken = 0
 
     def add(self, row: Row) -> None:
         self._pending.append(row)
@@ -98,6 +95,7 @@ class Rows:
     def extend(self, columns: Columns) -> None:
         self._settle()
         self._parts.append(columns)
+        self.taken += len(columns.ticks)
 
     def take(self) -> Columns | None:
         """All of them, in their order; none are left."""
