@@ -11,6 +11,7 @@ capture) is shown apart and taken off. Slow programs get the beginning of the ca
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import shutil
 import statistics
@@ -67,7 +68,7 @@ class Contender:
             [sys.executable, "-S", "-E", "-c", script, *self.command],
             capture_output=True,
             text=True,
-            env={**os.environ, **self.environment},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **self.environment},  # as it is installed: compiled
             check=True,
         ).stdout.split()
         self.wall.append(float(told[0]))
@@ -84,6 +85,7 @@ class Captures:
     mix: Path
     mix_ng: Path
     sample: Path
+    packed: Path
     tenth: Path
     speakers: Path
     empty: Path
@@ -96,6 +98,7 @@ def make(folder: Path, packets: int) -> tuple[Captures, House]:
         folder / f"mix-{packets}.pcap",
         folder / f"mix-{packets}.pcapng",
         folder / f"sample-{packets}.pcap",
+        folder / f"sample-{packets}.pcap.gz",
         folder / f"tenth-{packets}.pcap",
         folder / f"speakers-{packets}.pcap",
         folder / "empty.pcap",
@@ -110,6 +113,9 @@ def make(folder: Path, packets: int) -> tuple[Captures, House]:
     ):
         if not path.exists():
             write_mix(path, content, pcapng=pcapng)
+    if not captures.packed.exists():
+        with captures.sample.open("rb") as sample, gzip.open(captures.packed, "wb", compresslevel=1) as packed:
+            shutil.copyfileobj(sample, packed)
     return captures, house
 
 
@@ -117,7 +123,7 @@ def ours(captures: Captures, house: House) -> list[Contender]:
     """What we do, and the same without the compiled pieces."""
     sniffer = [sys.executable, "-m", "sniffer", "analyze", "-q", "-o", os.devnull]
     devices = [sys.executable, "-m", "sniffer", "devices", "--format", "jsonl"]
-    pure = {"SNIFFER_PURE_PYTHON": "1"}
+    pure, few = {"SNIFFER_PURE_PYTHON": "1"}, min(SAMPLE, house.packets)
     every = [
         argument
         for host in range(house.speakers, house.hosts)
@@ -132,6 +138,14 @@ def ours(captures: Captures, house: House) -> list[Contender]:
         Contender("sniffer: start, devices", [*devices, str(captures.empty)], 0),
         Contender("sniffer: speakers judged", [*sniffer, str(captures.mix)], house.packets, START),
         Contender("sniffer: the same, pcapng", [*sniffer, str(captures.mix_ng)], house.packets, START),
+        Contender("sniffer: its beginning, gzip", [*sniffer, str(captures.packed)], few, START),
+        Contender("sniffer: twice", [*sniffer, str(captures.mix), str(captures.mix)], 2 * house.packets, START),
+        Contender(
+            "sniffer: twice, --jobs 2",
+            [*sniffer, "--jobs", "2", str(captures.mix), str(captures.mix)],
+            2 * house.packets,
+            START,
+        ),
         Contender("sniffer: the same, pure", [*sniffer, str(captures.mix)], house.packets, START, pure),
         Contender("sniffer: all packets to columns", columns, house.packets, "sniffer: start, columns"),
         Contender(
@@ -152,6 +166,7 @@ def peers(captures: Captures, house: House) -> list[Contender]:
     tenth, empty = str(captures.tenth), str(captures.empty)
     found = [
         Contender("cat: the page cache", ["cat", mix], house.packets),
+        Contender("gzip: unpack the beginning", ["gzip", "-dc", str(captures.packed)], few),
         Contender("capinfos: count", ["capinfos", "-c", mix], house.packets),
         Contender("tcpdump: 8 MACs", ["tcpdump", "-r", mix, "-w", os.devnull, macs], house.packets),
         Contender("softflowd: all flows", ["softflowd", "-r", mix, "-n", "127.0.0.1:9", "-d"], house.packets),
