@@ -11,7 +11,7 @@ from sniffer.config import Config
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
 from sniffer.detect.evidence import Weights
-from sniffer.detect.learning import Learned
+from sniffer.detect.learning import learned_from
 from sniffer.detect.weights import load_weights
 from sniffer.errors import RuleError
 from sniffer.identify import Identifier
@@ -90,7 +90,7 @@ def build_pipeline(
     identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
     if state.get("identify"):
         identifier.restore(state["identify"])
-    learned = {int(key): Learned.from_dict(value) for key, value in (state.get("detect") or {}).items()}
+    learned = learned_from(state.get("detect"))
     return Pipeline(
         stages=Stages(
             dissector=Dissector(),

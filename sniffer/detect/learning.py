@@ -34,6 +34,8 @@ _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 20, 8, 2_000
 _PERIODIC_TIMES = 5
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
+#: Times in nanoseconds are the largest numbers that are stored.
+_LARGEST_NUMBER = 1 << 63
 
 
 @dataclass(slots=True)
@@ -274,26 +276,55 @@ class Learned:
         return state
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> Learned:
+    def from_dict(cls, state: Any) -> Learned:
         """What `to_dict` gave. What cannot be read is forgotten: habits are learned again."""
         learned = cls()
         try:
             for name, value in state.items():
                 if name in ("chunks", "cuts"):
                     most = _MAX_CHUNKS if name == "chunks" else _MAX_CUTS
-                    setattr(learned, name, {int(size): int(times) for size, times in list(value.items())[:most]})
+                    setattr(learned, name, {_size(key): _number(0, often) for key, often in _first(value, most)})
                 elif name == "periodic":
-                    learned.periodic = {
-                        str(key): Periodic(**habit) for key, habit in list(value.items())[:_MAX_PERIODIC]
-                    }
+                    learned.periodic = {str(key): _periodic(habit) for key, habit in _first(value, _MAX_PERIODIC)}
                 elif name == "servers":
-                    learned.servers = {str(key): int(times) for key, times in list(value.items())[:_MAX_SERVERS]}
+                    learned.servers = {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)}
                 elif name in cls.__slots__:
-                    kind = type(getattr(learned, name))
-                    setattr(learned, name, kind(value))
+                    setattr(learned, name, _number(getattr(learned, name), value))
         except (TypeError, ValueError, AttributeError):
             return cls()
-        return learned
+        return learned if learned.speech >= 0 else cls()
+
+
+def learned_from(state: Any) -> dict[int, Learned]:
+    """The habits of all devices out of the store, by key; what is nobody's is left out."""
+    if not isinstance(state, Mapping):
+        return {}
+    return {int(key): Learned.from_dict(habits) for key, habits in state.items() if str(key).isdecimal()}
+
+
+def _first(stored: Any, most: int) -> list[tuple[Any, Any]]:
+    return list(stored.items())[:most]
+
+
+def _number(like: float, value: Any) -> Any:
+    """A stored number, of the kind of `like`. Raises TypeError, ValueError where it is none that we would write."""
+    if not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
+        raise ValueError(value)
+    return type(like)(value)
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 0 < size < _LARGEST_NUMBER:
+        raise ValueError(text)
+    return size
+
+
+def _periodic(stored: Any) -> Periodic:
+    habit = Periodic(bytes=0.0)
+    for name, value in stored.items():
+        setattr(habit, name, _number(getattr(habit, name), value))
+    return habit
 
 
 def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:

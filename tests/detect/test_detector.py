@@ -44,6 +44,21 @@ def test_an_utterance_is_speech_whatever_its_chunk(chunk: int, every: float) -> 
     assert upload.speech_seconds == pytest.approx(3.5, abs=0.4)
 
 
+def test_one_utterance_that_a_radio_held_up_hides_none_of_those_to_come() -> None:
+    wire = Wire()
+    for number in range(6):
+        at = 100.0 * number
+        wire.burst(at, 12_000, mss=1_448, spacing=0.004)
+        for index in range(80):
+            paced = 0.15 + index * 0.04
+            held_up = 0.15 + index // 3 * 0.12 + index % 3 * 0.001
+            wire.send(at + (paced if number else held_up), 1_280)
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    found = uploads([*detector.feed(wire.batch(), {DEVICE: 0}), *detector.finish()])
+    assert [upload.upload_class for upload in found[1:]] == [UploadClass.SPEECH] * 5
+    assert min(upload.score for upload in found[1:]) > 5
+
+
 def test_listening_is_announced_while_it_lasts_and_taken_back() -> None:
     wire = Wire()
     wire.speech(1.0, 3.0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from sniffer.detect.learning import Learned
+from sniffer.detect.learning import Learned, learned_from
 from sniffer.detect.shape import Rows, Shape
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass, address_pair
 from tests.detect.traffic import BASE, DEVICE, SECOND
@@ -101,6 +103,44 @@ def test_it_can_be_stored_and_bad_state_is_forgotten() -> None:
     assert Learned.from_dict({"chunks": {"x": "y"}}) == Learned()
     assert Learned.from_dict({"chunks": 3, "speech": "many"}) == Learned()
     assert Learned.from_dict({"periodic": {"a": {"evil": 1}}}) == Learned()
+
+
+STRANGE = [None, "x", [], {}, [1], {"a": 1}, -1, math.inf, math.nan, 1e308, 1 << 70, True]
+
+
+@pytest.mark.parametrize("value", STRANGE)
+def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -> None:
+    learned = taught()
+    learn(learned, upload(600, UploadClass.BULK), 0)
+    stored = learned.to_dict()
+    (server,) = stored["periodic"]
+    bad: list[Any] = [{**stored, name: value} for name in stored]
+    bad += [{**stored, name: {"437": value}} for name in ("chunks", "cuts", "servers", "periodic")]
+    bad += [{**stored, name: {str(value): 50}} for name in ("chunks", "cuts")]
+    bad += [
+        {**stored, "periodic": {server: {**stored["periodic"][server], name: value}}}
+        for name in stored["periodic"][server]
+    ]
+    for state in [value, *bad]:
+        again = Learned.from_dict(state)
+        assert all(size > 0 for size in again.segments)
+        for at, kind in ((700, UploadClass.BULK), (800, UploadClass.SPEECH)):
+            assert again.expects(upload(at, kind)) in (True, False)
+            learn(again, upload(at, kind), 8_700)
+        likely = [again.rate_likeness(8_700), again.opening_likeness(20_000), again.line, again.rate]
+        assert all(number is None or math.isfinite(number) for number in likely)
+
+
+def test_what_is_no_list_of_habits_is_none() -> None:
+    assert learned_from({"7": taught().to_dict(), "x": {}}) == {7: taught()}
+    assert [learned_from(state) for state in (None, [], "x", 3)] == [{}] * 4
+
+
+def test_an_update_adds_to_what_an_older_version_learned() -> None:
+    old = {name: value for name, value in taught().to_dict().items() if name not in ("opening", "line", "cuts")}
+    learned = Learned.from_dict(old)
+    assert (learned.speech, learned.chunks) == (5, {437: 5})
+    assert learned.opening_likeness(20_000) is None
 
 
 def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes() -> None:
