@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sniffer.config import Config
 from sniffer.decode.dissect import Dissector
@@ -28,6 +29,10 @@ from sniffer.pipeline import Pipeline, Stages
 from sniffer.resources import shipped
 from sniffer.wake.presence import Presence
 from sniffer.wake.settings import PresenceSource
+
+logger = logging.getLogger("sniffer")
+
+Built = TypeVar("Built")
 
 #: What a folder of rules holds, each in a folder of its own.
 RULE_KINDS = ("devices", "services", "uploads")
@@ -87,21 +92,40 @@ def build_pipeline(
 ) -> Pipeline:
     """All stages, new, or going on from what `Pipeline.state` gave."""
     state = state or {}
-    identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
-    if state.get("identify"):
-        identifier.restore(state["identify"])
-    learned = learned_from(state.get("detect"))
+
+    def identify(saved: Any) -> Identifier:
+        made = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
+        if saved:
+            made.restore(saved)
+        return made
+
+    identifier = _going_on(state, "identify", identify)
+    detector = _going_on(
+        state, "detect", lambda saved: Detector(config.detect, rulebook.weights, identifier, learned_from(saved))
+    )
+    judge = _going_on(state, "judge", lambda saved: Judge(config.judge, sources, identifier.device, saved))
+    alerts = _going_on(state, "alerts", lambda saved: AlertPolicy(config.alerts, saved, rules=rulebook.uploads))
     return Pipeline(
         stages=Stages(
             dissector=Dissector(),
             identifier=identifier,
-            detector=Detector(config.detect, rulebook.weights, identifier, learned),
-            judge=Judge(config.judge, sources, identifier.device, state.get("judge")),
+            detector=detector,
+            judge=judge,
             rules=rulebook.uploads,
-            history=History(state.get("history")),
-            alerts=AlertPolicy(config.alerts, state.get("alerts"), rules=rulebook.uploads),
+            history=_going_on(state, "history", History),
+            alerts=alerts,
         ),
         capture=capture,
         offline=offline,
         presences=tuple(Presence(source) for source in config.wake.sources if isinstance(source, PresenceSource)),
     )
+
+
+def _going_on(state: Mapping[str, Any], stage: str, build: Callable[[Any], Built]) -> Built:
+    """A stage with what it remembered, such as an older version wrote it; without, where that cannot be read."""
+    try:
+        return build(state.get(stage))
+    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+        problem = str(error).partition("\n")[0]
+        logger.warning("%s: what was remembered cannot be read, and is forgotten: %s", stage, problem)
+        return build(None)

@@ -105,6 +105,32 @@ def test_a_restart_in_the_middle_loses_no_verdict(
     }
 
 
+@pytest.mark.parametrize("stage", ["identify", "detect", "judge", "alerts", "history"])
+@pytest.mark.parametrize("found", [3, ["a"], {"a": 1, "version": 1}])
+def test_what_no_version_wrote_is_forgotten_and_the_rest_kept(
+    config: Config,
+    rulebook: Rulebook,
+    packets: PacketBatch,
+    whole: dict[str, Record],
+    stage: str,
+    found: Any,
+) -> None:
+    state = {**pipeline(config, rulebook).state(), stage: found}
+    assert uploads(run(pipeline(config, rulebook, state), [packets])).keys() == whole.keys()
+
+
+def test_a_case_that_another_version_wrote_is_told(
+    config: Config, rulebook: Rulebook, packets: PacketBatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waits = pipeline(config, rulebook)
+    list(waits.packets(packets))
+    state = waits.state()
+    del state["judge"]["cases"][0]["upload"]["start_ns"]
+    again = pipeline(config, rulebook, state)
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["judge"]
+    assert again.state("detect", "history") == waits.state("detect", "history")
+
+
 def test_a_wake_event_that_comes_late_takes_the_accusation_back(
     config: Config, rulebook: Rulebook, packets: PacketBatch
 ) -> None:
