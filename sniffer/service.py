@@ -138,11 +138,14 @@ class Service:
         targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__)
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
-    def _build_server(self, config: Config, tokens: Sequence[Token], port: int | None = None) -> HttpServer | None:
+    def _build_server(
+        self, config: Config, tokens: Sequence[Token], port: int | None = None, before: HttpServer | None = None
+    ) -> HttpServer | None:
         if not config.http.enabled:
             return None
         app = build_app(self.daemon, config.http, tokens, self._clock)
-        return HttpServer(app, config.http.host, config.http.port if port is None else port, config.http.tls)
+        port = config.http.port if port is None else port
+        return HttpServer(app, config.http.host, port, config.http.tls, before=before)
 
     def _build_sources(self, config: Config) -> Sources:
         if self._replayed:
@@ -165,13 +168,18 @@ class Service:
         rulebook = load_rulebook(config)
         pipeline = self._build(config, rulebook, old.state())
         outbox, sources = self._build_outbox(config), self._build_sources(config)
-        # A certificate may have been renewed, or a token's file. Where the port stays, it is free only once the old
-        # server has gone: another is tried meanwhile.
-        tokens = _tokens(config)
-        moves = (config.http.enabled, config.http.port) != (before.http.enabled, before.http.port)
-        server = self._build_server(config, tokens, None if moves else 0)
-        serve_anew = config.http != before.http or config.http.tls is not None or self._tokens != tokens
         self._remark(config, rulebook, pipeline)
+        # A certificate may have been renewed, or a token's file. Where the address stays, so does its socket. Where
+        # only the port stays, it is free once the old server has gone: another is tried meanwhile.
+        tokens = _tokens(config)
+        http, old_http = config.http, before.http
+        serve_anew = http != old_http or http.tls is not None or self._tokens != tokens
+        moves = (http.enabled, http.port) != (old_http.enabled, old_http.port)
+        stays = not moves and http.host == old_http.host
+        server = None
+        if serve_anew:
+            port = None if moves or stays else 0
+            server = self._build_server(config, tokens, port, self._server if stays else None)
         pipeline.take_over(old)
         for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
             new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))
@@ -185,12 +193,14 @@ class Service:
         self._sources.stop()
         self._sources = sources
         self._sources.start()
-        if server is not None and not moves:
-            server.stop()
         if serve_anew:
             if self._server is not None:
                 self._server.stop()
-            self._server = server if moves else self._build_server(config, tokens)
+            self._server = server
+            if server is not None and not (moves or stays):
+                server.stop()
+                self._server = None
+                self._server = self._build_server(config, tokens)
             if self._server is not None:
                 self._server.start()
             logger.info("HTTP: %s", f"serving {self.address}" if self._server is not None else "off")

@@ -25,7 +25,7 @@ _SURE = 2.0
 _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
-#: Openings of one device differ by 3 % (CIC Echo Dot and Spot) to 20 % (VCF Echo, CIC Nest Mini).
+#: Openings of one device differ by 3 to 20 %, by device (docs/detection.md).
 _OPENINGS = 0.25
 #: The fastest that a line was is forgotten by so much an upload: the radio may be worse today.
 _FORGET_LINE = 0.999

@@ -33,8 +33,8 @@ from sniffer.detect.shape import (
 _IMPATIENT = 0.12
 #: Pieces of one size, before they are read without what stands between them.
 _COMB_LEAST, _COMB_PIECES = 0.3, 6
-#: Ticks: what leaves together, with the line idle before the next. No round trip takes as long as their distance, so
-#: neither answers nor a transport's window can have set it.
+#: Ticks: what leaves together, with the line idle before the next. Hardly a round trip takes as long as their distance,
+#: so that neither answers nor a transport's window have set it; over a satellite, or a queue, one does.
 _IDLE, _TICK_GAPS, _FEWEST_TICKS, _LEAST_TICK = 0.06, (0.2, 0.9), 3, 600
 #: Longer than anybody speaks to a speaker; no run's ticks are more than some hundred.
 _LONGEST_TICKING = 75.0

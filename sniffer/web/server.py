@@ -59,23 +59,37 @@ def tls_options(tls: TlsSettings | None) -> dict[str, str]:
     return {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
 
 
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(64)  # who comes before the server is ready waits, and is not refused
+    except (OSError, OverflowError) as error:
+        bound.close()
+        raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
+    return bound
+
+
 class HttpServer:
     """Serves until `stop`. The port is bound in the constructor, so that a taken one is an error at start.
 
-    Raises SnifferError where the address cannot be bound, ConfigError where `tls` cannot be used.
+    Or it is that of the server `before` this one: who waits there is not refused, and whoever we have become since need
+    not be allowed to bind it. Raises SnifferError where the address cannot be bound, ConfigError where `tls` cannot be
+    used.
     """
 
-    def __init__(self, app: Starlette, host: str, port: int, tls: TlsSettings | None = None) -> None:
+    def __init__(
+        self,
+        app: Starlette,
+        host: str,
+        port: int,
+        tls: TlsSettings | None = None,
+        *,
+        before: HttpServer | None = None,
+    ) -> None:
         options = tls_options(tls)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-            self._socket.listen(64)  # who comes before the server is ready waits, and is not refused
-        except (OSError, OverflowError) as error:
-            self._socket.close()
-            raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
+        self._socket: socket.socket = _bound(host, port) if before is None else before._socket.dup()
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
