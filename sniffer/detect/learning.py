@@ -2,8 +2,9 @@
 
 What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
 what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded (2.5 in log-odds):
-nobody trains the detector to overlook a voice. Where habits move, that is announced (`model.Drift`) before it is
-adopted, and outliers are gated until they have come several times.
+nobody trains the detector to overlook a voice. Where chunk, rate, idle bytes or the clock move, that is announced
+(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The opening, the speed
+of the line and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
 """
 
 from __future__ import annotations
