@@ -253,13 +253,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "sniffer-bench")
     parser.add_argument("--plot", type=Path, help="write a picture of the figures here (needs matplotlib)")
-    parser.add_argument("--only", help="only programs whose name contains this (and sniffer's start)")
+    parser.add_argument("--only", nargs="+", help="only programs whose name contains one of these (and starts)")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     captures, house = make(options.folder, options.packets)
     contenders = [*ours(captures, house), *peers(captures, house)]
     if options.only:
-        contenders = [c for c in contenders if options.only in c.name or ": start" in c.name]
+        contenders = [c for c in contenders if any(part in c.name for part in (*options.only, ": start"))]
     for number in range(options.rounds + 1):
         for contender in contenders:
             contender.run()
