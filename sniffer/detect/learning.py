@@ -30,8 +30,10 @@ _PACE, _GATE = 0.15, 1.5
 _OPENINGS = 0.25
 #: The fastest that a line was is forgotten by so much an upload: the radio may be worse today.
 _FORGET_LINE = 0.999
-#: So often a size was cut before it is believed; sizes and cuts that are counted.
-_ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 20, 8, 2_000
+#: So often an upload was cut into a size before it counts, and in so many uploads before it is believed: more than it
+#: takes to know the pieces in which a device speaks, which a radio may hold up and deliver together. Sizes that are
+#: kept, and where counting begins to forget.
+_CUT_OFTEN, _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 3, 2 * ENOUGH, 8, 1_000
 _PERIODIC_TIMES = 5
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
@@ -111,12 +113,12 @@ class Learned:
     @property
     def segments(self) -> tuple[int, ...]:
         """The sizes in which the line cuts what this device writes; pieces in which it speaks are none."""
-        total = sum(self.cuts.values())
+        most = max(self.cuts.values(), default=0)
         spoken = [size for size, times in self.chunks.items() if times >= ENOUGH]
         return tuple(
             size
-            for size, times in self.cuts.items()
-            if times >= max(_ENOUGH_CUTS, 0.1 * total) and not any(_alike(size, chunk) for chunk in spoken)
+            for size, uploads in self.cuts.items()
+            if uploads >= max(_ENOUGH_CUTS, 0.2 * most) and not any(_alike(size, chunk) for chunk in spoken)
         )
 
     def knows_server(self, server: str) -> bool:
@@ -157,9 +159,10 @@ class Learned:
     def _learn_line(self, rows: Rows) -> None:
         self.line = max(self.line * _FORGET_LINE, fastest(rows))
         for size, times in cut_sizes(rows).items():
-            self.cuts[size] = self.cuts.get(size, 0) + times
-        if sum(self.cuts.values()) > _MOST_CUTS:
-            self.cuts = {size: times // 2 for size, times in self.cuts.items() if times > 1}
+            if times >= _CUT_OFTEN:
+                self.cuts[size] = self.cuts.get(size, 0) + 1
+        if max(self.cuts.values(), default=0) > _MOST_CUTS:
+            self.cuts = {size: uploads // 2 for size, uploads in self.cuts.items() if uploads > 1}
         while len(self.cuts) > _MAX_CUTS:
             del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
 

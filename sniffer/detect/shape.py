@@ -388,17 +388,17 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
 def _full_rows(rows: Rows, line: Line) -> Flags:
     """Packets that are as large as the line takes, also where receive offload has merged several of them."""
     single = rows.bytes <= _LARGEST_SINGLE
-    most = max(int(rows.bytes[single].max(initial=0)), line.largest if line.largest <= _LARGEST_SINGLE else 0)
-    # What is smaller than another packet of the connection was not cut by the line, whatever was learned elsewhere:
-    # else whoever speaks in pieces that a radio once held up would not be heard again.
-    cuts = [size for size in line.segments if size >= 0.97 * most]
-    full: Flags = np.isin(rows.bytes, cuts) if cuts else (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & single
+    if line.segments:
+        full: Flags = np.isin(rows.bytes, line.segments)
+    else:
+        most = max(int(rows.bytes[single].max(initial=0)), line.largest if line.largest <= _LARGEST_SINGLE else 0)
+        full = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & single
     if len(full) > 1:  # large, and the rest follows at once: cut by the line, whatever else was larger
         follows = rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP
         full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & single[:-1]
     merged = np.flatnonzero(~single)
     if merged.size:
-        segments = np.array(cuts) if cuts else _SEGMENTS
+        segments = np.array(line.segments) if line.segments else _SEGMENTS
         full[merged] = (rows.bytes[merged, None] % segments == 0).any(axis=1)
     return full
 
