@@ -279,10 +279,13 @@ def _voluntary(case: Case) -> float:
 
 
 def _asked(case: Case) -> float:
-    """How far each piece waits for an answer. In a call both sides send often, and neither waits."""
-    if case.datagrams and case.shape.writes_per_second > 12:
+    """How far each piece waits for an answer. In a call both sides send often, and neither waits; whoever receives a
+    stream is answered all the time, whatever it sends."""
+    shape = case.shape
+    if case.datagrams and shape.writes_per_second > 12:
         return 0.0
-    return max(0.0, case.shape.answer_share - 0.3) / 0.7
+    stream = min(1.0, 4 * shape.body_bytes / max(case.down_body, 1))
+    return stream * max(0.0, shape.answer_share - 0.3) / 0.7
 
 
 def _had_room(case: Case) -> float:
@@ -293,9 +296,20 @@ def _had_room(case: Case) -> float:
     faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
     window = max(0.0, min(1.0, (shape.head_bytes - 30_000) / 60_000))
     just_now = faster * (1 - shape.full_share * (1 - window))
-    line = case.learned.line if case.learned is not None else 0.0
-    usually = 0.8 * max(0.0, min(1.0, math.log2(max(line, 1.0) / max(shape.rate, 1.0)) / 3))
-    return max(just_now, usually)
+    return max(just_now, _usually(case))
+
+
+def _usually(case: Case) -> float:
+    """How much faster this line was on another day. That it was so to other servers says half as much: this one may
+    take no more."""
+    if case.learned is None:
+        return 0.0
+    there, anywhere = case.learned.lines.get(case.server, 0.0), max(case.learned.lines.values(), default=0.0)
+    rate = max(case.shape.rate, 1.0)
+    return max(
+        share * max(0.0, min(1.0, math.log2(max(line, 1.0) / rate) / 3))
+        for share, line in ((0.8, there), (0.4, anywhere))
+    )
 
 
 # --- sentences -----------------------------------------------------------------------------------------------------

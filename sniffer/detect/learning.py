@@ -65,7 +65,8 @@ class Learned:
     chunks: dict[int, int] = field(default_factory=dict)
     rate: float = 0.0
     opening: float = 0.0
-    line: float = 0.0
+    openings: int = 0
+    lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
     chunks_per_second: float = 0.0
     strange_chunk: int = 0
@@ -106,7 +107,7 @@ class Learned:
     def opening_likeness(self, opening: int) -> float | None:
         """1 where speech of this device began with so many bytes before, 0 where with half or twice as many (a radio
         that scatters a head takes nothing from what follows); None where too little is known."""
-        if self.speech < ENOUGH or self.opening <= 0 or opening <= 0:
+        if self.openings < ENOUGH or self.opening <= 0 or opening <= 0:
             return None
         return math.exp(-((math.log(opening / self.opening) / _OPENINGS) ** 2))
 
@@ -144,20 +145,23 @@ class Learned:
 
     def learn(self, upload: Upload, shape: Shape, rows: Rows, *, from_the_start: bool = True) -> list[Drift]:
         """One upload is final; `shape` is how its rows were read. Returns what has moved."""
-        self._learn_line(rows)
+        self._learn_line(server_of(upload.service, upload.flows[0]), rows)
         if upload.upload_class is UploadClass.SPEECH:
             if upload.score < _SURE:
                 return []
             if from_the_start:
                 self.opening = _moved(self.opening or float(shape.opening), float(shape.opening))
+                self.openings = min(self.openings + 1, 1_000)
             return self._learn_speech(upload, shape)
         if upload.upload_class is UploadClass.MEDIA:
             return []
         periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
         return [*self._learn_idle(upload), *periodic]
 
-    def _learn_line(self, rows: Rows) -> None:
-        self.line = max(self.line * _FORGET_LINE, fastest(rows))
+    def _learn_line(self, server: str, rows: Rows) -> None:
+        self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
+        while len(self.lines) > _MAX_SERVERS:
+            del self.lines[next(iter(self.lines))]
         for size, times in cut_sizes(rows).items():
             if times >= _CUT_OFTEN:
                 self.cuts[size] = self.cuts.get(size, 0) + 1
@@ -290,6 +294,8 @@ class Learned:
                     setattr(learned, name, {_size(key): _number(0, often) for key, often in _first(value, most)})
                 elif name == "periodic":
                     learned.periodic = {str(key): _periodic(habit) for key, habit in _first(value, _MAX_PERIODIC)}
+                elif name == "lines":
+                    learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, _MAX_SERVERS)}
                 elif name == "servers":
                     learned.servers = {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)}
                 elif name in cls.__slots__:

@@ -23,9 +23,11 @@ from sniffer.detect.shape import (
     Rows,
     Shape,
     find_body,
+    full_rows,
     measure,
     peak,
     quantiles,
+    share,
     some,
 )
 
@@ -33,9 +35,10 @@ from sniffer.detect.shape import (
 _IMPATIENT = 0.12
 #: Pieces of one size, before they are read without what stands between them.
 _COMB_LEAST, _COMB_PIECES = 0.3, 6
-#: Ticks: what leaves together, with the line idle before the next. Hardly a round trip takes as long as their distance,
-#: so that neither answers nor a transport's window have set it; over a satellite, or a queue, one does.
-_IDLE, _TICK_GAPS, _FEWEST_TICKS, _LEAST_TICK = 0.06, (0.2, 0.9), 3, 600
+#: Ticks: more than one packet holds, leaving together, with the line idle before the next. Hardly a round trip takes as
+#: long as their distance, so that neither answers nor a transport's window have set it; over a satellite, or a queue,
+#: one does, and then every packet is full, and nothing before them was larger.
+_IDLE, _TICK_GAPS, _FEWEST_TICKS, _LEAST_TICK = 0.06, (0.2, 0.9), 3, 1_500
 #: Longer than anybody speaks to a speaker; no run's ticks are more than some hundred.
 _LONGEST_TICKING = 75.0
 #: How much their distances and sizes may differ from the median; a radio adds `_TICK_LATE` seconds.
@@ -50,7 +53,7 @@ def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
     pieces = _pieces(rows, line, plain)
     if pieces is not None:
         yield pieces
-    ticks = _ticks(rows, plain)
+    ticks = _ticks(rows, line, plain)
     if ticks is not None:
         yield ticks
 
@@ -80,7 +83,7 @@ def _pieces(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     return _within(rows, plain, replace(shape, begin=shape.begin + first, end=shape.end + first))
 
 
-def _ticks(rows: Rows, plain: Shape) -> Shape | None:
+def _ticks(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """The longest stretch of bursts of about one size at one distance in time."""
     large = rows.bytes >= TINY
     rows = rows if bool(large.all()) else some(rows, large)
@@ -92,7 +95,7 @@ def _ticks(rows: Rows, plain: Shape) -> Shape | None:
     if len(kept) < _FEWEST_TICKS:
         return None
     sizes, times = sizes[kept], rows.seconds[starts[kept]]
-    ends = rows.seconds[np.concatenate((starts[1:], [len(rows.seconds)]))[kept] - 1]
+    lasts = np.concatenate((starts[1:], [len(rows.seconds)]))[kept] - 1
     answers = np.logical_or.reduceat(rows.answers, starts)[kept]
     first, last = _longest(times, sizes)
     number = last + 1 - first
@@ -109,7 +112,7 @@ def _ticks(rows: Rows, plain: Shape) -> Shape | None:
     shape = replace(
         plain,
         begin=float(times[first]),
-        end=float(ends[last]),
+        end=float(rows.seconds[lasts[last]]),
         body_bytes=amount,
         rate=rate,
         writes=number,
@@ -118,16 +121,16 @@ def _ticks(rows: Rows, plain: Shape) -> Shape | None:
         bin_variation=spread,
         constancy=0.0,
         size_spread=(three_quarters - quarter) / middle,
-        full_share=0.0,  # the line was idle between them: it is not the line that cut them
+        full_share=share(sizes[mine], full_rows(rows, line)[lasts[mine]]),  # to the last packet: a window's
         answer_share=float(answers[mine].mean()),
         chunk=int(middle),
-        comb=_clockwork(number, float(gaps.std()) / gap, spread),
+        comb=_certainty(number, float(gaps.std()) / gap, spread),
         comb_size=int(middle),
     )
-    return _within(rows, plain, shape)
+    return _within(rows, plain, shape, gap)
 
 
-def _clockwork(number: int, late: float, spread: float) -> float:
+def _certainty(number: int, late: float, spread: float) -> float:
     """How surely so many ticks are no chance: 1 where their distances alone say it with five bits, and their sizes with
     six. `late` and `spread` are the deviations of the two, as shares."""
     distances = (number - 2) * math.log2(0.5 / max(late, 0.02))
@@ -160,8 +163,9 @@ def _even(times: np.ndarray, sizes: np.ndarray) -> bool:
     )
 
 
-def _within(rows: Rows, plain: Shape, shape: Shape) -> Shape:
-    """What stands before such a body, and beside it."""
+def _within(rows: Rows, plain: Shape, shape: Shape, moment: float = 0.1) -> Shape:
+    """What stands before such a body, and beside it. Its pace is compared with the fastest moment before, of so many
+    seconds."""
     before = rows.between(shape.begin - 1.5, shape.begin)
     head = int(before.bytes.sum())
     return replace(
@@ -170,7 +174,7 @@ def _within(rows: Rows, plain: Shape, shape: Shape) -> Shape:
         bytes=plain.bytes,
         packets=plain.packets,
         head_bytes=head,
-        head_ratio=peak(before) / shape.rate,
+        head_ratio=peak(before, moment) / shape.rate,
         outside_bytes=max(0, plain.bytes - shape.body_bytes - head),
         bursts=plain.bursts,
         typical_rate=plain.typical_rate,

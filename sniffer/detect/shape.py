@@ -168,20 +168,24 @@ def _rebased(rows: Rows, part: slice) -> Rows:
 
 
 def some(rows: Rows, part: slice | Flags) -> Rows:
-    """A part of the rows; times stay as they are."""
-    return Rows(rows.seconds[part], rows.bytes[part], rows.answers[part], rows.unit[part], rows.units[part])
+    """A part of the rows; times stay as they are. What was answered before a row that is left out was answered before
+    the next one that is not."""
+    answers = rows.answers[part]
+    if not isinstance(part, slice):
+        answers = np.diff(np.cumsum(rows.answers)[part], prepend=0) > 0
+    return Rows(rows.seconds[part], rows.bytes[part], answers, rows.unit[part], rows.units[part])
 
 
 def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shape:
     """The shape of a run. `slack` is half the width of the tube in seconds."""
     if len(rows.bytes) and int(rows.bytes.min()) < TINY:
         rows = some(rows, rows.bytes >= TINY)
-    full = _full_rows(rows, line)
+    full = full_rows(rows, line)
     whole = Shape(
         duration=float(rows.seconds[-1]) if len(rows.seconds) else 0.0,
         bytes=int(rows.bytes.sum()),
         packets=len(rows.bytes),
-        full_share=_share(rows.bytes, full),
+        full_share=share(rows.bytes, full),
         typical_rate=_typical(rows),
         opening=_opening(rows),
     )
@@ -226,7 +230,7 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags) -> Shape:
         bin_variation=_bin_variation(body),
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
-        full_share=_share(sizes, filled),
+        full_share=share(sizes, filled),
         answer_share=answer_share,
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
@@ -385,7 +389,7 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     return max(0.0, min(1.0, repeated / max(total - once, 1.0))), common[0][0]
 
 
-def _full_rows(rows: Rows, line: Line) -> Flags:
+def full_rows(rows: Rows, line: Line) -> Flags:
     """Packets that are as large as the line takes, also where receive offload has merged several of them."""
     single = rows.bytes <= _LARGEST_SINGLE
     if line.segments:
@@ -403,7 +407,8 @@ def _full_rows(rows: Rows, line: Line) -> Flags:
     return full
 
 
-def _share(size: I64, chosen: Flags) -> float:
+def share(size: I64, chosen: Flags) -> float:
+    """The share of all bytes that the chosen rows hold."""
     total = int(size.sum())
     return float(size[chosen].sum() / total) if total else 0.0
 
@@ -434,13 +439,13 @@ def _typical(rows: Rows) -> float:
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
 
 
-def peak(before: Rows) -> float:
-    """The fastest tenth of a second before the body, in bytes a second."""
+def peak(before: Rows, seconds: float = 0.1) -> float:
+    """The fastest moment of so many seconds before the body, in bytes a second."""
     if not len(before.bytes):
         return 0.0
     total = np.cumsum(before.bytes)
-    left = np.searchsorted(before.seconds, before.seconds - 0.1, side="left")
-    return float((total - np.where(left > 0, total[np.maximum(left - 1, 0)], 0)).max() / 0.1)
+    left = np.searchsorted(before.seconds, before.seconds - seconds, side="left")
+    return float((total - np.where(left > 0, total[np.maximum(left - 1, 0)], 0)).max() / seconds)
 
 
 def _bursts(rows: Rows, rate: float, end: float) -> int:

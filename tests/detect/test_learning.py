@@ -127,7 +127,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
         for at, kind in ((700, UploadClass.BULK), (800, UploadClass.SPEECH)):
             assert again.expects(upload(at, kind)) in (True, False)
             learn(again, upload(at, kind), 8_700)
-        likely = [again.rate_likeness(8_700), again.opening_likeness(20_000), again.line, again.rate]
+        likely = [again.rate_likeness(8_700), again.opening_likeness(20_000), *again.lines.values(), again.rate]
         assert all(number is None or math.isfinite(number) for number in likely)
 
 
@@ -137,7 +137,11 @@ def test_what_is_no_list_of_habits_is_none() -> None:
 
 
 def test_an_update_adds_to_what_an_older_version_learned() -> None:
-    old = {name: value for name, value in taught().to_dict().items() if name not in ("opening", "line", "cuts")}
+    old = {
+        name: value
+        for name, value in taught().to_dict().items()
+        if name not in ("opening", "openings", "lines", "cuts")
+    }
     learned = Learned.from_dict(old)
     assert (learned.speech, learned.chunks) == (5, {437: 5})
     assert learned.opening_likeness(20_000) is None
@@ -172,7 +176,7 @@ def test_what_the_line_carried_and_where_it_cuts_is_learned_from_any_upload() ->
         assert learned.segments == ()  # one upload that a radio has held up teaches nothing
         learned.learn(upload(number, UploadClass.TELEMETRY, 81_720, chunk=None), shape, flush)
     assert learned.segments == (1_380,)
-    assert learned.line == pytest.approx((81_720 - 30_000) / 0.25)
+    assert list(learned.lines.values()) == [pytest.approx((81_720 - 30_000) / 0.25)]
     slow = rows([i * 0.1 for i in range(60)], [1_200] * 60)
     for number in range(6):
         learned.learn(upload(60 + number, UploadClass.TELEMETRY, 72_000, chunk=None), shape, slow)
