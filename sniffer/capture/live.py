@@ -32,7 +32,7 @@ SHORTEST_INTERVAL = 0.005
 #: Nanoseconds that may pass between the kernel's stamping a packet and our seeing it in the ring, generously.
 STAMP_TO_RING_NS = 20_000_000
 #: How many times `drain_interval` we wait while nobody is in a hurry.
-CALM_STRETCH = 4
+CALM_STRETCH = 3
 
 
 @dataclass(frozen=True, slots=True)
