@@ -1,18 +1,23 @@
-"""Fits the weights of the evidence and writes `rules/detect/evidence.yml`.
+"""Fits the curves of the evidence and writes `rules/detect/evidence.yml`.
 
     python tools/fit_evidence.py ../shared/data              # prints held-out figures, writes nothing
-    python tools/fit_evidence.py ../shared/data --write      # ... and writes the weights fitted on everything
+    python tools/fit_evidence.py ../shared/data --write      # ... and writes the curves fitted on everything
     python tools/fit_evidence.py ../shared/data --plot docs/reliability.png
+    python tools/fit_evidence.py ../shared/data --keep runs.pickle     # measures once; afterwards only fits
 
 It is fitted on the development captures and on simulated houses (`SIMULATED`: seeds that were looked at all along; no
 figure is reported on them). Labels come from the sets' own ground truth, never from the detector (`labelled` below says
 how). Every real run is also taken in forms that other devices, homes and radios would have given it (`forms`): other
 chunk sizes and speeds, sizes that spread, jitter and bunching, merged or cut short; slower lines for what is not speech.
 
-The fit is a logistic regression whose weights are drawn to the values that the physics suggests (`PRIOR`) instead of
-to zero, and may not change sign. As the detector does, it takes each run by the reading that speaks most for speech;
-which one that is follows the weights, so the two are found in turn. Host names, answers and learned habits are priors,
-not shape: they are set, not fitted, because the development sets have few of them and each names its device.
+The fit is a logistic regression over curves: each kind of evidence adds what a line through a few points says of its
+number (`SHAPES`). The lines are drawn to straight ones that the physics suggests instead of to nothing, and may not
+change direction. As the detector does, it takes each run by the reading that speaks most for speech; which one that is
+follows the curves, so the two are found in turn. Host names and answers are priors, not shape: they are set (`SET`), not
+fitted, because the development sets have few of them and each names its device.
+
+What the habits of a device say is measured while the shipped curves decide what is sure enough to teach one, so the
+whole is run twice where the curves have moved much.
 """
 
 from __future__ import annotations
@@ -20,8 +25,11 @@ from __future__ import annotations
 import argparse
 import collections
 import dataclasses
+import pickle
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +42,7 @@ from sniffer.config import Config
 from sniffer.detect import Detector
 from sniffer.detect.classify import classify
 from sniffer.detect.columns import LocalNetworks
-from sniffer.detect.evidence import ITEMS, Case, Weights, features
+from sniffer.detect.evidence import ITEMS, Case, Weights, features, score_of
 from sniffer.detect.hearing import Hearing
 from sniffer.detect.readings import other_readings
 from sniffer.detect.shape import Line, Rows, measure
@@ -45,27 +53,52 @@ from sniffer.model import FlowKey, Service, UploadClass
 from tests.lab.months import SESSIONS, SPOKEN, START_NS, House, Truth
 from tests.lab.score import MARGIN
 
-#: What the physics suggests, in log-odds for each unit of evidence; the fit may move them, not turn them around.
-PRIOR = {
-    "intercept": -6.5, "pace": 5.0, "steadiness": 2.0, "regular_gaps": 2.0, "chunk_constancy": 2.5, "comb": 2.5, "narrow_sizes": 2.0, "mixed_sizes": -4.5,
-    "burst_then_pace": 2.0, "full_packets": -4.0, "too_fast": -3.0, "too_slow": -4.5, "too_few_chunks": -2.0,
-    "asked_for_each": -8.0, "rest": -1.0, "bursts": -1.0,
-}  # fmt: skip
-#: Set by hand: see above.
-SET = {
-    "mostly_download": -3.0, "voice_host": 1.0, "telemetry_host": -2.5, "errand_host": -1.5, "new_connection": -3.0,
-    "answer": 0.5, "known_server": 0.5,
-    "known_opening": 2.0, "known_chunk": 1.5, "known_rate": 1.0,
-}  # fmt: skip
-NAMES = [name for name in PRIOR if name != "intercept"]
-PRIOR_SPREAD = 1.5
-#: Seeds of simulated houses, and for each seed and house how long.
-SIMULATED, DEVICE_MONTHS, DAYS = (11, 77), 6.0, 4
-#: Readings and weights are found in turn, so often.
-TURNS = 4
-#: Runs that were not spoken for each that was: what the score is calibrated for. And how many runs all count as.
-OTHERS = 4.0
-EFFECTIVE = 200.0
+SHARE = (0, 0.25, 0.5, 0.75, 1)
+BOTH = (-1, -0.5, 0, 0.25, 0.5, 0.75, 1)
+#: Where the lines have their points, and what the physics suggests for each unit, in log-odds. All lines go through
+#: nothing at 0.
+SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
+    "pace": ((0, 0.2, 0.4, 0.6, 0.8, 1), 5.0),
+    "steadiness": (BOTH, 2.0),
+    "regular_gaps": (BOTH, 2.0),
+    "chunk_constancy": (SHARE, 2.5),
+    "comb": (SHARE, 2.5),
+    "narrow_sizes": (SHARE, 2.0),
+    "mixed_sizes": (SHARE, -4.5),
+    "burst_then_pace": (SHARE, 2.0),
+    "full_packets": (SHARE, -4.0),
+    "too_fast": ((0, 0.5, 1, 2, 4), -3.0),
+    "too_slow": ((0, 0.3, 0.7, 1.5, 3), -4.5),
+    "too_few_chunks": ((0, 0.5, 1, 2, 3), -2.0),
+    "asked_for_each": (SHARE, -8.0),
+    "rest": ((0, 0.25, 0.5, 1), -1.0),
+    "bursts": ((0, 1, 2, 4), -1.0),
+    "amount": ((-4, -3, -2, -1, 0, 1, 2), 0.5),
+    "new_connection": ((0, 0.3, 1), -3.0),
+    "known_server": ((-1, 0, 0.5, 1), 1.0),
+    "known_opening": (BOTH, 1.0),
+    "known_amount": (BOTH, 1.0),
+    "known_chunk": ((-1, 0, 0.2, 0.4, 0.6, 1), 2.0),
+    "known_rate": (BOTH, 1.0),
+    "known_write": (BOTH, 0.5),
+}
+INTERCEPT = -5.5
+#: What no microphone does: here the fit may not fall below half of what the physics says, however few houses show it.
+FIRM = ("too_fast", "too_slow", "full_packets", "asked_for_each")
+#: Set by hand, in log-odds for each unit: see above.
+SET = {"mostly_download": -3.0, "voice_host": 1.0, "telemetry_host": -4.0, "errand_host": -1.5, "answer": 0.5}
+#: How far a fitted piece of a line may be from the physics.
+PRIOR_SPREAD = 0.8
+#: Seeds of simulated houses, how many of each seed, and for how many days.
+SIMULATED, HOUSES, DAYS = (11, 77, 501, 90210), 40, 10
+#: Readings and curves are found in turn, so often.
+TURNS = 3
+#: Simulated runs that are far from speech are many and alike: one in so many counts for all.
+FAR, ONE_IN = -9.0, 10
+#: What a simulated run counts for: houses are cheap, and all drawn from the same head.
+SIMULATED_RUN = 0.1
+#: What the real runs of a device count for, with each label; and how much more its real form counts than the others.
+REAL, REAL_FORM = 150.0, 5.0
 SEED = 20261122
 
 
@@ -76,6 +109,7 @@ class Sample:
     real: bool
     readings: list[dict[str, float]]
     stream: bool = False  # long, two-way or pictures: that is decided before any score
+    simulated: bool = False
 
 
 @dataclasses.dataclass
@@ -90,6 +124,7 @@ class Seen:
     rows: Rows
     case: Case
     readings: list[dict[str, float]]
+    score: float
 
 
 class Recorder(Hearing):
@@ -102,14 +137,19 @@ class Recorder(Hearing):
     def _report(self, flow, run, part, final_ns):  # type: ignore[no-untyped-def]
         if len(part.rows.bytes):
             case = self._case(flow, run, part, final_ns, final=True)
-            others = [
-                self._case(flow, run, dataclasses.replace(part, shape=shape), final_ns, final=True)
-                for shape in other_readings(part.rows, self._line(flow, run), part.shape)
-            ]
+            cases = [case, *self._otherwise(case, part.rows, self._line(flow, run))]
+            score = max(score_of(one, self._weights) for one in cases)
             last_ns = max(part.last_ns, part.first_ns)
-            readings = [features(one) for one in (case, *others)]
-            self.seen.append(Seen(flow.key, flow.flow, part.first_ns, last_ns, run.bytes, part.rows, case, readings))
+            readings = [features(one) for one in cases]
+            # Habits move on: what they say of this run is in the readings.
+            case = dataclasses.replace(case, learned=None)
+            seen = Seen(flow.key, flow.flow, part.first_ns, last_ns, run.bytes, part.rows, case, readings, score)
+            self.seen.append(seen)
         return super()._report(flow, run, part, final_ns)
+
+    @staticmethod
+    def _otherwise(case: Case, rows: Rows, line: Line) -> list[Case]:
+        return [dataclasses.replace(case, shape=shape) for shape in other_readings(rows, line, case.shape)]
 
 
 def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[Seen]:
@@ -272,77 +312,153 @@ def readings(rows: Rows, case: Case, line: Line) -> list[dict[str, float]]:
     return [features(one) for one in (case, *others)]
 
 
-def simulated(seed: int, weights: Weights) -> list[Sample]:
-    """The runs of houses in which it is known what happened: of each utterance the run that scores best, of everything
+def simulated(number: int) -> list[Sample]:
+    """The runs of a house in which it is known what happened: of each utterance the run that scores best, of everything
     else all that is not near one. Devices are the codecs, and the kinds of other things."""
-    found, months, number = [], 0.0, seed * 100_000
-    while months < DEVICE_MONTHS:
-        house = House(number)
-        watched = dict.fromkeys((resident.mac for resident in house.residents), 0)
-        detector = Detector(Config().detect, weights, house.names, {})
-        recorder = Recorder(weights, house.names, detector._silence_ns, {})
-        detector._hearing = recorder
-        truths = []
-        for batch, happened in house.days(DAYS):
-            truths += happened
-            detector.feed(batch, watched)
-        detector.finish()
-        found += _known(recorder.seen, truths, weights)
-        months, number = months + len(house.residents) * DAYS / 30, number + 1
-    return found
+    weights = load_rulebook(Config()).weights
+    house = House(number)
+    watched = dict.fromkeys((resident.mac for resident in house.residents), 0)
+    detector = Detector(Config().detect, weights, house.names, {})
+    recorder = Recorder(weights, house.names, detector._silence_ns, {})
+    detector._hearing = recorder
+    truths = []
+    for batch, happened in house.days(DAYS):
+        truths += happened
+        for first in range(0, len(batch), 8192):
+            detector.feed(batch.take(slice(first, first + 8192)), watched)
+    detector.finish()
+    return list(_known(recorder.seen, truths, np.random.default_rng(number)))
 
 
-def _known(seen: list[Seen], truths: list[Truth], weights: Weights) -> Iterator[Sample]:
+def _known(seen: list[Seen], truths: list[Truth], rng: np.random.Generator) -> Iterator[Sample]:
     spoken: dict[int, tuple[float, Truth, Seen]] = {}
+    begins = np.array([truth.begin for truth in truths])
+    longest = max((truth.end - truth.begin for truth in truths), default=0.0) + MARGIN
     for run in seen:
         begin, end = ((moment - START_NS) / 1e9 for moment in (run.first_ns, run.last_ns))
+        low, high = np.searchsorted(begins, (begin - longest, end + MARGIN))
         near = [
-            (place, truth)
-            for place, truth in enumerate(truths)
-            if truth.mac == run.key and begin < truth.end + MARGIN and end > truth.begin - MARGIN
+            (place, truths[place])
+            for place in range(int(low), int(high))
+            if truths[place].mac == run.key and begin < truths[place].end + MARGIN
         ]
-        value = max(total(weights, numbers) for numbers in run.readings)
         for place, truth in near:
-            if truth.kind in SPOKEN and (place not in spoken or spoken[place][0] < value):
-                spoken[place] = value, truth, run
+            if truth.kind in SPOKEN and (place not in spoken or spoken[place][0] < run.score):
+                spoken[place] = run.score, truth, run
         if run.bytes >= 2_000 and not any(truth.kind in SPOKEN | SESSIONS for _, truth in near):
             kind = near[0][1].kind if near else "nothing"
-            yield Sample(f"simulated {kind}", False, True, run.readings, stream(run.case))
+            far = run.score < FAR
+            if far and rng.random() >= 1 / ONE_IN:
+                continue
+            name = f"simulated {kind}{' (far)' if far else ''}"
+            yield Sample(name, False, True, run.readings, stream(run.case), simulated=True)
     for _, truth, run in spoken.values():
-        yield Sample(f"simulated {truth.family}", True, True, run.readings, stream(run.case))
+        yield Sample(f"simulated {truth.family}", True, True, run.readings, stream(run.case), simulated=True)
 
 
 def stream(case: Case) -> bool:
     return classify(case, 1.0, 0.0) is UploadClass.MEDIA
 
 
-def fit(data: list[Sample]) -> dict[str, float]:
-    """The weights with the highest posterior. A device and a label count by the root of their number of samples."""
-    many = collections.Counter((s.device, s.speech) for s in data)
-    size = np.array([1 / np.sqrt(many[s.device, s.speech]) for s in data])
-    truth = np.array([s.speech for s in data], dtype=float)
-    for label, share in ((1, 1 / (1 + OTHERS)), (0, OTHERS / (1 + OTHERS))):
-        size[truth == label] *= share * EFFECTIVE / size[truth == label].sum()
-    every = np.array([[1.0, *(one[name] for name in NAMES)] for s in data for one in s.readings])
-    given = np.array([offset(one) for s in data for one in s.readings])
-    begins = np.cumsum([0, *(len(s.readings) for s in data)])[:-1]
-    prior = np.array([PRIOR["intercept"], *(PRIOR[name] for name in NAMES)])
-    bounds = [(None, None) if n == "intercept" else ((0, None) if PRIOR[n] > 0 else (None, 0)) for n in PRIOR]
-    weights = prior
-    for _ in range(TURNS):
-        value = every @ weights + given
-        chosen = np.lexsort((-value, np.repeat(np.arange(len(data)), [len(s.readings) for s in data])))[begins]
-        table, fixed = every[chosen], given[chosen]
+Parameters = np.ndarray  # the intercept, then the rise of each piece of each line
 
-        def loss(w: np.ndarray, table: np.ndarray = table, fixed: np.ndarray = fixed) -> tuple[float, np.ndarray]:
-            score = table @ w + fixed
-            each = np.logaddexp(0, score) - truth * score
-            slope = table.T @ (size * (1 / (1 + np.exp(-np.clip(score, -50, 50))) - truth))
-            off = (w - prior) / PRIOR_SPREAD
-            return float((size * each).sum() + (off**2).sum() / 2), slope + off / PRIOR_SPREAD
 
-        weights = minimize(loss, weights, jac=True, bounds=bounds, method="L-BFGS-B").x
-    return dict(zip(PRIOR, weights.round(2).tolist(), strict=True))
+def pieces() -> Iterator[tuple[str, float, float]]:
+    """Each piece of each line: of what, from where, to where."""
+    for name, (points, _) in SHAPES.items():
+        for low, high in pairwise(points):
+            yield name, low, high
+
+
+def table(numbers: list[dict[str, float]]) -> np.ndarray:
+    """How far each reading has come along each piece, from 0 outwards."""
+    columns = [np.ones(len(numbers))]
+    for name, low, high in pieces():
+        along = np.clip((np.array([one[name] for one in numbers]) - low) / (high - low), 0, 1)
+        columns.append(along - 1 if high <= 0 else along)
+    return np.array(columns, dtype=np.float32).T
+
+
+class Fit:
+    """Samples in columns, and the curves that explain them best."""
+
+    def __init__(self, data: list[Sample]) -> None:
+        self.data = data
+        many = [one for sample in data for one in sample.readings]
+        self.table, self.given = table(many), np.array([offset(one) for one in many])
+        self.owner = np.repeat(np.arange(len(data)), [len(sample.readings) for sample in data])
+        self.begins = np.searchsorted(self.owner, np.arange(len(data)))
+        self.truth = np.array([sample.speech for sample in data], dtype=float)
+        self.weight = np.array([self._weight(sample) for sample in data])
+        devices = collections.Counter(self._group(s) for s in data if not s.simulated)
+        total: dict[tuple[str, bool], float] = collections.defaultdict(float)
+        for sample, weight in zip(data, self.weight, strict=True):
+            total[self._group(sample)] += weight
+        for place, sample in enumerate(data):
+            if not sample.simulated:  # a device counts by the root of its number of runs, up to `REAL`
+                group = self._group(sample)
+                self.weight[place] *= REAL * min(1.0, np.sqrt(devices[group] / 200)) / total[group]
+        self.prior = np.array([INTERCEPT, *(SHAPES[name][1] * (high - low) for name, low, high in pieces())])
+
+    @staticmethod
+    def _group(sample: Sample) -> tuple[str, bool]:
+        return sample.device, sample.speech
+
+    @staticmethod
+    def _weight(sample: Sample) -> float:
+        if sample.simulated:
+            return SIMULATED_RUN * (ONE_IN if sample.device.endswith("(far)") else 1.0)
+        return REAL_FORM if sample.real else 1.0
+
+    def fitted(self, chosen: np.ndarray, start: Parameters | None = None) -> Parameters:
+        """The curves with the highest posterior, seen from these samples."""
+        least = [p / 2 if name in FIRM else 0 for (name, _, _), p in zip(pieces(), self.prior[1:], strict=True)]
+        bounds = [(None, None)] + [
+            (low, None) if p > 0 else (None, low) for low, p in zip(least, self.prior[1:], strict=True)
+        ]
+        spread = np.array([3.0] + [PRIOR_SPREAD] * (len(self.prior) - 1))
+        found = self.prior if start is None else start
+        for _ in range(TURNS):
+            best = self._best(found)[chosen]
+            rows, given = self.table[best], self.given[best]
+            truth, weight = self.truth[chosen], self.weight[chosen]
+
+            def loss(
+                at: np.ndarray,
+                rows: np.ndarray = rows,
+                given: np.ndarray = given,
+                truth: np.ndarray = truth,
+                weight: np.ndarray = weight,
+            ) -> tuple[float, np.ndarray]:
+                value = rows @ at.astype(np.float32) + given
+                wrong = weight * (1 / (1 + np.exp(-np.clip(value, -50, 50))) - truth)
+                off = (at - self.prior) / spread
+                every = (weight * (np.logaddexp(0, value) - truth * value)).sum() + (off**2).sum() / 2
+                return float(every), rows.T @ wrong.astype(np.float32) + off / spread
+
+            found = minimize(loss, found, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 400}).x
+        return found
+
+    def _best(self, at: Parameters) -> np.ndarray:
+        """The reading of each sample that speaks most for speech."""
+        value = self.table @ at + self.given
+        return np.lexsort((-value, self.owner))[self.begins]
+
+    def scores(self, at: Parameters) -> np.ndarray:
+        """Each sample's score: that of its best reading."""
+        best = self._best(at)
+        return self.table[best] @ at + self.given[best]
+
+    def held_out(self, at: Parameters) -> list[tuple[Sample, float]]:
+        """Every real sample's score under curves that never saw its device; `at` is where to begin to look."""
+        found = []
+        streams = np.array([s.stream for s in self.data])
+        devices = np.array([s.device for s in self.data])
+        for device in sorted({s.device for s in self.data if not s.simulated}):
+            mine = np.flatnonzero((devices == device) & ~streams)
+            values = self.scores(self.fitted(np.flatnonzero((devices != device) & ~streams), at))
+            found += [(self.data[place], float(values[place])) for place in mine.tolist()]
+        return found
 
 
 def offset(numbers: dict[str, float]) -> float:
@@ -350,30 +466,26 @@ def offset(numbers: dict[str, float]) -> float:
     return sum(value * numbers[name] for name, value in SET.items())
 
 
-def total(weights: Weights, numbers: dict[str, float]) -> float:
-    """The score of one reading under shipped weights."""
-    return weights.intercept + sum(weights.weights.get(name, 0.0) * value for name, value in numbers.items())
-
-
-def score(weights: dict[str, float], sample: Sample) -> float:
-    """A sample's score: that of its best reading."""
-    return weights["intercept"] + max(
-        offset(one) + sum(weights[name] * one[name] for name in NAMES) for one in sample.readings
-    )
-
-
-def held_out(data: list[Sample]) -> list[tuple[Sample, float]]:
-    """Every sample's score under weights that never saw its device."""
-    scored = []
-    data = [s for s in data if not s.stream]
-    for device in sorted({s.device for s in data if not s.device.startswith("simulated")}):
-        weights = fit([s for s in data if s.device != device])
-        scored += [(s, score(weights, s)) for s in data if s.device == device]
-    return scored
+def curves(at: Parameters) -> dict[str, list[list[float]]]:
+    """The lines that rise so, as points."""
+    rises = collections.defaultdict(list)
+    for (name, low, high), rise in zip(pieces(), at[1:].tolist(), strict=True):
+        rises[name].append((low, high, rise))
+    found = {}
+    for name, parts in rises.items():
+        level = -sum(rise for _, high, rise in parts if high <= 0)
+        points = [[float(parts[0][0]), level]]
+        for _, high, rise in parts:
+            level += rise
+            points.append([float(high), level])
+        found[name] = [[x, round(y, 2)] for x, y in points]
+    for name, value in SET.items():
+        found[name] = [[0.0, 0.0], [4.0, round(4 * value, 2)]]
+    return found
 
 
 def report(title: str, scored: list[tuple[Sample, float]]) -> None:
-    print(f"\n{title}\n{'device':22s} {'found':>14s} {'in other forms':>16s} {'false':>10s} {'in other forms':>16s}")
+    print(f"\n{title}\n{'device':30s} {'found':>14s} {'in other forms':>16s} {'false':>12s} {'in other forms':>16s}")
     for device in sorted({s.device for s, _ in scored}):
         cells = []
         for speech in (True, False):
@@ -384,47 +496,61 @@ def report(title: str, scored: list[tuple[Sample, float]]) -> None:
                     if s.device == device and s.speech is speech and s.real is real
                 ]
                 cells.append(f"{sum(mine)}/{len(mine)}" if mine else "-")
-        print(f"{device:22s} {cells[0]:>14s} {cells[1]:>16s} {cells[2]:>10s} {cells[3]:>16s}")
+        print(f"{device:30s} {cells[0]:>14s} {cells[1]:>16s} {cells[2]:>12s} {cells[3]:>16s}")
 
 
 def reliability(scored: list[tuple[Sample, float]]) -> list[tuple[float, float, int]]:
-    """Said probability, true share, count; each device and label weighs the same."""
+    """Said probability, true share, count; each device and label by the root of its number, and four that were not
+    spoken for each that was."""
     many = collections.Counter((s.device, s.speech) for s, _ in scored)
     said = np.array([1 / (1 + np.exp(-v)) for _, v in scored])
     truth = np.array([s.speech for s, _ in scored], dtype=float)
     size = np.array([1 / np.sqrt(many[s.device, s.speech]) for s, _ in scored])
-    size[truth == 0] *= OTHERS * size[truth == 1].sum() / size[truth == 0].sum()
+    size[truth == 0] *= 4 * size[truth == 1].sum() / size[truth == 0].sum()
     edges = [0, 0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1.001]
     curve = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         inside = (said >= low) & (said < high)
         if inside.any():
             w = size[inside]
-            curve.append(
-                (
-                    float((said[inside] * w).sum() / w.sum()),
-                    float((truth[inside] * w).sum() / w.sum()),
-                    int(inside.sum()),
-                )
-            )
+            means = (float((values[inside] * w).sum() / w.sum()) for values in (said, truth))
+            curve.append((*means, int(inside.sum())))
     return curve
 
 
-def write(weights: dict[str, float], data: list[Sample], path: Path) -> None:
-    houses = sum(s.device.startswith("simulated") for s in data)
-    data = [s for s in data if not s.device.startswith("simulated")]
+def write(at: Parameters, data: list[Sample], path: Path) -> None:
+    houses = sum(s.simulated for s in data)
+    data = [s for s in data if not s.simulated]
     real = [s for s in data if s.real]
+    found = curves(at)
     lines = [
-        "# What each kind of evidence adds to the log-odds that a run of upload is somebody's voice.",
-        "# sniffer/detect/evidence.py says what each one measures; docs/detection.md how the numbers were found.",
+        "# What each kind of evidence adds to the log-odds that a run of upload is somebody's voice: points of a line,",
+        "# [number, log-odds], straight between them and level beyond the ends.",
+        "# sniffer/detect/evidence.py says what each number is; docs/detection.md how the lines were found.",
         "# Written by tools/fit_evidence.py: do not edit by hand.",
         f"fitted: {sum(s.speech for s in real)} spoken and {sum(not s.speech for s in real)} other runs of "
         f"{len({s.device for s in real})} sets of devices, and {len(data) - len(real)} other forms of them, seed {SEED}; {houses} runs of simulated houses",
-        f"intercept: {weights['intercept']}",
-        "weights:",
-        *(f"  {item.name}: {weights.get(item.name, SET.get(item.name, 0.0))}" for item in ITEMS),
+        f"intercept: {round(float(at[0]), 2)}",
+        "curves:",
+        *(f"  {item.name}: {found[item.name]}" for item in ITEMS),
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def measured(options: argparse.Namespace) -> list[Sample]:
+    """All samples, or those that were kept."""
+    if options.keep and options.keep.exists():
+        with options.keep.open("rb") as kept:
+            return pickle.load(kept)
+    numbers = [seed * 100_000 + house for seed in SIMULATED for house in range(HOUSES)]
+    with ProcessPoolExecutor(options.jobs) as pool:
+        real = pool.submit(samples, options.data)
+        houses = list(pool.map(simulated, numbers))
+        data = [*real.result(), *(sample for house in houses for sample in house)]
+    if options.keep:
+        with options.keep.open("wb") as kept:
+            pickle.dump(data, kept)
+    return data
 
 
 def main() -> None:
@@ -432,28 +558,29 @@ def main() -> None:
     parser.add_argument("data", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--keep", type=Path, help="a file for what was measured; read where it is there")
+    parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    data = samples(options.data)
-    shipped = load_rulebook(Config()).weights
-    for seed in SIMULATED:
-        data += simulated(seed, shipped)
-    weights = fit([s for s in data if not s.stream])
-    print("weight            prior  fitted")
-    for name, prior in PRIOR.items():
-        print(f"{name:16s} {prior:6.2f} {weights[name]:7.2f}")
-    report("fitted on all", [(s, score(weights, s)) for s in data])
-    scored = held_out(data)
-    report("each device under weights that never saw it", scored)
+    data = measured(options)
+    fit = Fit(data)
+    usable = np.flatnonzero([not s.stream for s in data])
+    at = fit.fitted(usable)
+    for name, points in curves(at).items():
+        print(f"{name:16s} {points}")
+    print(f"intercept {at[0]:.2f}")
+    report("fitted on all", list(zip(data, fit.scores(at).tolist(), strict=True)))
+    if options.write:
+        target = Path(__file__).parents[1] / "rules/detect/evidence.yml"
+        write(at, data, target)
+        print(f"written: {target}", file=sys.stderr)
+    scored = fit.held_out(at)
+    report("each device under curves that never saw it", scored)
     print("\nreliability of the held-out scores: said, true, samples")
     curve = reliability(scored)
     for said, true, count in curve:
         print(f"  {said:.3f}  {true:.3f}  {count}")
     if options.plot:
         plot(curve, options.plot)
-    if options.write:
-        target = Path(__file__).parents[1] / "rules/detect/evidence.yml"
-        write(weights, data, target)
-        print(f"written: {target}", file=sys.stderr)
 
 
 def plot(curve: list[tuple[float, float, int]], path: Path) -> None:

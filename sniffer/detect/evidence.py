@@ -1,7 +1,7 @@
 """Why a run is, or is not, somebody's voice: each reason a measurement, a weight, and a sentence for anyone.
 
-The table at the end is the whole list. Each entry maps what was measured to a number (0 says nothing either way); the
-weights of those numbers are fitted and kept in `rules/detect/evidence.yml`.
+The table at the end is the whole list. Each entry maps what was measured to a number (0 says nothing either way); what
+that adds to the log-odds is a curve, fitted and kept in `rules/detect/evidence.yml`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ from dataclasses import dataclass
 
 from sniffer.detect.learning import Learned
 from sniffer.detect.shape import Shape
+from sniffer.detect.usual import ENOUGH, Usual
 from sniffer.model import Evidence, Service
+
+#: Habits take no more than this from what is unlike them, in log-odds: nobody trains the detector to overlook a voice.
+MOST_AGAINST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,57 +32,99 @@ class Case:
     down_total: int = 0
     server: str = ""  # whom it went to: a name, or an address and port
     learned: Learned | None = None
+    pieces: float | None = None  # `Learned.pieces`
     final: bool = True
+
+
+#: (number, log-odds) in order of the number: straight between them, level beyond the ends.
+Curve = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Fitted numbers: the log-odds a run starts with, what each unit of evidence adds, and where they come from."""
+    """Fitted numbers: the log-odds a run starts with, what each kind of evidence adds, and where they come from."""
 
     intercept: float
-    weights: Mapping[str, float]
+    curves: Mapping[str, Curve]
     provenance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One kind of evidence. `measure` gives (number for the score, number for people) or None where not applicable."""
+    """One kind of evidence. `measure` gives (number for the curve, number for people) or None where not applicable.
+    A `habit` is about what this device did before."""
 
     name: str
     measure: Callable[[Case], tuple[float, float] | None]
     sentence: Callable[[Case, float], str]
+    habit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """The log-odds of speech; `alone` is without any habit; and the evidence, heaviest first."""
+
+    score: float
+    alone: float
+    evidence: tuple[Evidence, ...]
 
 
 def features(case: Case) -> dict[str, float]:
-    """The numbers that the weights are for."""
+    """The numbers that the curves are for."""
     return {item.name: found[0] if (found := item.measure(case)) else 0.0 for item in ITEMS}
 
 
 def score_of(case: Case, weights: Weights) -> float:
     """The score of `weigh` alone: most of the time is in the words."""
-    score = weights.intercept
-    for item in ITEMS:
-        found = item.measure(case)
-        if found is not None:
-            score += found[0] * weights.weights.get(item.name, 0.0)
-    return score
+    return weights.intercept + sum(added for _, _, added in _added(case, weights))
 
 
-def weigh(case: Case, weights: Weights) -> tuple[float, tuple[Evidence, ...]]:
-    """The score in log-odds of speech, and the evidence, heaviest first."""
-    score = weights.intercept
-    evidence = []
+def weigh(case: Case, weights: Weights) -> Weighed:
+    """What speaks for speech in this case, and what against it."""
+    added = _added(case, weights)
+    evidence = [
+        Evidence(item.name, value, weight, item.sentence(case, value))
+        for item, value, weight in added
+        if abs(weight) >= 0.05
+    ]
+    evidence.sort(key=lambda e: -abs(e.weight))
+    alone = weights.intercept + sum(weight for item, _, weight in added if not item.habit)
+    return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone, tuple(evidence))
+
+
+def _added(case: Case, weights: Weights) -> list[tuple[Item, float, float]]:
+    """Each item that applies, its number for people, and what it adds to the log-odds."""
+    added = []
+    against = 0.0
     for item in ITEMS:
         found = item.measure(case)
         if found is None:
             continue
-        amount, value = found
-        weight = amount * weights.weights.get(item.name, 0.0)
-        score += weight
-        if abs(weight) >= 0.05:
-            evidence.append(Evidence(item.name, value, weight, item.sentence(case, value)))
-    evidence.sort(key=lambda e: -abs(e.weight))
-    return score, tuple(evidence)
+        weight = height(weights.curves[item.name], found[0]) if item.name in weights.curves else 0.0
+        added.append((item, found[1], weight))
+        if item.habit:
+            against -= min(weight, 0.0)
+    if against <= MOST_AGAINST:
+        return added
+    part = MOST_AGAINST / against
+    return [(item, value, weight * part if item.habit and weight < 0 else weight) for item, value, weight in added]
+
+
+def height(curve: Curve, number: float) -> float:
+    """The curve at `number`."""
+    before = curve[0]
+    if number <= before[0]:
+        return before[1]
+    for point in curve:
+        if number < point[0]:
+            return before[1] + (point[1] - before[1]) * (number - before[0]) / (point[0] - before[0])
+        before = point
+    return before[1]
+
+
+def opens(case: Case) -> bool:
+    """The connection had just been opened."""
+    return case.opened_before is not None and case.opened_before <= 2
 
 
 def probability(score: float) -> float:
@@ -152,7 +198,8 @@ def _full_packets(case: Case) -> tuple[float, float] | None:
 
 
 def _too_fast(case: Case) -> tuple[float, float] | None:
-    return max(0.0, math.log2(max(case.shape.rate, 1) / 40_000)), case.shape.rate
+    """A moment that is fast is a head; only what goes on so is no microphone."""
+    return max(0.0, math.log2(max(case.shape.rate, 1) / 40_000)) * min(1.0, case.shape.body / 0.5), case.shape.rate
 
 
 def _too_slow(case: Case) -> tuple[float, float] | None:
@@ -182,6 +229,11 @@ def _mostly_download(case: Case) -> tuple[float, float] | None:
     return max(0.0, min(4.0, math.log2(max(ratio, 1e-3) / 4))), ratio
 
 
+def _amount(case: Case) -> tuple[float, float] | None:
+    """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4."""
+    return math.log2(max(case.shape.bytes, 1) / 16_000), float(case.shape.bytes)
+
+
 def _rest(case: Case) -> tuple[float, float] | None:
     """What else the run carried: an utterance is a head and a body, and perhaps a state report behind it."""
     shape = case.shape
@@ -205,11 +257,12 @@ def _errand_host(case: Case) -> tuple[float, float] | None:
 
 def _new_connection(case: Case) -> tuple[float, float] | None:
     """A connection begins with keys and with what the device has to say of itself: some 20 kB, and seldom more than
-    four times that. A pair of ports is not a connection that had to be opened."""
-    if case.opened_before is None or case.opened_before > 2:
+    four times that. A pair of ports is not a connection that had to be opened; and some devices open one to speak."""
+    if case.opened_before is None or not opens(case):
         return None
     introduction = max(0.3, min(1.0, 20_000 / max(case.shape.bytes, 1)))
-    return introduction * (0.5 if case.datagrams else 1.0), case.opened_before
+    usual = case.learned.opens if case.learned is not None and case.learned.speech >= ENOUGH else 0.0
+    return introduction * (0.5 if case.datagrams else 1.0) * (1 - usual), case.opened_before
 
 
 def _answer(case: Case) -> tuple[float, float] | None:
@@ -220,44 +273,57 @@ def _answer(case: Case) -> tuple[float, float] | None:
 
 
 def _known_chunk(case: Case) -> tuple[float, float] | None:
-    if case.learned is None or case.shape.writes < 5:
+    """Pieces in which this device speaks. A codec with frames of one size does not change to another one."""
+    if case.pieces is None or case.learned is None:
         return None
-    if case.shape.constancy < 0.3 and case.shape.comb < 0.5:
-        return (-1.0, 0.0) if case.learned.always_constant else None
-    chunk = case.shape.comb_size if case.shape.constancy < 0.5 else case.shape.chunk
-    likeness = case.learned.chunk_likeness(chunk)
-    return None if likeness is None else (likeness, float(chunk))
+    return case.pieces, float(case.learned.chunk or 0) if case.pieces > 0 else 0.0
 
 
 def _known_rate(case: Case) -> tuple[float, float] | None:
-    if case.learned is None or case.shape.body < 0.5:
+    if case.learned is None or case.shape.body < 0.4:
         return None
-    likeness = case.learned.rate_likeness(case.shape.rate)
+    likeness = case.learned.rate.likeness(case.shape.rate)
     return None if likeness is None else (likeness, case.shape.rate)
+
+
+def _known_write(case: Case) -> tuple[float, float] | None:
+    """Where a codec has frames of many sizes, those are of a certain size nonetheless."""
+    if case.learned is None or case.learned.constant >= 0.5:
+        return None
+    likeness = case.learned.write.likeness(case.shape.typical_write)
+    return None if likeness is None else (likeness, float(case.shape.typical_write))
+
+
+def _known_server(case: Case) -> tuple[float, float] | None:
+    if case.learned is None:
+        return None
+    familiarity = case.learned.familiarity(case.server)
+    return None if familiarity is None else (familiarity, float(familiarity > 0))
+
+
+def _known_opening(case: Case) -> tuple[float, float] | None:
+    """Speech begins with the same: what the device was told, half a second of before, the wake word."""
+    if case.learned is None or not case.learned.knows_server(case.server):
+        return None
+    likeness = case.learned.opening.likeness(case.shape.opening)
+    return None if likeness is None else (_unless_foreign(likeness, case), float(case.shape.opening))
+
+
+def _known_amount(case: Case) -> tuple[float, float] | None:
+    if case.learned is None or not case.learned.knows_server(case.server):
+        return None
+    likeness = case.learned.amount_likeness(case.shape)
+    return None if likeness is None else (_unless_foreign(likeness, case), float(case.shape.bytes))
+
+
+def _unless_foreign(likeness: float, case: Case) -> float:
+    """An amount is like others by chance; it speaks for speech only where the pieces do not speak against it."""
+    return min(likeness, 0.0) if case.pieces is not None and case.pieces < 0 else likeness
 
 
 def _weakened(amount: float, case: Case) -> float:
     """What speaks for pace counts only as far as there is enough of it and it is the application's own."""
     return amount * _confidence(case) * (_voluntary(case) if amount > 0 else 1.0)
-
-
-def _known_server(case: Case) -> tuple[float, float] | None:
-    if case.learned is None or not case.learned.knows_server(case.server):
-        return None
-    return 1.0, 1.0
-
-
-def _known_opening(case: Case) -> tuple[float, float] | None:
-    """Speech begins with the same: what the device was told, half a second of before, the wake word. The larger that
-    is, the less there is that happens to begin like it."""
-    if case.learned is None or not case.learned.knows_server(case.server):
-        return None
-    opening = case.shape.opening
-    likeness = case.learned.opening_likeness(opening)
-    if likeness is None:
-        return None
-    rare = max(0.5, min(1.5, math.log2(max(opening, 1) / 5_000) / 2))
-    return likeness * rare, float(opening)
 
 
 def _confidence(case: Case) -> float:
@@ -319,17 +385,52 @@ def _host(case: Case) -> str:
     return case.service.host or "this server"
 
 
+def _kilobytes(amount: float) -> str:
+    return f"{amount / 1000:.{0 if amount >= 10_000 else 1}f} kB"
+
+
+def _amount_words(case: Case, value: float) -> str:
+    if value < 8_000:
+        return f"{_kilobytes(value)} is little for a spoken request"
+    return f"{_kilobytes(value)} is enough for a spoken request"
+
+
+def _server_words(case: Case, value: float) -> str:
+    if value:
+        return "This device has sent speech to this server before"
+    return "All speech of this device went to other servers so far"
+
+
+def _opening_words(case: Case, value: float) -> str:
+    usual = case.learned.opening if case.learned else Usual()
+    if (usual.likeness(value) or 0) > 0:
+        return f"It began with {_kilobytes(value)} at once, as speech of this device has begun before"
+    return f"It began with {_kilobytes(value)}; speech of this device begins with about {_kilobytes(usual.value)}"
+
+
+def _known_amount_words(case: Case, value: float) -> str:
+    alike = case.learned is not None and (case.learned.amount_likeness(case.shape) or 0) > 0
+    return f"{_kilobytes(value)} is {'' if alike else 'not '}what speech of this device comes to in that time"
+
+
 def _chunk_words(case: Case, value: float) -> str:
     if not value:
-        return "This device has always sent speech in pieces of one size, and these are of many"
-    return f"This device has sent speech in pieces of {value:.0f} bytes before"
+        return "This device has always sent speech in pieces of one size, and none of these is"
+    return f"This device has sent speech in pieces of {value:.0f} bytes before, and some of these are"
 
 
 def _rate_words(case: Case, value: float) -> str:
-    usual = case.learned.rate if case.learned else 0.0
-    if abs(math.log(max(value, 1) / max(usual, 1))) > 0.29:
-        return f"This device sends speech at about {usual / 1000:.1f} kB a second; this was {value / 1000:.1f}"
-    return f"This device has sent speech at {value / 1000:.1f} kB a second before"
+    usual = case.learned.rate if case.learned else Usual()
+    if (usual.likeness(value) or 0) <= 0:
+        return f"This device sends speech at about {_kilobytes(usual.value)} a second; this was {_kilobytes(value)}"
+    return f"This device has sent speech at {_kilobytes(value)} a second before"
+
+
+def _write_words(case: Case, value: float) -> str:
+    usual = case.learned.write if case.learned else Usual()
+    if (usual.likeness(value) or 0) <= 0:
+        return f"This device sends speech in pieces of about {usual.value:.0f} bytes; these are of {value:.0f}"
+    return f"This device has sent speech in pieces of about {value:.0f} bytes before"
 
 
 ITEMS: tuple[Item, ...] = (
@@ -394,6 +495,7 @@ ITEMS: tuple[Item, ...] = (
         _mostly_download,
         lambda c, v: f"{v:.0f} times as much was received at the same time: this looks like a download",
     ),
+    Item("amount", _amount, _amount_words),
     Item("rest", _rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
     Item("bursts", _bursts, lambda c, v: f"The stream was interrupted by {v:.0f} bursts, as pictures of a camera are"),
     Item("voice_host", _role("voice"), lambda c, v: f"It went to {_host(c)}, which takes voice recordings"),
@@ -405,12 +507,10 @@ ITEMS: tuple[Item, ...] = (
         lambda c, v: "The connection had just been opened, and devices introduce themselves at length",
     ),
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
-    Item("known_server", _known_server, lambda c, v: "This device has sent speech to this server before"),
-    Item(
-        "known_opening",
-        _known_opening,
-        lambda c, v: f"It began with {v / 1000:.0f} kB at once, as speech of this device has begun before",
-    ),
-    Item("known_chunk", _known_chunk, _chunk_words),
-    Item("known_rate", _known_rate, _rate_words),
+    Item("known_server", _known_server, _server_words, habit=True),
+    Item("known_opening", _known_opening, _opening_words, habit=True),
+    Item("known_amount", _known_amount, _known_amount_words, habit=True),
+    Item("known_chunk", _known_chunk, _chunk_words, habit=True),
+    Item("known_rate", _known_rate, _rate_words, habit=True),
+    Item("known_write", _known_write, _write_words, habit=True),
 )

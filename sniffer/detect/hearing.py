@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sniffer.detect.classify import SPEECH_SCORE, classify, speech_seconds
-from sniffer.detect.evidence import Case, Weights, probability, score_of, weigh
+from sniffer.detect.evidence import Case, Weights, opens, probability, score_of, weigh
 from sniffer.detect.flow import Flow
-from sniffer.detect.learning import Learned, server_of
+from sniffer.detect.learning import SURE, Learned, server_of
 from sniffer.detect.meter import Trifle
 from sniffer.detect.readings import other_readings
 from sniffer.detect.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
@@ -39,6 +39,7 @@ class Stretch:
     last_ns: int
     rows: Rows
     shape: Shape
+    pieces: float | None  # `Learned.pieces`
 
     @property
     def body_ns(self) -> tuple[int, int]:
@@ -154,7 +155,9 @@ class Hearing:
             return known[1]
         base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        stretch = Stretch(base, last, rows, measure(rows, self._line(flow, run)))
+        habits = self._learned.get(flow.key)
+        pieces = None if habits is None else habits.pieces(rows)
+        stretch = Stretch(base, last, rows, measure(rows, self._line(flow, run)), pieces)
         self._seen[id(run)] = window, stretch
         return stretch
 
@@ -171,6 +174,7 @@ class Hearing:
             down_total=run.bytes_down,
             down_after=run.received(body[1] - BIN_NS, at_ns + BIN_NS) if final else 0,
             learned=self._learned.get(flow.key),
+            pieces=part.pieces,
             final=final,
         )
 
@@ -213,7 +217,7 @@ class Hearing:
         to_the_end = part.last_ns >= run.last_ns or run.overflowed
         whole = part.first_ns <= run.start_ns and to_the_end
         part, case, upload_class = self._classified(flow, run, part, final_ns)
-        score, evidence = weigh(case, self._weights)
+        weighed = weigh(case, self._weights)
         shape = part.shape
         amount = run.bytes if whole else shape.bytes
         bins = run.bin_list() if whole else _bins(part.rows)
@@ -230,22 +234,29 @@ class Hearing:
             end_ns=run.last_ns if whole else part.last_ns,
             final_ns=final_ns,
             upload_class=upload_class,
-            score=score,
-            probability=probability(score),
+            score=weighed.score,
+            probability=probability(weighed.score),
             bytes=amount,
             bytes_toclient=run.bytes_down if whole else run.received(part.first_ns, final_ns),
             packets=run.packets if whole else shape.packets,
             chunk_bytes=shape.chunk if paced and shape.chunk else None,
             chunks_per_second=shape.writes_per_second if paced else None,
             speech_seconds=speech_seconds(case, upload_class),
-            evidence=evidence,
+            evidence=weighed.evidence,
             answered=case.down_after >= 4_000,
             bins=bins,
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
         habits = self._habits(flow.key)
         by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
-        yield from habits.learn(upload, shape, part.rows, from_the_start=part.first_ns <= run.start_ns)
+        yield from habits.learn(
+            upload,
+            shape,
+            part.rows,
+            sure=weighed.alone >= SURE,
+            opens=opens(case),
+            whole=part.first_ns <= run.start_ns,
+        )
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         if upload_class is UploadClass.SPEECH and to_the_end:

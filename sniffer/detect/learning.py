@@ -1,10 +1,11 @@
 """What is usual for one device, learned online from its own uploads, in a few numbers.
 
 What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
-what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded (2.5 in log-odds):
-nobody trains the detector to overlook a voice. Where chunk, rate, idle bytes or the clock move, that is announced
-(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The opening, the speed
-of the line and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
+what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded
+(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is surely speech without any habit
+teaches, so that no habit feeds itself. Where chunk, rate, opening, idle bytes or the clock move, that is announced
+(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The speed of the line
+and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from sniffer.detect.shape import Rows, Shape, cut_sizes, fastest
+import numpy as np
+
+from sniffer.detect.shape import WRITE_GAP, Rows, Shape, cut_sizes, fastest
+from sniffer.detect.usual import ENOUGH, IN_A_ROW, Usual
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND
-#: Speech uploads before a habit is believed, and in a row before a new one replaces it.
-ENOUGH, IN_A_ROW = 3, 3
-#: Only what is surely speech teaches: log-odds.
-_SURE = 2.0
+#: Only what is surely speech teaches: log-odds, habits left out.
+SURE = 2.0
 _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
-#: Openings of one device differ by 3 to 20 %, by device (docs/detection.md).
-_OPENINGS = 0.25
+#: So many pieces of a known size at the known pace are no chance; how far each may be off it, as a share.
+_PIECES, _OFF_PACE = 5, 0.3
+#: Speech uploads after which a server that never had one is a foreign one, and a device has a habit in all it says.
+_SETTLED = 2 * ENOUGH
 #: The fastest that a line was is forgotten by so much an upload: the radio may be worse today.
 _FORGET_LINE = 0.999
 #: So often an upload was cut into a size before it counts, and in so many uploads before it is believed: more than it
@@ -57,23 +61,26 @@ class Periodic:
     usual: bool = False
 
 
+_Habit = TypeVar("_Habit", Periodic, Usual)
+
+
 @dataclass(slots=True)
 class Learned:
     """The habits of one device. Plain numbers, bounded, JSON-able."""
 
     speech: int = 0
     chunks: dict[int, int] = field(default_factory=dict)
-    rate: float = 0.0
-    opening: float = 0.0
-    openings: int = 0
-    lines: dict[str, float] = field(default_factory=dict)
-    cuts: dict[int, int] = field(default_factory=dict)
-    chunks_per_second: float = 0.0
     strange_chunk: int = 0
     strange_chunks: int = 0
-    strange_rate: float = 0.0
-    strange_rates: int = 0
-    constant: float = 0.0
+    constant: float = 0.0  # the share of speech that came in pieces of one size
+    opens: float = 0.0  # ... for which a connection was opened
+    rate: Usual = field(default_factory=Usual)  # bytes a second
+    opening: Usual = field(default_factory=Usual)  # bytes
+    amount: Usual = field(default_factory=Usual)  # all bytes, over what opening and rate let expect
+    write: Usual = field(default_factory=Usual)  # bytes
+    pause: Usual = field(default_factory=Usual)  # seconds from one piece of one size to the next
+    lines: dict[str, float] = field(default_factory=dict)
+    cuts: dict[int, int] = field(default_factory=dict)
     answered: float = 0.0
     answer_bytes: float = 0.0
     idle_bytes_per_hour: float = 0.0
@@ -85,37 +92,51 @@ class Learned:
 
     # --- what it tells -----------------------------------------------------------------------------------------------
 
-    def chunk_likeness(self, chunk: int) -> float | None:
-        """1 where speech of this device came in such pieces before, None where too little is known."""
-        known = [size for size, times in self.chunks.items() if times >= ENOUGH]
-        if not known:
-            return None
-        return 1.0 if any(_alike(chunk, size) for size in known) else 0.0
+    @property
+    def known_chunks(self) -> list[int]:
+        """Sizes in which speech of this device came before."""
+        return [size for size, times in self.chunks.items() if times >= ENOUGH]
 
     @property
     def always_constant(self) -> bool:
         """All speech of this device came in pieces of one size so far."""
         return self.speech >= ENOUGH + 2 and self.constant >= 0.9
 
-    def rate_likeness(self, rate: float) -> float | None:
-        """1 where speech of this device came at such a rate before, -1 where never at one like it, None where
-        too little is known."""
-        if self.speech < ENOUGH or self.rate <= 0 or rate <= 0:
+    def pieces(self, rows: Rows) -> float | None:
+        """How surely some of these are pieces in which this device speaks, at the pace at which it does: 1 for five
+        and more; -1 where it has always spoken in such pieces and here is none. None where too little is known."""
+        known = self.known_chunks
+        if not known or not self.pause.known:
             return None
-        return 2 * math.exp(-((math.log(rate / self.rate) / 0.35) ** 2)) - 1
+        mine = np.zeros(len(rows.bytes), dtype=np.bool_)
+        for size in known:
+            mine |= (abs(rows.unit - size) <= _slack(size)) | (abs(rows.bytes - size) <= _slack(size))
+        times = rows.seconds[mine]
+        gaps = np.diff(times)
+        paces = gaps[gaps > WRITE_GAP] / self.pause.value
+        steps = np.clip(np.round(paces), 1, 2)  # one may be lost, or have left with another
+        regular = int(np.count_nonzero(abs(paces - steps) < _OFF_PACE))
+        if regular == 0 and len(times) < 2:
+            return -1.0 if self.always_constant else 0.0
+        return min(1.0, regular / _PIECES)
 
-    def opening_likeness(self, opening: int) -> float | None:
-        """1 where speech of this device began with so many bytes before, 0 where with half or twice as many (a radio
-        that scatters a head takes nothing from what follows); None where too little is known."""
-        if self.openings < ENOUGH or self.opening <= 0 or opening <= 0:
-            return None
-        return math.exp(-((math.log(opening / self.opening) / _OPENINGS) ** 2))
+    def amount_likeness(self, shape: Shape) -> float | None:
+        """Whether it carried as much as speech of this device does that lasts so long."""
+        expected = self._expected(shape)
+        return self.amount.likeness(shape.bytes / expected) if expected else None
+
+    def familiarity(self, server: str) -> float | None:
+        """1 for a server that had speech of this device thirty times, -1 where all its speech went elsewhere."""
+        times = self.servers.get(server, 0)
+        if times >= 2:
+            return min(1.0, math.log1p(times) / math.log1p(30))
+        return -1.0 if times == 0 and self.speech >= _SETTLED else None
 
     @property
     def segments(self) -> tuple[int, ...]:
         """The sizes in which the line cuts what this device writes; pieces in which it speaks are none."""
         most = max(self.cuts.values(), default=0)
-        spoken = [size for size, times in self.chunks.items() if times >= ENOUGH]
+        spoken = self.known_chunks
         return tuple(
             size
             for size, uploads in self.cuts.items()
@@ -143,16 +164,14 @@ class Learned:
 
     # --- learning ----------------------------------------------------------------------------------------------------
 
-    def learn(self, upload: Upload, shape: Shape, rows: Rows, *, from_the_start: bool = True) -> list[Drift]:
-        """One upload is final; `shape` is how its rows were read. Returns what has moved."""
+    def learn(
+        self, upload: Upload, shape: Shape, rows: Rows, *, sure: bool = True, opens: bool = False, whole: bool = True
+    ) -> list[Drift]:
+        """One upload is final; `shape` is how its rows were read. `sure`: it is speech without any habit; `opens`: a
+        connection was opened for it; `whole`: its beginning was seen. Returns what has moved."""
         self._learn_line(server_of(upload.service, upload.flows[0]), rows)
         if upload.upload_class is UploadClass.SPEECH:
-            if upload.score < _SURE:
-                return []
-            if from_the_start:
-                self.opening = _moved(self.opening or float(shape.opening), float(shape.opening))
-                self.openings = min(self.openings + 1, 1_000)
-            return self._learn_speech(upload, shape)
+            return self._learn_speech(upload, shape, opens, whole) if sure else []
         if upload.upload_class is UploadClass.MEDIA:
             return []
         periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
@@ -170,20 +189,41 @@ class Learned:
         while len(self.cuts) > _MAX_CUTS:
             del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
 
-    def _learn_speech(self, upload: Upload, shape: Shape) -> list[Drift]:
-        constancy = max(shape.constancy, shape.comb)
-        drifts = [*(self._learn_chunk(upload) if constancy >= 0.5 else ()), *self._learn_rate(upload, shape.rate)]
+    def _learn_speech(self, upload: Upload, shape: Shape, opens: bool, whole: bool) -> list[Drift]:
+        one_size = max(shape.constancy, shape.comb) >= 0.5 and not shape.ticking
+        drifts = self._learn_chunk(upload) if one_size else []
         self.speech += 1
-        self.constant += (float(constancy >= 0.5) - self.constant) * max(_PACE, 1 / self.speech)
+        pace = max(_PACE, 1 / self.speech)
+        self.constant += (float(one_size) - self.constant) * pace
+        self.opens += (float(opens) - self.opens) * pace
+        if one_size and shape.writes_per_second > 0:
+            self.pause.learn(1 / shape.writes_per_second)
+        drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
+        self.write.learn(shape.typical_write)
+        if whole:
+            drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
+            expected = self._expected(shape)
+            if expected:
+                self.amount.learn(shape.bytes / expected)
         server = server_of(upload.service, upload.flows[0])
         self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
         while len(self.servers) > _MAX_SERVERS:
             del self.servers[next(iter(self.servers))]
-        self.answered += (float(upload.answered) - self.answered) * max(_PACE, 1 / self.speech)
+        self.answered += (float(upload.answered) - self.answered) * pace
         if upload.answered:
             target = float(upload.bytes_toclient)
             self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
         return drifts
+
+    def _expected(self, shape: Shape) -> float:
+        """Bytes of speech that lasts as long as this; 0 where too little is known."""
+        if not self.opening.known or not self.rate.known:
+            return 0.0
+        return self.opening.value + self.rate.value * shape.after_opening
+
+    def _announced(self, upload: Upload, what: str, usual: Usual, value: float) -> list[Drift]:
+        before = usual.learn(value)
+        return [] if before is None else [Drift(upload.key, upload.final_ns, what, round(before), round(usual.value))]
 
     def _learn_chunk(self, upload: Upload) -> list[Drift]:
         chunk = upload.chunk_bytes
@@ -208,25 +248,6 @@ class Learned:
     def _forget_chunks(self) -> None:
         while len(self.chunks) > _MAX_CHUNKS:
             del self.chunks[min(self.chunks, key=lambda size: self.chunks[size])]
-
-    def _learn_rate(self, upload: Upload, rate: float) -> list[Drift]:
-        if rate <= 0:
-            return []
-        if self.speech < ENOUGH or self.rate <= 0:
-            self.rate = _moved(self.rate, rate) if self.rate > 0 else rate
-        elif _near(rate, self.rate, _GATE):
-            self.rate, self.strange_rates = _moved(self.rate, rate), 0
-        else:
-            self.strange_rates = self.strange_rates + 1 if _near(rate, self.strange_rate, _GATE) else 1
-            self.strange_rate = rate
-            if self.strange_rates >= IN_A_ROW:
-                before, self.rate, self.strange_rates = self.rate, rate, 0
-                return [Drift(upload.key, upload.final_ns, "bytes_per_second", round(before), round(rate))]
-        if upload.chunks_per_second:
-            self.chunks_per_second = _moved(
-                self.chunks_per_second or upload.chunks_per_second, upload.chunks_per_second
-            )
-        return []
 
     def _learn_idle(self, upload: Upload) -> list[Drift]:
         hour = upload.start_ns // _HOUR_NS
@@ -289,11 +310,15 @@ class Learned:
         learned = cls()
         try:
             for name, value in state.items():
-                if name in ("chunks", "cuts"):
+                if isinstance(getattr(learned, name, None), Usual):
+                    setattr(learned, name, _usual(value))
+                elif name in ("chunks", "cuts"):
                     most = _MAX_CHUNKS if name == "chunks" else _MAX_CUTS
                     setattr(learned, name, {_size(key): _number(0, often) for key, often in _first(value, most)})
                 elif name == "periodic":
-                    learned.periodic = {str(key): _periodic(habit) for key, habit in _first(value, _MAX_PERIODIC)}
+                    learned.periodic = {
+                        str(key): _filled(Periodic(bytes=0.0), habit) for key, habit in _first(value, _MAX_PERIODIC)
+                    }
                 elif name == "lines":
                     learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, _MAX_SERVERS)}
                 elif name == "servers":
@@ -330,10 +355,19 @@ def _size(text: str) -> int:
     return size
 
 
-def _periodic(stored: Any) -> Periodic:
-    habit = Periodic(bytes=0.0)
+def _usual(stored: Any) -> Usual:
+    """What is usual; 0.1.0 kept the value alone."""
+    if not isinstance(stored, Mapping):
+        value = _number(0.0, stored)
+        return Usual(ENOUGH, math.log(value)) if value else Usual()
+    return _filled(Usual(), stored)
+
+
+def _filled(habit: _Habit, stored: Any) -> _Habit:
     for name, value in stored.items():
         setattr(habit, name, _number(getattr(habit, name), value))
+    if isinstance(habit, Usual) and not habit.plausible:
+        raise ValueError(stored)
     return habit
 
 
@@ -355,7 +389,11 @@ def server_of(service: Service, flow: FlowKey) -> str:
 
 
 def _alike(one: int, other: int) -> bool:
-    return abs(one - other) <= max(2, 0.01 * other)
+    return abs(one - other) <= _slack(other)
+
+
+def _slack(size: int) -> float:
+    return max(2, 0.01 * size)
 
 
 def _near(one: float, other: float, factor: float) -> bool:

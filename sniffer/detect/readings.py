@@ -17,7 +17,6 @@ import numpy as np
 from sniffer.detect.shape import (
     FASTEST,
     SLOWEST,
-    TINY,
     Flags,
     Line,
     Rows,
@@ -29,6 +28,7 @@ from sniffer.detect.shape import (
     quantiles,
     share,
     some,
+    substantial,
 )
 
 #: The tube of an impatient listener, in seconds: a quiet radio delivers within this.
@@ -60,8 +60,7 @@ def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
 
 def _impatient(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """With a narrower tube, where that finds another body."""
-    large = rows.bytes >= TINY
-    rows = rows if bool(large.all()) else some(rows, large)
+    rows = substantial(rows)
     if find_body(rows.seconds, rows.bytes, _IMPATIENT) in (None, (plain.begin, plain.end)):
         return None
     shape = measure(rows, line, _IMPATIENT)
@@ -85,8 +84,7 @@ def _pieces(rows: Rows, line: Line, plain: Shape) -> Shape | None:
 
 def _ticks(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """The longest stretch of bursts of about one size at one distance in time."""
-    large = rows.bytes >= TINY
-    rows = rows if bool(large.all()) else some(rows, large)
+    rows = substantial(rows)
     if len(rows.seconds) < 2 * _FEWEST_TICKS or plain.duration > _LONGEST_TICKING:
         return None
     starts = np.flatnonzero(np.concatenate(([True], rows.seconds[1:] - rows.seconds[:-1] > _IDLE)))
@@ -126,6 +124,7 @@ def _ticks(rows: Rows, line: Line, plain: Shape) -> Shape | None:
         chunk=int(middle),
         comb=_certainty(number, float(gaps.std()) / gap, spread),
         comb_size=int(middle),
+        ticking=True,
     )
     return _within(rows, plain, shape, gap)
 
@@ -179,4 +178,6 @@ def _within(rows: Rows, plain: Shape, shape: Shape, moment: float = 0.1) -> Shap
         bursts=plain.bursts,
         typical_rate=plain.typical_rate,
         opening=plain.opening,
+        after_opening=plain.after_opening,
+        typical_write=plain.typical_write,
     )

@@ -36,6 +36,9 @@ PLAIN_RATE = 2_200.0
 WRITE_GAP = 0.004
 #: ... and this much behind a full packet, which the line needs time for.
 LINE_GAP = 0.012
+#: A packet with nothing this long before and behind it is all that was written: no line takes so long for the next one
+#: (12 kB/s), and a transport sends at least two before it waits.
+_ALONE = 0.12
 #: A packet as large as the line takes says more about the line than about the application. No line takes less.
 LEAST_FULL = 1_150
 BIN = 0.25
@@ -116,6 +119,9 @@ class Shape:
     comb: float = 0.0  # how regular in time the commonest size comes, whatever else leaves between
     comb_size: int = 0
     opening: int = 0  # bytes of the half second with which it opens
+    after_opening: float = 0.0  # seconds from its end on
+    typical_write: int = 0  # half of all bytes are in writes of at most this size
+    ticking: bool = False  # read as ticks of many packets: about one size, not exactly
 
     @property
     def spoken(self) -> float:
@@ -176,28 +182,43 @@ def some(rows: Rows, part: slice | Flags) -> Rows:
     return Rows(rows.seconds[part], rows.bytes[part], answers, rows.unit[part], rows.units[part])
 
 
+def substantial(rows: Rows) -> Rows:
+    """The rows without the tiny ones. What follows a large packet at once is the rest of what was written, however
+    little it is."""
+    if not len(rows.bytes) or int(rows.bytes.min()) >= TINY:
+        return rows
+    kept = rows.bytes >= TINY
+    kept[1:] |= (rows.bytes[:-1] >= LEAST_FULL) & (rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP)
+    return some(rows, kept)
+
+
 def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shape:
     """The shape of a run. `slack` is half the width of the tube in seconds."""
-    if len(rows.bytes) and int(rows.bytes.min()) < TINY:
-        rows = some(rows, rows.bytes >= TINY)
+    rows = substantial(rows)
     full = full_rows(rows, line)
+    if not len(rows.bytes):
+        return Shape(duration=0.0, bytes=0, packets=0)
+    starts = _write_starts(rows.seconds, full)
+    opening, opened = _opening(rows)
     whole = Shape(
-        duration=float(rows.seconds[-1]) if len(rows.seconds) else 0.0,
+        duration=float(rows.seconds[-1]),
         bytes=int(rows.bytes.sum()),
         packets=len(rows.bytes),
         full_share=share(rows.bytes, full),
         typical_rate=_typical(rows),
-        opening=_opening(rows),
+        opening=opening,
+        after_opening=max(0.0, float(rows.seconds[-1]) - opened),
+        typical_write=_typical_byte(np.add.reduceat(rows.bytes, starts)),
     )
     span = find_body(rows.seconds, rows.bytes, slack)
     if span is None:
         return whole
     begin, end = span
     body = rows.between(begin, end + 1e-9)
-    return _measure_body(rows, body, whole, full) if len(body.bytes) >= LEAST_ROWS else whole
+    return _measure_body(rows, body, whole, full, starts) if len(body.bytes) >= LEAST_ROWS else whole
 
 
-def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags) -> Shape:
+def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts: I64) -> Shape:
     offset = int(np.searchsorted(rows.seconds, body.seconds[0]))
     body_full = full[offset : offset + len(body.bytes)]
     starts = _write_starts(body.seconds, body_full)
@@ -216,7 +237,7 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags) -> Shape:
     quarter, middle, three_quarters = quantiles(sizes, 0.25, 0.5, 0.75)
     seconds = max(end - begin + min(gap, 0.2), 1e-3)
     rate = amount / seconds
-    comb, comb_size = _comb(rows, full)
+    comb, comb_size = _comb(rows, full, all_starts)
     before = rows.between(begin - 1.5, begin)
     return replace(
         whole,
@@ -335,10 +356,9 @@ def _constancy(body: Rows, full: Flags, writes: I64, filled: Flags) -> tuple[flo
     return (share, chunk) if share + 0.1 >= written else (written, write)
 
 
-def _comb(rows: Rows, full: Flags) -> tuple[float, int]:
+def _comb(rows: Rows, full: Flags, starts: I64) -> tuple[float, int]:
     """Pieces of one size at one distance in time: a codec's chunks, also where other data of the same connection stands
     between them. 1 where eight and more are regular, 0 where their distances are chance."""
-    starts = _write_starts(rows.seconds, full)
     writes = np.add.reduceat(rows.bytes, starts)
     known = (rows.units > 0) & (~full | (rows.unit != rows.bytes))
     best = (0.0, 0)
@@ -400,6 +420,8 @@ def full_rows(rows: Rows, line: Line) -> Flags:
     if len(full) > 1:  # large, and the rest follows at once: cut by the line, whatever else was larger
         follows = rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP
         full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & single[:-1]
+        alone = rows.seconds[1:] - rows.seconds[:-1] > _ALONE
+        full[1:-1] &= ~(alone[:-1] & alone[1:])
     merged = np.flatnonzero(~single)
     if merged.size:
         segments = np.array(line.segments) if line.segments else _SEGMENTS
@@ -424,18 +446,17 @@ def _bin_variation(body: Rows) -> float:
     return float(np.sqrt(np.add.reduce((amounts - mean) ** 2) / bins) / max(mean, 1e-9))
 
 
-def _opening(rows: Rows) -> int:
-    if not len(rows.bytes):
-        return 0
+def _opening(rows: Rows) -> tuple[int, float]:
+    """The bytes with which it opens, and when that is over."""
     total = np.concatenate(([0], np.cumsum(rows.bytes)))
     begins = max(1, int(rows.seconds.searchsorted(_OPENS_WITHIN, side="right")))
     ends = rows.seconds.searchsorted(rows.seconds[:begins] + _OPENING)
-    return int((total[ends] - total[:begins]).max())
+    amounts = total[ends] - total[:begins]
+    most = int(amounts.argmax())
+    return int(amounts[most]), float(rows.seconds[most]) + _OPENING
 
 
 def _typical(rows: Rows) -> float:
-    if not len(rows.bytes):
-        return 0.0
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
 
 

@@ -34,7 +34,8 @@ DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
 #: Where packets can be wrong, and what a device's habits are: these series begin at zero.
 LAYERS = ("link", "ipv4", "ipv6", "tcp", "udp")
 HABITS = (
-    "chunk_bytes", "bytes_per_second", "idle_bytes_per_hour", "periodic_upload_bytes", "usual_upload_bytes",
+    "chunk_bytes", "bytes_per_second", "opening_bytes", "idle_bytes_per_hour", "periodic_upload_bytes",
+    "usual_upload_bytes",
 )  # fmt: skip
 
 #: Uploads whose verdict is remembered, so that a change can be counted.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,20 @@ def upload(at: float, kind: UploadClass = UploadClass.SPEECH, size: int = 40_000
 
 
 def learn(learned: Learned, upload: Upload, rate: float, opening: int = 20_000) -> list[Drift]:
-    shape = Shape(duration=3.0, bytes=40_000, packets=80, rate=rate, constancy=1.0, opening=opening)
+    shape = Shape(
+        duration=3.0, bytes=40_000, packets=80, rate=rate, constancy=1.0, opening=opening, writes_per_second=20.0,
+        after_opening=2.5, typical_write=437,
+    )  # fmt: skip
     return learned.learn(upload, shape, rows([0.0], [400]))
 
 
 def rows(seconds: list[float], size: list[int]) -> Rows:
     many = np.array(size, dtype=np.int64)
     return Rows(np.array(seconds), many, np.zeros(len(many), dtype=np.bool_), many, np.ones_like(many))
+
+
+def spoken(size: int, pieces: int = 20) -> Rows:
+    return rows([number * 0.05 for number in range(pieces)], [size] * pieces)
 
 
 def taught(times: int = 5) -> Learned:
@@ -45,17 +53,54 @@ def taught(times: int = 5) -> Learned:
 
 def test_little_is_known_at_first() -> None:
     learned = taught(2)
-    assert learned.chunk_likeness(437) is None
-    assert learned.rate_likeness(8_700) is None
+    assert learned.known_chunks == []
+    assert learned.pieces(spoken(437)) is None
+    assert learned.rate.likeness(8_700) is None
 
 
 def test_five_commands_teach_chunk_and_rate() -> None:
     learned = taught()
-    assert learned.chunk_likeness(437) == 1
-    assert learned.chunk_likeness(1_062) == 0
-    assert (learned.rate_likeness(8_800) or 0) > 0.9
-    assert (learned.rate_likeness(33_000) or 0) < -0.9
+    assert learned.pieces(spoken(437)) == 1
+    assert learned.pieces(spoken(1_062)) == -1
+    assert (learned.rate.likeness(8_800) or 0) > 0.9
+    assert (learned.rate.likeness(33_000) or 0) < -0.9
     assert learned.always_constant
+
+
+def test_a_few_pieces_at_the_pace_in_which_it_speaks_are_enough() -> None:
+    learned = taught()
+    few = spoken(437, 4)
+    assert learned.pieces(few) == pytest.approx(3 / 5)
+    lost = replace(few, seconds=np.array([0.0, 0.05, 0.15, 0.2]))  # one of five was lost
+    assert learned.pieces(lost) == pytest.approx(3 / 5)
+    by_chance = replace(few, seconds=np.array([0.0, 0.018, 0.4, 0.9]))
+    assert learned.pieces(by_chance) == 0
+    assert learned.pieces(spoken(437, 1)) == -1  # one piece of any size is chance
+
+
+def test_what_is_sure_only_by_habit_teaches_nothing() -> None:
+    learned = taught()
+    before = learned.to_dict()
+    shape = Shape(duration=1.0, bytes=90_000, packets=80, rate=30_000, constancy=1.0, opening=70_000)
+    for number in range(5):
+        assert learned.learn(upload(600 + number, chunk=1_062), shape, rows([0.0], [400]), sure=False) == []
+    assert {**learned.to_dict(), "lines": {}} == {**before, "lines": {}}
+
+
+def test_a_server_that_never_got_speech_is_foreign_only_once_the_device_is_known() -> None:
+    assert Learned().familiarity("there:443") is None
+    assert taught(3).familiarity("there:443") is None
+    settled = taught(40)
+    assert settled.familiarity("there:443") == -1
+    assert settled.familiarity(next(iter(settled.servers))) == 1
+
+
+def test_it_carries_as_much_as_speech_that_lasts_so_long() -> None:
+    learned = taught(8)  # 20 kB, then 8.7 kB a second for 2.5 s
+    as_usual = Shape(duration=3.0, bytes=41_750, packets=80, opening=20_000, after_opening=2.5)
+    assert (learned.amount_likeness(as_usual) or 0) > 0.7
+    assert learned.amount_likeness(replace(as_usual, bytes=9_000)) == -1
+    assert taught(2).amount_likeness(as_usual) is None
 
 
 def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None:
@@ -64,14 +109,29 @@ def test_a_new_chunk_is_announced_and_adopted_only_after_several_times() -> None
     assert learn(learned, upload(700, chunk=1_062), 8_700) == []
     (drift,) = learn(learned, upload(800, chunk=1_062), 8_700)
     assert (drift.what, drift.before, drift.after) == ("chunk_bytes", 437, 1_062)
-    assert learned.chunk_likeness(1_062) == 1
+    assert learned.known_chunks == [437, 1_062]
 
 
 def test_one_strange_rate_changes_nothing() -> None:
     learned = taught()
-    before = learned.rate
+    before = learned.rate.value
     learn(learned, upload(600), 90_000)
-    assert learned.rate == before
+    assert learned.rate.value == before
+
+
+@pytest.mark.parametrize(
+    ("what", "rate", "opening"), [("bytes_per_second", 33_000, 20_000), ("opening_bytes", 8_700, 90_000)]
+)
+def test_a_new_rate_or_opening_is_announced_and_adopted_only_after_several_times(
+    what: str, rate: float, opening: int
+) -> None:
+    learned = taught()
+    assert learn(learned, upload(600), rate, opening) == []
+    assert learn(learned, upload(700), rate, opening) == []
+    (drift,) = learn(learned, upload(800), rate, opening)
+    assert drift.what == what
+    assert drift.after == pytest.approx(max(drift.after, drift.before), rel=0.01)
+    assert learn(learned, upload(900), rate, opening) == []
 
 
 def test_an_upload_by_the_clock_is_announced_before_it_is_expected() -> None:
@@ -118,6 +178,11 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
     bad += [{**stored, name: {"437": value}} for name in ("chunks", "cuts", "servers", "periodic")]
     bad += [{**stored, name: {str(value): 50}} for name in ("chunks", "cuts")]
     bad += [
+        {**stored, habit: {**stored[habit], name: value}}
+        for habit in ("rate", "opening", "amount", "write", "pause")
+        for name in stored["rate"]
+    ]
+    bad += [
         {**stored, "periodic": {server: {**stored["periodic"][server], name: value}}}
         for name in stored["periodic"][server]
     ]
@@ -127,7 +192,8 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
         for at, kind in ((700, UploadClass.BULK), (800, UploadClass.SPEECH)):
             assert again.expects(upload(at, kind)) in (True, False)
             learn(again, upload(at, kind), 8_700)
-        likely = [again.rate_likeness(8_700), again.opening_likeness(20_000), *again.lines.values(), again.rate]
+        likely = [usual.likeness(8_700) for usual in (again.rate, again.opening, again.write, again.pause)]
+        likely += [again.pieces(spoken(437)), *again.lines.values(), again.rate.value]
         assert all(number is None or math.isfinite(number) for number in likely)
 
 
@@ -138,13 +204,19 @@ def test_what_is_no_list_of_habits_is_none() -> None:
 
 def test_an_update_adds_to_what_an_older_version_learned() -> None:
     old = {
-        name: value
-        for name, value in taught().to_dict().items()
-        if name not in ("opening", "openings", "lines", "cuts")
+        name: value for name, value in taught().to_dict().items() if name not in ("opening", "amount", "lines", "cuts")
     }
     learned = Learned.from_dict(old)
     assert (learned.speech, learned.chunks) == (5, {437: 5})
-    assert learned.opening_likeness(20_000) is None
+    assert learned.opening.likeness(20_000) is None
+
+
+def test_of_0_1_0_it_keeps_the_rate() -> None:
+    """There, it was one number."""
+    old = Learned.from_dict({"speech": 5, "rate": 8_700.0, "opening": 0.0, "openings": 3, "strange_rate": 0.0})
+    assert (old.speech, old.rate.value) == (5, pytest.approx(8_700))
+    assert old.rate.known and not old.opening.known
+    assert Learned.from_dict({"speech": 5, "rate": -8_700.0}) == Learned()
 
 
 def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes() -> None:
@@ -163,9 +235,9 @@ def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes
 
 def test_speech_that_begins_as_it_always_did_is_known() -> None:
     learned = taught()
-    assert (learned.opening_likeness(20_500) or 0) > 0.9
-    assert learned.opening_likeness(60_000) == pytest.approx(0, abs=0.01)
-    assert taught(2).opening_likeness(20_000) is None
+    assert (learned.opening.likeness(20_500) or 0) > 0.8
+    assert learned.opening.likeness(60_000) == -1
+    assert taught(2).opening.likeness(20_000) is None
 
 
 def test_what_the_line_carried_and_where_it_cuts_is_learned_from_any_upload() -> None:

@@ -49,6 +49,12 @@ def answer(luck: Luck, size: int, at: float, flow: int) -> Writes:
     return writes(at + np.sort(luck.uniform(0, 0.15 * n, n)), False, size // n, flow)
 
 
+def replies(luck: Luck, seconds: float, per_second: float, flow: int) -> Writes:
+    """What the server says while somebody speaks: windows that open, pings, partial results."""
+    n = int(luck.poisson(seconds * per_second))
+    return writes(np.sort(luck.uniform(0.1, seconds + 0.1, n)), False, luck.integers(30, 160, n), flow)
+
+
 # --- everything else -----------------------------------------------------------------------------------------------
 
 

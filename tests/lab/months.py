@@ -247,6 +247,7 @@ class Day:
             parts.append(do.background(luck, seconds, rate, flow if same else who.flow("telemetry")))
             snr = speaker.voice.bytes_per_second / rate if same else snr
         audio = joined(parts[:1])
+        parts.append(do.replies(luck, seconds, speaker.replies_per_second, flow))
         if answered and luck.random() > speaker.unanswered:
             parts.append(do.answer(luck, int(luck.integers(*speaker.answer)), seconds + luck.uniform(0.2, 1.8), flow))
         else:

@@ -50,6 +50,7 @@ class Speaker:
     false_wakes_per_day: float
     answer: tuple[int, int]
     unanswered: float
+    replies_per_second: float
     follow_up: float
     switches_flow: float
     telemetry_with_voice: float
@@ -148,6 +149,7 @@ def draw_speaker(luck: np.random.Generator, family: Family | None = None) -> Spe
         false_wakes_per_day=log_uniform(luck, 0.1, 5),
         answer=(round(answer * 0.5), round(answer * 2)),
         unanswered=luck.uniform(0, 0.3),
+        replies_per_second=log_uniform(luck, 0.3, 8) if luck.random() < 0.8 else 0.0,
         follow_up=luck.uniform(0, 0.25),
         switches_flow=luck.uniform(0, 0.06),
         telemetry_with_voice=luck.uniform(0, 0.5),
