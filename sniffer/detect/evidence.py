@@ -230,7 +230,8 @@ def _mostly_download(case: Case) -> tuple[float, float] | None:
 
 
 def _amount(case: Case) -> tuple[float, float] | None:
-    """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4."""
+    """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4, and little
+    else is more than 64."""
     return math.log2(max(case.shape.bytes, 1) / 16_000), float(case.shape.bytes)
 
 
@@ -302,11 +303,15 @@ def _known_server(case: Case) -> tuple[float, float] | None:
 
 
 def _known_opening(case: Case) -> tuple[float, float] | None:
-    """Speech begins with the same: what the device was told, half a second of before, the wake word."""
+    """Speech begins with the same: what the device was told, half a second of before, the wake word. It says the more,
+    the seldomer other uploads begin so."""
     if case.learned is None or not case.learned.knows_server(case.server):
         return None
     likeness = case.learned.opening.likeness(case.shape.opening)
-    return None if likeness is None else (_unless_foreign(likeness, case), float(case.shape.opening))
+    if likeness is None:
+        return None
+    likeness = _unless_foreign(likeness, case)
+    return likeness * (case.learned.telling if likeness > 0 else 1.0), float(case.shape.opening)
 
 
 def _known_amount(case: Case) -> tuple[float, float] | None:
@@ -389,12 +394,6 @@ def _kilobytes(amount: float) -> str:
     return f"{amount / 1000:.{0 if amount >= 10_000 else 1}f} kB"
 
 
-def _amount_words(case: Case, value: float) -> str:
-    if value < 8_000:
-        return f"{_kilobytes(value)} is little for a spoken request"
-    return f"{_kilobytes(value)} is enough for a spoken request"
-
-
 def _server_words(case: Case, value: float) -> str:
     if value:
         return "This device has sent speech to this server before"
@@ -404,7 +403,8 @@ def _server_words(case: Case, value: float) -> str:
 def _opening_words(case: Case, value: float) -> str:
     usual = case.learned.opening if case.learned else Usual()
     if (usual.likeness(value) or 0) > 0:
-        return f"It began with {_kilobytes(value)} at once, as speech of this device has begun before"
+        seldom = ", and little else" if case.learned and case.learned.telling > 1 else ""
+        return f"It began with {_kilobytes(value)} at once, as speech of this device has begun before{seldom}"
     return f"It began with {_kilobytes(value)}; speech of this device begins with about {_kilobytes(usual.value)}"
 
 
@@ -495,7 +495,11 @@ ITEMS: tuple[Item, ...] = (
         _mostly_download,
         lambda c, v: f"{v:.0f} times as much was received at the same time: this looks like a download",
     ),
-    Item("amount", _amount, _amount_words),
+    Item(
+        "amount",
+        _amount,
+        lambda c, v: f"{_kilobytes(v)} is {'little' if v < 16_000 else 'enough'} for a spoken request",
+    ),
     Item("rest", _rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
     Item("bursts", _bursts, lambda c, v: f"The stream was interrupted by {v:.0f} bursts, as pictures of a camera are"),
     Item("voice_host", _role("voice"), lambda c, v: f"It went to {_host(c)}, which takes voice recordings"),

@@ -23,8 +23,8 @@ from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND
-#: Only what is surely speech teaches: log-odds, habits left out.
-SURE = 2.0
+#: Only what is surely speech without any habit teaches one (log-odds), and what is surely none is something else.
+SURE, _SURELY_NOT = 2.0, -2.0
 _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
@@ -39,6 +39,9 @@ _FORGET_LINE = 0.999
 #: kept, and where counting begins to forget.
 _CUT_OFTEN, _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 3, 2 * ENOUGH, 8, 1_000
 _PERIODIC_TIMES = 5
+#: Less than this is a sign of life; how many openings are remembered, and up to where one is beside the usual (half, or
+#: twice as much), as a logarithm.
+_TRIFLE, _MANY, _BESIDE = 2_000, 400, 0.7
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
 #: Times in nanoseconds are the largest numbers that are stored.
@@ -77,6 +80,8 @@ class Learned:
     rate: Usual = field(default_factory=Usual)  # bytes a second
     opening: Usual = field(default_factory=Usual)  # bytes
     amount: Usual = field(default_factory=Usual)  # all bytes, over what opening and rate let expect
+    begun: int = 0  # how often speech began as usual
+    beside: int = 0  # ... and how often something that surely was none began nearly so, at a server that gets speech
     write: Usual = field(default_factory=Usual)  # bytes
     pause: Usual = field(default_factory=Usual)  # seconds from one piece of one size to the next
     lines: dict[str, float] = field(default_factory=dict)
@@ -119,6 +124,14 @@ class Learned:
         if regular == 0 and len(times) < 2:
             return -1.0 if self.always_constant else 0.0
         return min(1.0, regular / _PIECES)
+
+    @property
+    def telling(self) -> float:
+        """How much it says that something begins as speech of this device does: half the log-odds, from 0.2 where other
+        uploads to its servers do so as often, to 2 where fifty times it was speech. How many others do is read off
+        those that begin with a little more or less: of what begins just so, some is speech that was not recognised."""
+        others = self.beside * self.opening.reach / _BESIDE if self.opening.known else 0.0
+        return max(0.2, min(2.0, math.log((self.begun + ENOUGH) / (others + 1)) / 2))
 
     def amount_likeness(self, shape: Shape) -> float | None:
         """Whether it carried as much as speech of this device does that lasts so long."""
@@ -174,8 +187,21 @@ class Learned:
             return self._learn_speech(upload, shape, opens, whole) if sure else []
         if upload.upload_class is UploadClass.MEDIA:
             return []
+        self._learn_other(upload, shape)
         periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
         return [*self._learn_idle(upload), *periodic]
+
+    def _learn_other(self, upload: Upload, shape: Shape) -> None:
+        server = server_of(upload.service, upload.flows[0])
+        surely = upload.score <= _SURELY_NOT and upload.bytes >= _TRIFLE
+        if surely and shape.opening > 0 and self.opening.known and self.knows_server(server):
+            beyond = self.opening.distance(shape.opening) - self.opening.reach
+            self.beside += 0 < beyond <= _BESIDE
+            self._forget_openings()
+
+    def _forget_openings(self) -> None:
+        if self.begun + self.beside > _MANY:  # what was so long ago counts half
+            self.begun, self.beside = self.begun // 2, self.beside // 2
 
     def _learn_line(self, server: str, rows: Rows) -> None:
         self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
@@ -201,6 +227,8 @@ class Learned:
         drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
         self.write.learn(shape.typical_write)
         if whole:
+            self.begun += (self.opening.likeness(shape.opening) or 0) > 0
+            self._forget_openings()
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
             expected = self._expected(shape)
             if expected:
@@ -327,7 +355,7 @@ class Learned:
                     setattr(learned, name, _number(getattr(learned, name), value))
         except (TypeError, ValueError, AttributeError):
             return cls()
-        return learned if learned.speech >= 0 else cls()
+        return learned if min(learned.speech, learned.begun, learned.beside) >= 0 else cls()
 
 
 def learned_from(state: Any) -> dict[int, Learned]:

@@ -51,7 +51,16 @@ class Usual:
         """1 for the usual value, 0 two deviations away, -1 from four on; None where too little is known."""
         if not self.known or value <= 0:
             return None
-        return max(-1.0, 1 - abs(math.log(value) - self.mean) / (_UNDECIDED * self._deviation))
+        return max(-1.0, 1 - self.distance(value) / self.reach)
+
+    @property
+    def reach(self) -> float:
+        """How far from the usual value something is alike, as a logarithm."""
+        return _UNDECIDED * self._deviation
+
+    def distance(self, value: float) -> float:
+        """How far a positive value is from the usual one, as a logarithm."""
+        return abs(math.log(value) - self.mean)
 
     def learn(self, value: float) -> float | None:
         """One more value, of something positive. Returns the usual value of before, where it has just moved."""

@@ -95,6 +95,26 @@ def test_a_server_that_never_got_speech_is_foreign_only_once_the_device_is_known
     assert settled.familiarity(next(iter(settled.servers))) == 1
 
 
+def test_an_opening_says_the_more_the_seldomer_anything_else_begins_nearly_so() -> None:
+    learned = taught(40)
+    assert taught(4).telling < 1 < learned.telling
+    flush = replace(upload(600, UploadClass.SYNC, 30_000, None), score=-6.0)
+    nearly = Shape(duration=0.5, bytes=30_000, packets=5, opening=30_000)
+    before = learned.telling
+    for other, shape in (
+        (replace(flush, score=-1.0), nearly),  # it may have been speech
+        (replace(flush, bytes=1_000), nearly),  # a sign of life
+        (flush, replace(nearly, opening=20_000)),  # just so: perhaps it was speech
+        (flush, replace(nearly, opening=2_000)),  # quite another thing
+    ):
+        learned.learn(other, shape, rows([0.0], [400]))
+    assert learned.telling == before
+    for _ in range(2_000):
+        learned.learn(flush, nearly, rows([0.0], [400]))
+    assert learned.telling == pytest.approx(0.2)
+    assert learned.begun + learned.beside <= 400
+
+
 def test_it_carries_as_much_as_speech_that_lasts_so_long() -> None:
     learned = taught(8)  # 20 kB, then 8.7 kB a second for 2.5 s
     as_usual = Shape(duration=3.0, bytes=41_750, packets=80, opening=20_000, after_opening=2.5)
@@ -193,7 +213,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
             assert again.expects(upload(at, kind)) in (True, False)
             learn(again, upload(at, kind), 8_700)
         likely = [usual.likeness(8_700) for usual in (again.rate, again.opening, again.write, again.pause)]
-        likely += [again.pieces(spoken(437)), *again.lines.values(), again.rate.value]
+        likely += [again.pieces(spoken(437)), *again.lines.values(), again.rate.value, again.telling]
         assert all(number is None or math.isfinite(number) for number in likely)
 
 
