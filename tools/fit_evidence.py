@@ -411,7 +411,7 @@ class Fit:
     @staticmethod
     def _weight(sample: Sample) -> float:
         if sample.simulated:
-            often = ONE_IN if sample.device.endswith("(far)") else 0.45 if sample.speech else 1.0
+            often = ONE_IN if sample.device.endswith("(far)") else 0.3 if sample.speech else 1.0
             return SIMULATED_RUN * often
         return REAL_FORM if sample.real else 1.0
 
