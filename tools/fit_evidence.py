@@ -13,7 +13,8 @@ chunk sizes and speeds, sizes that spread, jitter and bunching, merged or cut sh
 The fit is a logistic regression over curves: each kind of evidence adds what a line through a few points says of its
 number (`SHAPES`). The lines are drawn to straight ones that the physics suggests instead of to nothing, and may not
 change direction. As the detector does, it takes each run by the reading that speaks most for speech; which one that is
-follows the curves, so the two are found in turn. Host names are priors, not shape: they are set (`SET`), not fitted, because the development sets have few of them and each names its device.
+follows the curves, so the two are found in turn. Host names are priors, not shape: they are set (`SET`), not fitted,
+because the development sets have few of them and each names its device.
 
 What the habits of a device say is measured while the shipped curves decide what is sure enough to teach one, so the
 whole is run twice where the curves have moved much.
@@ -100,7 +101,7 @@ TURNS = 3
 FAR, ONE_IN = -9.0, 10
 #: What a simulated run counts for: houses are cheap, and all drawn by the same hand. Less of it where somebody spoke: a
 #: false accusation costs more than a short word that is listed as something else.
-SIMULATED_RUN = 0.5
+SIMULATED_RUN, SPOKEN_RUN = 0.5, 0.3
 #: What the real runs of a device count for, with each label; and how much more its real form counts than the others.
 REAL, REAL_FORM = 150.0, 5.0
 SEED = 20261122
@@ -411,7 +412,7 @@ class Fit:
     @staticmethod
     def _weight(sample: Sample) -> float:
         if sample.simulated:
-            often = ONE_IN if sample.device.endswith("(far)") else 0.3 if sample.speech else 1.0
+            often = ONE_IN if sample.device.endswith("(far)") else SPOKEN_RUN if sample.speech else 1.0
             return SIMULATED_RUN * often
         return REAL_FORM if sample.real else 1.0
 

@@ -47,20 +47,20 @@ _TICK_DRIFT, _TICK_LATE, _TICK_SIZES = 0.25, 0.05, 1.8
 
 def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
     """The other shapes of a run whose first one is `plain`."""
-    impatient = _impatient(rows, line, plain)
+    large = substantial(rows)
+    impatient = _impatient(large, line, plain)
     if impatient is not None:
         yield impatient
     pieces = _pieces(rows, line, plain)
     if pieces is not None:
         yield pieces
-    ticks = _ticks(rows, line, plain)
+    ticks = _ticks(large, line, plain)
     if ticks is not None:
         yield ticks
 
 
 def _impatient(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """With a narrower tube, where that finds another body."""
-    rows = substantial(rows)
     if find_body(rows.seconds, rows.bytes, _IMPATIENT) in (None, (plain.begin, plain.end)):
         return None
     shape = measure(rows, line, _IMPATIENT)
@@ -84,7 +84,6 @@ def _pieces(rows: Rows, line: Line, plain: Shape) -> Shape | None:
 
 def _ticks(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """The longest stretch of bursts of about one size at one distance in time."""
-    rows = substantial(rows)
     if len(rows.seconds) < 2 * _FEWEST_TICKS or plain.duration > _LONGEST_TICKING:
         return None
     starts = np.flatnonzero(np.concatenate(([True], rows.seconds[1:] - rows.seconds[:-1] > _IDLE)))
