@@ -42,7 +42,7 @@ from sniffer.config import Config
 from sniffer.detect import Detector
 from sniffer.detect.classify import classify
 from sniffer.detect.columns import LocalNetworks
-from sniffer.detect.evidence import ITEMS, Case, Weights, features, score_of
+from sniffer.detect.evidence import ITEMS, MOST_AGAINST, Case, Weights, features, score_of
 from sniffer.detect.hearing import Hearing
 from sniffer.detect.readings import other_readings
 from sniffer.detect.shape import Line, Rows, measure
@@ -77,11 +77,11 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "new_connection": ((0, 0.3, 1), -3.0),
     "answer": ((0, 0.3), 1.0),
     "known_server": ((-1, 0, 0.5, 1), 1.0),
-    "known_opening": ((-1, -0.5, 0, 0.25, 0.5, 1, 1.5, 2), 1.5),
-    "known_amount": (BOTH, 1.0),
+    "known_opening": ((-4, -2, -1, 0, 1, 2, 3, 4, 6), 1.0),
     "known_chunk": ((-1, 0, 0.2, 0.4, 0.6, 1), 2.0),
     "known_rate": (BOTH, 1.0),
     "known_write": (BOTH, 0.5),
+    "known_ticks": ((-4, -2, -1, 0, 1, 2, 4, 6), 0.5),
 }
 INTERCEPT = -5.5
 #: What no microphone does: here the fit may not fall below half of what the physics says, however few houses show it.
@@ -91,17 +91,18 @@ FIRM = ("too_fast", "too_slow", "full_packets", "asked_for_each")
 AT_MOST = {"amount": 1.5, "answer": 4.0}
 #: Set by hand, in log-odds for each unit: see above.
 SET = {"mostly_download": -3.0, "voice_host": 1.0, "telemetry_host": -5.0, "errand_host": -1.0}
+HABITS = frozenset(item.name for item in ITEMS if item.habit)
 #: How far a fitted piece of a line may be from the physics.
 PRIOR_SPREAD = 0.8
 #: Seeds of simulated houses, how many of each seed, and for how many days.
-SIMULATED, HOUSES, DAYS = (11, 77, 501, 90210), 32, 10
+SIMULATED, HOUSES, DAYS = (11, 77, 501, 90210, 57721566, 64338327, 93238462, 95028841), 32, 10
 #: Readings and curves are found in turn, so often.
 TURNS = 3
 #: Simulated runs that are far from speech are many and alike: one in so many counts for all.
 FAR, ONE_IN = -9.0, 10
 #: What a simulated run counts for: houses are cheap, and all drawn by the same hand. Less of it where somebody spoke: a
 #: false accusation costs more than a short word that is listed as something else.
-SIMULATED_RUN, SPOKEN_RUN = 0.5, 0.3
+SIMULATED_RUN, SPOKEN_RUN = 0.5, 0.6
 #: What the real runs of a device count for, with each label; and how much more its real form counts than the others.
 REAL, REAL_FORM = 150.0, 5.0
 SEED = 20261122
@@ -427,7 +428,8 @@ class Fit:
         found = self.prior if start is None else start
         for _ in range(TURNS):
             best = self._best(found)[chosen]
-            rows, given = self.table[best], self.given[best]
+            rows, taken = bounded(self.table[best], found)
+            given = self.given[best] + taken
             truth, weight = self.truth[chosen], self.weight[chosen]
 
             def loss(
@@ -448,13 +450,15 @@ class Fit:
 
     def _best(self, at: Parameters) -> np.ndarray:
         """The reading of each sample that speaks most for speech."""
-        value = self.table @ at + self.given
-        return np.lexsort((-value, self.owner))[self.begins]
+        return np.lexsort((-self._values(slice(None), at), self.owner))[self.begins]
 
     def scores(self, at: Parameters) -> np.ndarray:
         """Each sample's score: that of its best reading."""
-        best = self._best(at)
-        return self.table[best] @ at + self.given[best]
+        return self._values(self._best(at), at)
+
+    def _values(self, chosen: np.ndarray | slice, at: Parameters) -> np.ndarray:
+        rows, taken = bounded(self.table[chosen], at)
+        return rows @ at + taken + self.given[chosen]
 
     def held_out(self, at: Parameters) -> list[tuple[Sample, float]]:
         """Every real sample's score under curves that never saw its device; `at` is where to begin to look."""
@@ -466,6 +470,21 @@ class Fit:
             values = self.scores(self.fitted(np.flatnonzero((devices != device) & ~streams), at))
             found += [(self.data[place], float(values[place])) for place in mine.tolist()]
         return found
+
+
+def bounded(rows: np.ndarray, at: Parameters) -> tuple[np.ndarray, np.ndarray]:
+    """Where habits take more than `MOST_AGAINST` together under such curves, the detector cuts them: of those rows of the
+    table without what they take, and what is to be added for it."""
+    columns = collections.defaultdict(list)
+    for column, (name, _, _) in enumerate(pieces(), start=1):
+        if name in HABITS:
+            columns[name].append(column)
+    taken = {name: np.minimum(rows[:, mine] @ at[mine], 0) for name, mine in columns.items()}
+    over = -sum(taken.values()) > MOST_AGAINST
+    rows = rows.copy()
+    for name, mine in columns.items():
+        rows[np.ix_(np.flatnonzero(over & (taken[name] < 0)), mine)] = 0
+    return rows, np.where(over, -MOST_AGAINST, 0.0)
 
 
 def offset(numbers: dict[str, float]) -> float:

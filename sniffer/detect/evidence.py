@@ -10,9 +10,9 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sniffer.detect.learning import Learned
+from sniffer.detect.learning import ENOUGH, Learned
 from sniffer.detect.shape import Shape
-from sniffer.detect.usual import ENOUGH, Usual
+from sniffer.detect.usual import Usual
 from sniffer.model import Evidence, Service
 
 #: Habits take no more than this from what is unlike them, in log-odds: nobody trains the detector to overlook a voice.
@@ -33,6 +33,7 @@ class Case:
     server: str = ""  # whom it went to: a name, or an address and port
     learned: Learned | None = None
     pieces: float | None = None  # `Learned.pieces`
+    ticks: float | None = None  # `Learned.ticks`
     final: bool = True
 
 
@@ -52,20 +53,22 @@ class Weights:
 @dataclass(frozen=True, slots=True)
 class Item:
     """One kind of evidence. `measure` gives (number for the curve, number for people) or None where not applicable.
-    A `habit` is about what this device did before."""
+    A `habit` is about what this device did before; `pace` about the pace at which it did."""
 
     name: str
     measure: Callable[[Case], tuple[float, float] | None]
     sentence: Callable[[Case, float], str]
     habit: bool = False
+    pace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """The log-odds of speech; `alone` is without any habit; and the evidence, heaviest first."""
+    """The log-odds of speech; what they are without any habit but one of pace that speaks for it; and the evidence,
+    heaviest first."""
 
     score: float
-    alone: float
+    by_pace: float
     evidence: tuple[Evidence, ...]
 
 
@@ -89,7 +92,8 @@ def weigh(case: Case, weights: Weights) -> Weighed:
     ]
     evidence.sort(key=lambda e: -abs(e.weight))
     alone = weights.intercept + sum(weight for item, _, weight in added if not item.habit)
-    return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone, tuple(evidence))
+    pace = sum(weight for item, _, weight in added if item.pace)
+    return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone + max(0.0, pace), tuple(evidence))
 
 
 def _added(case: Case, weights: Weights) -> list[tuple[Item, float, float]]:
@@ -295,6 +299,11 @@ def _known_write(case: Case) -> tuple[float, float] | None:
     return None if likeness is None else (likeness, float(case.shape.typical_write))
 
 
+def _known_ticks(case: Case) -> tuple[float, float] | None:
+    """Bursts of the size and at the distance at which this device speaks."""
+    return None if case.ticks is None else (case.ticks, case.ticks)
+
+
 def _known_server(case: Case) -> tuple[float, float] | None:
     if case.learned is None:
         return None
@@ -307,18 +316,8 @@ def _known_opening(case: Case) -> tuple[float, float] | None:
     the seldomer other uploads begin so."""
     if case.learned is None or not case.learned.knows_server(case.server):
         return None
-    likeness = case.learned.opening.likeness(case.shape.opening)
-    if likeness is None:
-        return None
-    likeness = _unless_foreign(likeness, case)
-    return likeness * (case.learned.telling if likeness > 0 else 1.0), float(case.shape.opening)
-
-
-def _known_amount(case: Case) -> tuple[float, float] | None:
-    if case.learned is None or not case.learned.knows_server(case.server):
-        return None
-    likeness = case.learned.amount_likeness(case.shape)
-    return None if likeness is None else (_unless_foreign(likeness, case), float(case.shape.bytes))
+    odds = case.learned.opening_odds(case.shape.opening)
+    return None if odds is None else (_unless_foreign(odds, case), float(case.shape.opening))
 
 
 def _unless_foreign(likeness: float, case: Case) -> float:
@@ -401,22 +400,24 @@ def _server_words(case: Case, value: float) -> str:
 
 
 def _opening_words(case: Case, value: float) -> str:
-    usual = case.learned.opening if case.learned else Usual()
-    if (usual.likeness(value) or 0) > 0:
-        seldom = ", and little else" if case.learned and case.learned.telling > 1 else ""
+    habits = case.learned or Learned()
+    if (habits.opening_odds(int(value)) or 0) > 0:
+        seldom = ", and little else" if habits.telling > 2 else ""
         return f"It began with {_kilobytes(value)} at once, as speech of this device has begun before{seldom}"
-    return f"It began with {_kilobytes(value)}; speech of this device begins with about {_kilobytes(usual.value)}"
-
-
-def _known_amount_words(case: Case, value: float) -> str:
-    alike = case.learned is not None and (case.learned.amount_likeness(case.shape) or 0) > 0
-    return f"{_kilobytes(value)} is {'' if alike else 'not '}what speech of this device comes to in that time"
+    usual = _kilobytes(habits.opening.value)
+    return f"It began with {_kilobytes(value)}; speech of this device begins with about {usual}"
 
 
 def _chunk_words(case: Case, value: float) -> str:
     if not value:
         return "This device has always sent speech in pieces of one size, and none of these is"
     return f"This device has sent speech in pieces of {value:.0f} bytes before, and some of these are"
+
+
+def _ticks_words(case: Case, value: float) -> str:
+    habits = case.learned or Learned()
+    how = f"bursts of about {_kilobytes(habits.tick.value)}, one each {habits.tick_gap.value:.2f} s"
+    return f"This device has sent speech in {how}, before; {'so was' if value > 0 else 'not so'} this"
 
 
 def _rate_words(case: Case, value: float) -> str:
@@ -513,8 +514,8 @@ ITEMS: tuple[Item, ...] = (
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
     Item("known_server", _known_server, _server_words, habit=True),
     Item("known_opening", _known_opening, _opening_words, habit=True),
-    Item("known_amount", _known_amount, _known_amount_words, habit=True),
-    Item("known_chunk", _known_chunk, _chunk_words, habit=True),
+    Item("known_chunk", _known_chunk, _chunk_words, habit=True, pace=True),
+    Item("known_ticks", _known_ticks, _ticks_words, habit=True, pace=True),
     Item("known_rate", _known_rate, _rate_words, habit=True),
     Item("known_write", _known_write, _write_words, habit=True),
 )

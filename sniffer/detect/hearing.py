@@ -40,6 +40,7 @@ class Stretch:
     rows: Rows
     shape: Shape
     pieces: float | None  # `Learned.pieces`
+    ticks: float | None  # `Learned.ticks`
 
     @property
     def body_ns(self) -> tuple[int, int]:
@@ -156,8 +157,10 @@ class Hearing:
         base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
         habits = self._learned.get(flow.key)
+        shape = measure(rows, self._line(flow, run))
         pieces = None if habits is None else habits.pieces(rows)
-        stretch = Stretch(base, last, rows, measure(rows, self._line(flow, run)), pieces)
+        ticks = None if habits is None else habits.ticks(rows, shape.opened)
+        stretch = Stretch(base, last, rows, shape, pieces, ticks)
         self._seen[id(run)] = window, stretch
         return stretch
 
@@ -175,6 +178,7 @@ class Hearing:
             down_after=run.received(body[1] - BIN_NS, at_ns + BIN_NS) if final else 0,
             learned=self._learned.get(flow.key),
             pieces=part.pieces,
+            ticks=part.ticks,
             final=final,
         )
 
@@ -253,7 +257,7 @@ class Hearing:
             upload,
             shape,
             part.rows,
-            sure=weighed.alone >= SURE,
+            sure=weighed.by_pace >= SURE,
             opens=opens(case),
             whole=part.first_ns <= run.start_ns,
         )

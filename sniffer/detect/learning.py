@@ -2,10 +2,11 @@
 
 What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
 what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded
-(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is surely speech without any habit
-teaches, so that no habit feeds itself. Where chunk, rate, opening, idle bytes or the clock move, that is announced
-(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The speed of the line
-and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
+(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is speech by its pace teaches, any
+voice's or the one at which this device speaks: no server, amount or opening does, so that none feeds itself. Where
+chunk, rate, opening, idle bytes or the clock move, that is announced (`model.Drift`) before it is adopted, and outliers
+are gated until they have come several times. The speed of the line and where it cuts follow unannounced: they speak for
+a voice, and not (but for what offload merged) against.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sniffer.detect.shape import WRITE_GAP, Rows, Shape, cut_sizes, fastest
-from sniffer.detect.usual import ENOUGH, IN_A_ROW, Usual
-from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
+from sniffer.detect.shape import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest
+from sniffer.detect.usual import IN_A_ROW, Usual
+from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND
-#: Only what is surely speech without any habit teaches one (log-odds), and what is surely none is something else.
-SURE, _SURELY_NOT = 2.0, -2.0
+#: Only what is speech by its pace teaches a habit (log-odds), and what is surely none is something else.
+SURE, _SURELY_NOT = 1.0, -2.0
+#: Speech uploads before it is said how this device speaks.
+ENOUGH = 3
 _MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
 #: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
 _PACE, _GATE = 0.15, 1.5
@@ -40,8 +43,13 @@ _FORGET_LINE = 0.999
 _CUT_OFTEN, _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 3, 2 * ENOUGH, 8, 1_000
 _PERIODIC_TIMES = 5
 #: Less than this is a sign of life; how many openings are remembered, and up to where one is beside the usual (half, or
-#: twice as much), as a logarithm.
-_TRIFLE, _MANY, _BESIDE = 2_000, 400, 0.7
+#: twice as much), as a logarithm. Others that begin as usual may come, though none was ever seen.
+_TRIFLE, _MANY, _BESIDE, _UNSEEN_OTHERS = 2_000, 400, 0.7, 0.3
+#: What an opening may say, in log-odds.
+_LEAST_TELLING, _MOST_TELLING, _LEAST_ODDS = 0.4, 6.0, -4.0
+#: What leaves without a pause of so many seconds is one burst, and those so much smaller than the usual are none; how
+#: far off its time one may be, as a share of the distance; fewer have no distance; and what their number may say.
+_PAUSE, _SMALLER, _OFF_BEAT, _FEWEST_TICKS, _LEAST_TICKS, _MOST_TICKS = 0.04, 0.25, 0.2, 3, -4, 6
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
 #: Times in nanoseconds are the largest numbers that are stored.
@@ -79,11 +87,13 @@ class Learned:
     opens: float = 0.0  # ... for which a connection was opened
     rate: Usual = field(default_factory=Usual)  # bytes a second
     opening: Usual = field(default_factory=Usual)  # bytes
-    amount: Usual = field(default_factory=Usual)  # all bytes, over what opening and rate let expect
-    begun: int = 0  # how often speech began as usual
-    beside: int = 0  # ... and how often something that surely was none began nearly so, at a server that gets speech
+    begun: int = 0  # how often what was taken for speech began as usual
+    below: int = 0  # ... and something that surely was none with a little less, at a server that gets speech
+    above: int = 0  # ... or a little more
     write: Usual = field(default_factory=Usual)  # bytes
     pause: Usual = field(default_factory=Usual)  # seconds from one piece of one size to the next
+    tick: Usual = field(default_factory=Usual)  # bytes that leave at once while somebody speaks
+    tick_gap: Usual = field(default_factory=Usual)  # seconds from one of these to the next
     lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
     answered: float = 0.0
@@ -125,18 +135,40 @@ class Learned:
             return -1.0 if self.always_constant else 0.0
         return min(1.0, regular / _PIECES)
 
+    def ticks(self, rows: Rows, first: float) -> float | None:
+        """How many of the bursts later than `first` are as large, and as far apart, as those in which this device
+        speaks, less those that are not: from -4 to 6. None where too little is known, or it has frames of one size."""
+        if not self.tick.known or not self.tick_gap.known or self.constant >= 0.5:
+            return None
+        times, sizes = _large(*bursts(rows.between(first, math.inf)), self.tick.value)
+        if not len(sizes):
+            return None
+        alike = np.abs(np.log(sizes) - self.tick.mean) <= self.tick.reach
+        gaps = np.diff(times) / self.tick_gap.value
+        regular = np.abs(gaps - np.clip(np.round(gaps), 1, 2)) <= _OFF_BEAT  # one may be lost
+        right = int(np.count_nonzero(alike)) + int(np.count_nonzero(regular))
+        return float(max(_LEAST_TICKS, min(_MOST_TICKS, 2 * right - len(alike) - len(regular))))
+
     @property
     def telling(self) -> float:
-        """How much it says that something begins as speech of this device does: half the log-odds, from 0.2 where other
-        uploads to its servers do so as often, to 2 where fifty times it was speech. How many others do is read off
-        those that begin with a little more or less: of what begins just so, some is speech that was not recognised."""
-        others = self.beside * self.opening.reach / _BESIDE if self.opening.known else 0.0
-        return max(0.2, min(2.0, math.log((self.begun + ENOUGH) / (others + 1)) / 2))
+        """How much it says that something begins as speech of this device does, in log-odds. How often other uploads to
+        its servers do is read off those that begin with a little less and a little more, as it lies between the two:
+        of what begins just so, some is speech that was not recognised."""
+        if not self.opening.known:
+            return _LEAST_TELLING
+        beside = ((math.sqrt(self.below) + math.sqrt(self.above)) / 2) ** 2
+        others = beside * 2 * self.opening.reach / _BESIDE
+        return max(_LEAST_TELLING, min(_MOST_TELLING, math.log((self.begun + ENOUGH) / (others + _UNSEEN_OTHERS))))
 
-    def amount_likeness(self, shape: Shape) -> float | None:
-        """Whether it carried as much as speech of this device does that lasts so long."""
-        expected = self._expected(shape)
-        return self.amount.likeness(shape.bytes / expected) if expected else None
+    def opening_odds(self, amount: int) -> float | None:
+        """The log-odds of speech for an upload that begins with so many bytes, down to -4. Other business of the same
+        connection makes an opening larger, and nothing makes it smaller."""
+        if not self.opening.known or amount <= 0:
+            return None
+        deviations = 2 * self.opening.distance(amount) / self.opening.reach
+        if deviations > 2:
+            deviations = 2 + (deviations - 2) / 2
+        return max(_LEAST_ODDS, self.telling - deviations**2 / 2)
 
     def familiarity(self, server: str) -> float | None:
         """1 for a server that had speech of this device thirty times, -1 where all its speech went elsewhere."""
@@ -157,8 +189,8 @@ class Learned:
         )
 
     def knows_server(self, server: str) -> bool:
-        """This device has sent what was surely speech there, more than once."""
-        return self.servers.get(server, 0) >= 2
+        """This device has sent what was surely speech there."""
+        return server in self.servers
 
     def expects(self, upload: Upload) -> bool:
         """An unpaced upload of a usual size to a usual server, at a usual time if it has one."""
@@ -180,11 +212,14 @@ class Learned:
     def learn(
         self, upload: Upload, shape: Shape, rows: Rows, *, sure: bool = True, opens: bool = False, whole: bool = True
     ) -> list[Drift]:
-        """One upload is final; `shape` is how its rows were read. `sure`: it is speech without any habit; `opens`: a
+        """One upload is final; `shape` is how its rows were read. `sure`: it is speech by its pace; `opens`: a
         connection was opened for it; `whole`: its beginning was seen. Returns what has moved."""
         self._learn_line(server_of(upload.service, upload.flows[0]), rows)
         if upload.upload_class is UploadClass.SPEECH:
-            return self._learn_speech(upload, shape, opens, whole) if sure else []
+            if whole and (self.opening.likeness(shape.opening) or 0) > 0:
+                self.begun += 1
+                self._forget_openings()
+            return self._learn_speech(upload, shape, rows, opens, whole) if sure else []
         if upload.upload_class is UploadClass.MEDIA:
             return []
         self._learn_other(upload, shape)
@@ -195,13 +230,17 @@ class Learned:
         server = server_of(upload.service, upload.flows[0])
         surely = upload.score <= _SURELY_NOT and upload.bytes >= _TRIFLE
         if surely and shape.opening > 0 and self.opening.known and self.knows_server(server):
-            beyond = self.opening.distance(shape.opening) - self.opening.reach
-            self.beside += 0 < beyond <= _BESIDE
-            self._forget_openings()
+            distance = self.opening.distance(shape.opening)
+            if 0 < abs(distance) - self.opening.reach <= _BESIDE:
+                if distance > 0:
+                    self.above += 1
+                else:
+                    self.below += 1
+                self._forget_openings()
 
     def _forget_openings(self) -> None:
-        if self.begun + self.beside > _MANY:  # what was so long ago counts half
-            self.begun, self.beside = self.begun // 2, self.beside // 2
+        if self.begun + self.below + self.above > _MANY:  # what was so long ago counts half
+            self.begun, self.below, self.above = self.begun // 2, self.below // 2, self.above // 2
 
     def _learn_line(self, server: str, rows: Rows) -> None:
         self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
@@ -215,7 +254,7 @@ class Learned:
         while len(self.cuts) > _MAX_CUTS:
             del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
 
-    def _learn_speech(self, upload: Upload, shape: Shape, opens: bool, whole: bool) -> list[Drift]:
+    def _learn_speech(self, upload: Upload, shape: Shape, rows: Rows, opens: bool, whole: bool) -> list[Drift]:
         one_size = max(shape.constancy, shape.comb) >= 0.5 and not shape.ticking
         drifts = self._learn_chunk(upload) if one_size else []
         self.speech += 1
@@ -226,15 +265,11 @@ class Learned:
             self.pause.learn(1 / shape.writes_per_second)
         drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
         self.write.learn(shape.typical_write)
+        self._learn_ticks(rows.between(shape.begin, shape.end + 1e-9))
         if whole:
-            self.begun += (self.opening.likeness(shape.opening) or 0) > 0
-            self._forget_openings()
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
-            expected = self._expected(shape)
-            if expected:
-                self.amount.learn(shape.bytes / expected)
-        server = server_of(upload.service, upload.flows[0])
-        self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
+        for server in {server_of(upload.service, upload.flows[0]), address_of(upload.flows[0])}:
+            self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
         while len(self.servers) > _MAX_SERVERS:
             del self.servers[next(iter(self.servers))]
         self.answered += (float(upload.answered) - self.answered) * pace
@@ -243,11 +278,14 @@ class Learned:
             self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
         return drifts
 
-    def _expected(self, shape: Shape) -> float:
-        """Bytes of speech that lasts as long as this; 0 where too little is known."""
-        if not self.opening.known or not self.rate.known:
-            return 0.0
-        return self.opening.value + self.rate.value * shape.after_opening
+    def _learn_ticks(self, body: Rows) -> None:
+        times, sizes = bursts(body)
+        if len(sizes) < _FEWEST_TICKS:
+            return
+        times, sizes = _large(times, sizes, float(np.median(sizes)))
+        if len(sizes) >= _FEWEST_TICKS:
+            self.tick.learn(float(np.median(sizes)))
+            self.tick_gap.learn(float(np.median(np.diff(times))))
 
     def _announced(self, upload: Upload, what: str, usual: Usual, value: float) -> list[Drift]:
         before = usual.learn(value)
@@ -355,7 +393,7 @@ class Learned:
                     setattr(learned, name, _number(getattr(learned, name), value))
         except (TypeError, ValueError, AttributeError):
             return cls()
-        return learned if min(learned.speech, learned.begun, learned.beside) >= 0 else cls()
+        return learned if min(learned.speech, learned.begun, learned.below, learned.above) >= 0 else cls()
 
 
 def learned_from(state: Any) -> dict[int, Learned]:
@@ -411,9 +449,26 @@ def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
     return [Drift(upload.key, upload.final_ns, "usual_upload_bytes", 0.0, round(habit.largest))]
 
 
+def bursts(rows: Rows) -> tuple[F64, I64]:
+    """When each burst began, in seconds, and its bytes."""
+    starts = burst_starts(rows.seconds, _PAUSE)
+    return rows.seconds[starts], np.add.reduceat(rows.bytes, starts) if len(starts) else rows.bytes
+
+
+def _large(times: F64, sizes: I64, usual: float) -> tuple[F64, I64]:
+    """The bursts that are not much smaller than the usual ones."""
+    large = sizes >= _SMALLER * usual
+    return times[large], sizes[large]
+
+
 def server_of(service: Service, flow: FlowKey) -> str:
     """Whom a flow goes to, as a key: by name where it is known, as addresses change."""
-    return f"{service.host or f'{flow.dst[0]:x}.{flow.dst[1]:x}'}:{flow.dst_port}"
+    return f"{service.host}:{flow.dst_port}" if service.host else address_of(flow)
+
+
+def address_of(flow: FlowKey) -> str:
+    """Whom a flow goes to, where no name is known."""
+    return f"{flow.dst[0]:x}.{flow.dst[1]:x}:{flow.dst_port}"
 
 
 def _alike(one: int, other: int) -> bool:

@@ -21,6 +21,7 @@ from sniffer.detect.shape import (
     Line,
     Rows,
     Shape,
+    burst_starts,
     find_body,
     full_rows,
     measure,
@@ -86,7 +87,7 @@ def _ticks(rows: Rows, line: Line, plain: Shape) -> Shape | None:
     """The longest stretch of bursts of about one size at one distance in time."""
     if len(rows.seconds) < 2 * _FEWEST_TICKS or plain.duration > _LONGEST_TICKING:
         return None
-    starts = np.flatnonzero(np.concatenate(([True], rows.seconds[1:] - rows.seconds[:-1] > _IDLE)))
+    starts = burst_starts(rows.seconds, _IDLE)
     sizes = np.add.reduceat(rows.bytes, starts)
     kept = np.flatnonzero(sizes >= _LEAST_TICK)
     if len(kept) < _FEWEST_TICKS:
@@ -177,6 +178,6 @@ def _within(rows: Rows, plain: Shape, shape: Shape, moment: float = 0.1) -> Shap
         bursts=plain.bursts,
         typical_rate=plain.typical_rate,
         opening=plain.opening,
-        after_opening=plain.after_opening,
+        opened=plain.opened,
         typical_write=plain.typical_write,
     )

@@ -119,7 +119,7 @@ class Shape:
     comb: float = 0.0  # how regular in time the commonest size comes, whatever else leaves between
     comb_size: int = 0
     opening: int = 0  # bytes of the half second with which it opens
-    after_opening: float = 0.0  # seconds from its end on
+    opened: float = 0.0  # the second in which that is over
     typical_write: int = 0  # half of all bytes are in writes of at most this size
     ticking: bool = False  # read as ticks of many packets: about one size, not exactly
 
@@ -154,6 +154,13 @@ def fastest(rows: Rows) -> float:
         left = np.searchsorted(rows.seconds, rows.seconds - seconds, side="right")
         most = max(most, (float((total[1:] - total[left]).max()) - _WINDOW) / seconds)
     return most
+
+
+def burst_starts(seconds: F64, pause: float) -> I64:
+    """The first row of each burst: before it nothing left for more than `pause` seconds."""
+    if not len(seconds):
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero(np.concatenate(([True], seconds[1:] - seconds[:-1] > pause)))
 
 
 def after(rows: Rows, second: float) -> Rows:
@@ -207,7 +214,7 @@ def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shap
         full_share=share(rows.bytes, full),
         typical_rate=_typical(rows),
         opening=opening,
-        after_opening=max(0.0, float(rows.seconds[-1]) - opened),
+        opened=opened,
         typical_write=_typical_byte(np.add.reduceat(rows.bytes, starts)),
     )
     span = find_body(rows.seconds, rows.bytes, slack)

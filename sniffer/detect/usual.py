@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 #: Values before anything is called usual, and in a row before another value replaces it.
-ENOUGH, IN_A_ROW = 3, 3
+ENOUGH, IN_A_ROW = 2, 3
 #: A new value counts for so much once the first few are in.
 _PACE = 0.1
 #: No measure is known better than this (as a share), and an outlier is farther away than this (as a ratio).
@@ -51,7 +51,7 @@ class Usual:
         """1 for the usual value, 0 two deviations away, -1 from four on; None where too little is known."""
         if not self.known or value <= 0:
             return None
-        return max(-1.0, 1 - self.distance(value) / self.reach)
+        return max(-1.0, 1 - abs(self.distance(value)) / self.reach)
 
     @property
     def reach(self) -> float:
@@ -59,8 +59,8 @@ class Usual:
         return _UNDECIDED * self._deviation
 
     def distance(self, value: float) -> float:
-        """How far a positive value is from the usual one, as a logarithm."""
-        return abs(math.log(value) - self.mean)
+        """How far a positive value is from the usual one, as a logarithm: more than 0 where it is larger."""
+        return math.log(value) - self.mean
 
     def learn(self, value: float) -> float | None:
         """One more value, of something positive. Returns the usual value of before, where it has just moved."""

@@ -33,10 +33,10 @@ def test_a_large_packet_that_leaves_alone_was_not_cut_by_the_line() -> None:
     assert full_rows(in_a_row, UNKNOWN_LINE).all()
 
 
-def test_with_how_much_it_opens_and_what_comes_after() -> None:
+def test_with_how_much_it_opens_and_until_when() -> None:
     shape = measure(rows([(0.01 * number, 1_200) for number in range(20)] + [(0.6 + 0.1 * n, 300) for n in range(15)]))
     assert shape.opening == 24_000
-    assert shape.after_opening == pytest.approx(1.5, abs=0.01)
+    assert shape.opened == pytest.approx(0.5, abs=0.01)
     assert shape.typical_write >= 1_200
 
 
