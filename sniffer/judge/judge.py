@@ -153,6 +153,9 @@ class Judge:
         self._now_ns = time_ns
 
     def _put_off(self, step_ns: int) -> None:
+        for case in self._cases:
+            if case.stage is Stage.WAITING and case.due_ns > self._now_ns:
+                case.due_ns += step_ns
         self._waiting = [(entry[0] + step_ns if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
         heapq.heapify(self._waiting)
 
@@ -203,7 +206,7 @@ class Judge:
         case.stage = Stage.JUDGED
         found = self._look_again(case.upload.start_ns, case.upload.start_ns)
         if case.verdict is not None:
-            self._push(self._now_ns + SETTLE_NS, _SETTLE, case)
+            self._push(case.due_ns + SETTLE_NS, _SETTLE, case)  # however late it was told what explains it
         return found
 
     def _prune(self) -> list[Judged]:
@@ -242,6 +245,7 @@ class Judge:
                 before = round(self._settings.away.grace * SECOND) if name == "away" else SESSION_NS
                 found += self._look_again(event.time_ns - before, event.time_ns + RETAIN_NS)
         elif event.kind is WakeKind.WAKE and self._log.add(event):
+            self._wait_no_more()
             learning = self._learning.source(event.source)
             if learning is not None:
                 learning.events += 1
@@ -262,11 +266,15 @@ class Judge:
         rate = event.miss_rate if event.kind is WakeKind.SOURCE_UP and event.miss_rate is not None else -1.0
         if not presence.add(Mark(event.time_ns, on, event.source, "", rate)):
             return []
-        for case in self._cases:  # those that wait to hear whether it lives
-            if case.stage is Stage.WAITING and case.due_ns <= self._now_ns:
-                self._push(self._now_ns, _DUE, case)
+        self._wait_no_more()
         until = presence.next_mark(event.time_ns) or event.time_ns + RETAIN_NS
         return self._look_again(event.time_ns - SECOND, until + self._reach_ns)
+
+    def _wait_no_more(self) -> None:
+        """Look again at the cases that wait to hear whether a source lives: it said something, or another explains."""
+        for case in self._cases:
+            if case.stage is Stage.WAITING and case.due_ns <= self._now_ns:
+                self._push(self._now_ns, _DUE, case)
 
     # --- judging ---
 

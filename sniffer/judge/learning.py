@@ -49,10 +49,10 @@ class SourceLearning:
     matched: int = 0
 
     def miss_as_of(self, time_ns: int) -> float:
-        """Its miss rate as believed at a time."""
+        """Its miss rate as believed before a time: what is learned at that very time comes later."""
         if not self.source.measured:
             return self.source.miss_rate
-        place = bisect.bisect_right(self.misses, time_ns, key=lambda item: item[0])
+        place = bisect.bisect_left(self.misses, time_ns, key=lambda item: item[0])
         return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
 
     def hold_off_ns(self) -> int:
@@ -90,7 +90,7 @@ class Learning:
         return self.sources.get(name)
 
     def known(self, name: str, source: WakeSource, time_ns: int) -> Known:
-        """What was believed of a source at a time."""
+        """What was believed of a source before a time."""
         learning = self.sources.get(name)
         if learning is None:
             return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate)
@@ -104,10 +104,10 @@ class Learning:
             learning.offsets.learn(time_ns, gaps, learning.source, self._max_skew_ns)
 
     def odds(self, key: int, time_ns: int) -> tuple[float, float]:
-        """The base odds of a device, and how often its requests are answered, as believed at a time."""
+        """The base odds of a device, and how often its requests are answered, as believed before a time."""
         device = self.devices.get(key)
         if device is not None:
-            place = bisect.bisect_right(device.history, time_ns, key=lambda item: item[0])
+            place = bisect.bisect_left(device.history, time_ns, key=lambda item: item[0])
             if place:
                 return device.history[place - 1][1:]
         rates = self._settings.rates

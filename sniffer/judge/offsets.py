@@ -87,6 +87,6 @@ class Offsets:
         return Window(skew, min(before, half), min(after, half), True, spread, max(before, after) + max_skew_ns)
 
     def as_of(self, time_ns: int, source: WakeSource, max_skew_ns: int) -> Window:
-        """What was believed at a time."""
-        place = bisect.bisect_right(self.history, time_ns, key=lambda item: item[0])
+        """What was believed before a time: what is learned at that very time comes later."""
+        place = bisect.bisect_left(self.history, time_ns, key=lambda item: item[0])
         return self.history[place - 1][1] if place else first_window(source, max_skew_ns)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sniffer.judge import Judge
@@ -108,6 +108,10 @@ def test_it_makes_no_difference_how_often_time_advances(items: list[Item], stops
 
 @quick
 @given(stories, st.randoms(use_true_random=False))
+@example(  # explained while it still waits to hear whether another source lives
+    [says(0.0, seconds=0.2), hears(0.0, source="beats"), hears(11.4, received=11.5), says(8.3, seconds=0.2)],
+    random.Random(0),
+)
 def test_what_comes_within_the_hold_off_comes_in_time(items: list[Item], chance: random.Random) -> None:
     """Handed over late, by less than the shortest hold-off that matters, but after the clock has moved on."""
     judge = court()
