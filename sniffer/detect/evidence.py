@@ -416,8 +416,10 @@ def _chunk_words(case: Case, value: float) -> str:
 
 def _ticks_words(case: Case, value: float) -> str:
     habits = case.learned or Learned()
-    how = f"bursts of about {_kilobytes(habits.tick.value)}, one each {habits.tick_gap.value:.2f} s"
-    return f"This device has sent speech in {how}, before; {'so was' if value > 0 else 'not so'} this"
+    how = f"in bursts of about {_kilobytes(habits.tick.value)} every {habits.tick_gap.value:.2f} s"
+    if value > 0:
+        return f"It left {how}, as speech of this device has left before"
+    return f"Speech of this device leaves {how}, and this did not"
 
 
 def _rate_words(case: Case, value: float) -> str:

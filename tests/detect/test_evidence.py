@@ -125,8 +125,8 @@ def test_ticks_are_told_as_bursts_at_a_distance() -> None:
         case = replace(CASE, learned=device(8_700, 19_000, 437), ticks=ticks)
         return next(e.text for e in weigh(case, WEIGHTS).evidence if e.name == "known_ticks")
 
-    assert words(6.0) == "This device has sent speech in bursts of about 0.4 kB, one each 0.05 s, before; so was this"
-    assert words(-4.0).endswith("before; not so this")
+    assert words(6.0) == "It left in bursts of about 0.4 kB every 0.05 s, as speech of this device has left before"
+    assert words(-4.0) == "Speech of this device leaves in bursts of about 0.4 kB every 0.05 s, and this did not"
 
 
 def test_a_connection_that_is_always_opened_to_speak_says_nothing() -> None:
