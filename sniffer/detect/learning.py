@@ -2,11 +2,11 @@
 
 What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
 what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded
-(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is speech by its pace teaches, any
-voice's or the one at which this device speaks: no server, amount or opening does, so that none feeds itself. Where
-chunk, rate, opening, idle bytes or the clock move, that is announced (`model.Drift`) before it is adopted, and outliers
-are gated until they have come several times. The speed of the line and where it cuts follow unannounced: they speak for
-a voice, and not (but for what offload merged) against.
+(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is speech without any habit but
+that of pace teaches one: a known server or opening does not, so that neither feeds itself. Where chunk, rate, opening,
+idle bytes or the clock move, that is announced (`model.Drift`) before it is adopted, and outliers are gated until they
+have come several times. The speed of the line and where it cuts follow unannounced: they speak for a voice, and not (but
+for what offload merged) against.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
 
 _SECOND = 1_000_000_000
 _HOUR_NS = 3600 * _SECOND
-#: Only what is speech by its pace teaches a habit (log-odds), and what is surely none is something else.
+#: Only what is speech without any habit but that of pace teaches one (log-odds); what is surely none is something else.
 SURE, _SURELY_NOT = 1.0, -2.0
 #: Speech uploads before it is said how this device speaks.
 ENOUGH = 3
@@ -212,8 +212,8 @@ class Learned:
     def learn(
         self, upload: Upload, shape: Shape, rows: Rows, *, sure: bool = True, opens: bool = False, whole: bool = True
     ) -> list[Drift]:
-        """One upload is final; `shape` is how its rows were read. `sure`: it is speech by its pace; `opens`: a
-        connection was opened for it; `whole`: its beginning was seen. Returns what has moved."""
+        """One upload is final; `shape` is how its rows were read. `sure`: it is speech without any habit but
+        that of pace; `opens`: a connection was opened for it; `whole`: its beginning was seen. Returns what moved."""
         self._learn_line(server_of(upload.service, upload.flows[0]), rows)
         if upload.upload_class is UploadClass.SPEECH:
             if whole and (self.opening.likeness(shape.opening) or 0) > 0:
