@@ -401,10 +401,14 @@ def _server_words(case: Case, value: float) -> str:
 
 def _opening_words(case: Case, value: float) -> str:
     habits = case.learned or Learned()
-    if (habits.opening_odds(int(value)) or 0) > 0:
+    usual = _kilobytes(habits.opening.value)
+    if (habits.opening.likeness(value) or 0) > 0:
         seldom = ", and little else" if habits.telling > 2 else ""
         return f"It began with {_kilobytes(value)} at once, as speech of this device has begun before{seldom}"
-    usual = _kilobytes(habits.opening.value)
+    if (habits.opening_odds(int(value)) or 0) > 0:
+        return (
+            f"It began with {_kilobytes(value)}, nearer to the {usual} of this device's speech than anything else does"
+        )
     return f"It began with {_kilobytes(value)}; speech of this device begins with about {usual}"
 
 

@@ -3,10 +3,10 @@
 What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
 what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded
 (`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is speech without any habit but
-that of pace teaches one: a known server or opening does not, so that neither feeds itself. Where chunk, rate, opening,
-idle bytes or the clock move, that is announced (`model.Drift`) before it is adopted, and outliers are gated until they
-have come several times. The speed of the line and where it cuts follow unannounced: they speak for a voice, and not (but
-for what offload merged) against.
+that of pace teaches one: a known server or opening does not. (How much an opening says follows from all that was taken
+for speech; so that is bounded.) Where chunk, rate, opening, idle bytes or the clock move, that is announced
+(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The speed of the line
+and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sniffer.detect.shape import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest
+from sniffer.detect.shape import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest, substantial
 from sniffer.detect.usual import IN_A_ROW, Usual
 from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
 
@@ -101,6 +101,7 @@ class Learned:
     idle_bytes_per_hour: float = 0.0
     idle_hours: int = 0
     servers: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, int] = field(default_factory=dict)  # of servers that have a name
     hour: int = 0
     hour_bytes: int = 0
     periodic: dict[str, Periodic] = field(default_factory=dict)
@@ -172,7 +173,7 @@ class Learned:
 
     def familiarity(self, server: str) -> float | None:
         """1 for a server that had speech of this device thirty times, -1 where all its speech went elsewhere."""
-        times = self.servers.get(server, 0)
+        times = self.servers.get(server) or self.addresses.get(server, 0)
         if times >= 2:
             return min(1.0, math.log1p(times) / math.log1p(30))
         return -1.0 if times == 0 and self.speech >= _SETTLED else None
@@ -190,7 +191,7 @@ class Learned:
 
     def knows_server(self, server: str) -> bool:
         """This device has sent what was surely speech there."""
-        return server in self.servers
+        return server in self.servers or server in self.addresses
 
     def expects(self, upload: Upload) -> bool:
         """An unpaced upload of a usual size to a usual server, at a usual time if it has one."""
@@ -268,10 +269,9 @@ class Learned:
         self._learn_ticks(rows.between(shape.begin, shape.end + 1e-9))
         if whole:
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
-        for server in {server_of(upload.service, upload.flows[0]), address_of(upload.flows[0])}:
-            self.servers[server] = min(self.servers.pop(server, 0) + 1, 1_000)  # the latest stands last
-        while len(self.servers) > _MAX_SERVERS:
-            del self.servers[next(iter(self.servers))]
+        _count(self.servers, server_of(upload.service, upload.flows[0]))
+        if upload.service.host:
+            _count(self.addresses, address_of(upload.flows[0]))
         self.answered += (float(upload.answered) - self.answered) * pace
         if upload.answered:
             target = float(upload.bytes_toclient)
@@ -387,10 +387,12 @@ class Learned:
                     }
                 elif name == "lines":
                     learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, _MAX_SERVERS)}
-                elif name == "servers":
-                    learned.servers = {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)}
+                elif name in ("servers", "addresses"):
+                    setattr(learned, name, {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)})
                 elif name in cls.__slots__:
                     setattr(learned, name, _number(getattr(learned, name), value))
+            if "below" not in state:  # others were counted in another way
+                learned.begun = 0
         except (TypeError, ValueError, AttributeError):
             return cls()
         return learned if min(learned.speech, learned.begun, learned.below, learned.above) >= 0 else cls()
@@ -451,6 +453,7 @@ def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
 
 def bursts(rows: Rows) -> tuple[F64, I64]:
     """When each burst began, in seconds, and its bytes."""
+    rows = substantial(rows)
     starts = burst_starts(rows.seconds, _PAUSE)
     return rows.seconds[starts], np.add.reduceat(rows.bytes, starts) if len(starts) else rows.bytes
 
@@ -459,6 +462,13 @@ def _large(times: F64, sizes: I64, usual: float) -> tuple[F64, I64]:
     """The bursts that are not much smaller than the usual ones."""
     large = sizes >= _SMALLER * usual
     return times[large], sizes[large]
+
+
+def _count(often: dict[str, int], name: str) -> None:
+    """Once more; the latest stands last, and the oldest of too many is forgotten."""
+    often[name] = min(often.pop(name, 0) + 1, 1_000)
+    while len(often) > _MAX_SERVERS:
+        del often[next(iter(often))]
 
 
 def server_of(service: Service, flow: FlowKey) -> str:

@@ -65,8 +65,8 @@ class Case:
     """One upload.
 
     `known`, `odds` and `answer_rate` are what was believed of sources and device when it was final. `joined`: it goes
-    on from, or along with, another upload, so it had no wake word of its own. `order` is where it stands among all
-    cases, and its identity.
+    on from, or along with, another upload, so it had no wake word of its own. `pending_ns` is until when it waits to
+    hear whether a source lives. `order` is where it stands among all cases, and its identity.
     """
 
     upload: Upload
@@ -81,6 +81,7 @@ class Case:
     hits: Mapping[str, Hit] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     joined: bool = False
+    pending_ns: int = 0
     order: tuple[int, int, int, str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -41,7 +41,7 @@ from sniffer.model import (
 
 #: How long uploads and events are kept: a wake event that comes later than this cannot change a verdict any more.
 RETAIN_NS = 24 * 3600 * SECOND
-#: How long after its verdict an upload is learned from; late events have mostly come by then.
+#: How long after its verdict was due an upload is learned from; late events have mostly come by then.
 SETTLE_NS = 300 * SECOND
 #: A wake event belongs to an upload that may still last; those already judged are looked at again after this.
 REVIEW_NS = 15 * SECOND
@@ -154,7 +154,7 @@ class Judge:
 
     def _put_off(self, step_ns: int) -> None:
         for case in self._cases:
-            if case.stage is Stage.WAITING and case.due_ns > self._now_ns:
+            if case.stage is Stage.WAITING:
                 case.due_ns += step_ns
         self._waiting = [(entry[0] + step_ns if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
         heapq.heapify(self._waiting)
@@ -245,7 +245,7 @@ class Judge:
                 before = round(self._settings.away.grace * SECOND) if name == "away" else SESSION_NS
                 found += self._look_again(event.time_ns - before, event.time_ns + RETAIN_NS)
         elif event.kind is WakeKind.WAKE and self._log.add(event):
-            self._wait_no_more()
+            self._wait_no_more(self._near(event.time_ns))
             learning = self._learning.source(event.source)
             if learning is not None:
                 learning.events += 1
@@ -266,13 +266,13 @@ class Judge:
         rate = event.miss_rate if event.kind is WakeKind.SOURCE_UP and event.miss_rate is not None else -1.0
         if not presence.add(Mark(event.time_ns, on, event.source, "", rate)):
             return []
-        self._wait_no_more()
+        self._wait_no_more(self._cases)
         until = presence.next_mark(event.time_ns) or event.time_ns + RETAIN_NS
         return self._look_again(event.time_ns - SECOND, until + self._reach_ns)
 
-    def _wait_no_more(self) -> None:
-        """Look again at the cases that wait to hear whether a source lives: it said something, or another explains."""
-        for case in self._cases:
+    def _wait_no_more(self, cases: Sequence[Case]) -> None:
+        """Look again at those that wait to hear whether a source lives: it said something, or another explains."""
+        for case in cases:
             if case.stage is Stage.WAITING and case.due_ns <= self._now_ns:
                 self._push(self._now_ns, _DUE, case)
 
@@ -330,7 +330,9 @@ class Judge:
             judgement = judge(case, episode, self._world, self._now_ns)
             if judgement.pending_ns is not None and patient and case.verdict is None:
                 case.stage = Stage.WAITING
-                self._push(judgement.pending_ns, _DUE, case)
+                if case.pending_ns != judgement.pending_ns:  # else it is among what waits
+                    case.pending_ns = judgement.pending_ns
+                    self._push(judgement.pending_ns, _DUE, case)
                 continue
             case.hits, case.unasked = episode.hits[case], judgement.unasked
             case.listened = judgement.listened
@@ -429,7 +431,7 @@ class Judge:
                     explained=learning.explained,
                     unused=learning.unused,
                     share_explained=learning.matched / learning.listened if learning.listened else None,
-                    miss_rate=learning.miss_as_of(now),
+                    miss_rate=learning.miss_as_of(now + 1),
                     skew_seconds=window.skew_ns / SECOND if window.calibrated else None,
                     spread_seconds=window.spread_ns / SECOND if window.calibrated else None,
                     last_event_ns=learning.last_event_ns or None,

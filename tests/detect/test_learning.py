@@ -87,6 +87,10 @@ def test_what_is_not_sure_by_its_pace_teaches_nothing() -> None:
     for number in range(5):
         assert learned.learn(upload(600 + number, chunk=1_062), shape, rows([0.0], [400]), sure=False) == []
     assert {**learned.to_dict(), "lines": {}} == {**before, "lines": {}}
+    for number in range(500):  # but for how often what was taken for speech began so, and that is bounded
+        learned.learn(upload(700 + number), replace(shape, opening=20_000), rows([0.0], [400]), sure=False)
+    assert {**learned.to_dict(), "lines": {}, "begun": 0} == {**before, "lines": {}, "begun": 0}
+    assert learned.telling == 6
 
 
 def test_a_server_that_never_got_speech_is_foreign_only_once_the_device_is_known() -> None:
@@ -156,6 +160,31 @@ def test_bursts_of_the_usual_size_at_the_usual_distance_are_known() -> None:
     assert learned.ticks(slowly([10_000] * 20), 0.5) == 6
     assert learned.ticks(slowly([30_000, 20_000, 40_000], gap=0.3), 0.5) == -4
     assert learned.ticks(slowly([]), 0.5) is None  # a head alone says nothing of them
+
+
+def test_acknowledgements_between_the_bursts_are_none() -> None:
+    """What a transport says of itself neither is a burst nor joins two."""
+    learned = ticking()
+    spoken = slowly([10_000] * 3)
+    pings = rows([number * 0.03 for number in range(70)], [40] * 70)
+    order = np.argsort(np.concatenate([spoken.seconds, pings.seconds]), kind="stable")
+    both = rows(
+        np.concatenate([spoken.seconds, pings.seconds])[order].tolist(),
+        np.concatenate([spoken.bytes, pings.bytes])[order].tolist(),
+    )
+    assert learned.ticks(both, 0.5) == learned.ticks(spoken, 0.5) == 5
+    assert learned.ticks(pings, 0.5) is None
+
+
+def test_many_addresses_of_one_name_push_no_other_name_out() -> None:
+    learned = Learned()
+    learn(learned, replace(upload(0), service=Service("b.example", "voice", "sni", 1.0)), 8_700)
+    for number in range(40):
+        flow = replace(FLOW, dst=address_pair(f"52.94.1.{number}"))
+        a = replace(upload(number), service=Service("a.example", "voice", "sni", 1.0), flows=(flow,))
+        learn(learned, a, 8_700)
+    assert list(learned.servers) == ["b.example:443", "a.example:443"]
+    assert len(learned.addresses) == 16
 
 
 def test_who_speaks_in_pieces_of_one_size_has_no_ticks() -> None:
@@ -283,6 +312,10 @@ def test_an_update_adds_to_what_an_older_version_learned() -> None:
     }
     learned = Learned.from_dict(old)
     assert (learned.speech, learned.chunks) == (5, {437: 5})
+    before = {name: value for name, value in taught(40).to_dict().items() if name not in ("below", "above")}
+    assert (
+        Learned.from_dict({**before, "beside": 380}).telling < taught(40).telling - 1
+    )  # nothing is known of others yet
     assert learned.opening.likeness(20_000) is None
 
 
