@@ -6,6 +6,7 @@ import dataclasses
 import json
 import random
 
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -184,3 +185,32 @@ def test_trust_is_never_raised() -> None:
     judge = court()
     hand(judge, [hears(0, source="vendor", trust=Trust.INDEPENDENT), says(0.2, "hall")])
     assert final(judge.finish())[0.2, "hall"].verdict.reason != "wake_event"
+
+
+BEATS = (WakeSource("beats", expires=600.0), WakeSource("ear", assumed_up=True))
+
+
+def waits_for_a_heartbeat() -> Judge:
+    """Something left at 10 000 s, and nobody knows yet whether one of the two that would have heard was alive."""
+    judge = Judge(JudgeSettings(), BEATS, DEVICES.__getitem__)
+    hand(judge, [told(WakeKind.SOURCE_UP, 9_900, source="beats"), says(10_000.0, seconds=2.0)])
+    assert judge.advance(at(10_030)) == []
+    return judge
+
+
+def test_who_says_much_does_not_make_others_wait_in_a_longer_queue() -> None:
+    judge = waits_for_a_heartbeat()
+    before = len(judge.state()["waiting"])
+    for number in range(20):  # near the upload, and for another room
+        hand(judge, [hears(10_001 + number / 2, "bedroom", received=10_031 + number)])
+        judge.advance(at(10_031 + number))
+    assert len(judge.state()["waiting"]) == before + 20  # each event is learned from later; nothing else was queued
+
+
+@pytest.mark.parametrize("back", [0, 7_200])
+def test_a_wait_ends_with_the_sign_of_life_also_after_the_clock_was_set_back(back: int) -> None:
+    judge = waits_for_a_heartbeat()
+    now = 10_030 - back
+    judge.advance(at(now))
+    hand(judge, [told(WakeKind.SOURCE_UP, now + 20.0, source="beats")])
+    assert len(judge.advance(at(now + 30))) == 1
