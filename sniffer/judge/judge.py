@@ -156,6 +156,7 @@ class Judge:
         for case in self._cases:
             if case.stage is Stage.WAITING:
                 case.due_ns += step_ns
+                case.pending_ns = 0  # what waits for that time is moved, and the time is found anew
         self._waiting = [(entry[0] + step_ns if entry[1] >= _DUE else entry[0], *entry[1:]) for entry in self._waiting]
         heapq.heapify(self._waiting)
 

@@ -214,3 +214,11 @@ def test_a_wait_ends_with_the_sign_of_life_also_after_the_clock_was_set_back(bac
     judge.advance(at(now))
     hand(judge, [told(WakeKind.SOURCE_UP, now + 20.0, source="beats")])
     assert len(judge.advance(at(now + 30))) == 1
+
+
+@pytest.mark.parametrize("back", [0, 60, 590, 7_200])
+def test_a_verdict_comes_without_a_sign_of_life_also_after_the_clock_was_set_back(back: int) -> None:
+    judge = waits_for_a_heartbeat()
+    now = 10_030 - back
+    judge.advance(at(now))
+    assert [judged.verdict.reason for judged in judge.advance(at(now + 2_000))] == ["source_may_have_missed"]
