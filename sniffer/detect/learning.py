@@ -245,8 +245,7 @@ class Learned:
 
     def _learn_line(self, server: str, rows: Rows) -> None:
         self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
-        while len(self.lines) > _MAX_SERVERS:
-            del self.lines[next(iter(self.lines))]
+        _forget_oldest(self.lines)
         for size, times in cut_sizes(rows).items():
             if times >= _CUT_OFTEN:
                 self.cuts[size] = self.cuts.get(size, 0) + 1
@@ -467,8 +466,12 @@ def _large(times: F64, sizes: I64, usual: float) -> tuple[F64, I64]:
 def _count(often: dict[str, int], name: str) -> None:
     """Once more; the latest stands last, and the oldest of too many is forgotten."""
     often[name] = min(often.pop(name, 0) + 1, 1_000)
-    while len(often) > _MAX_SERVERS:
-        del often[next(iter(often))]
+    _forget_oldest(often)
+
+
+def _forget_oldest(servers: dict[str, Any]) -> None:
+    while len(servers) > _MAX_SERVERS:
+        del servers[next(iter(servers))]
 
 
 def server_of(service: Service, flow: FlowKey) -> str:
