@@ -67,8 +67,8 @@ image:
 MONTHS ?= 100
 SEED   ?= 1
 lab: $(BIN)/.installed-dev
-	$(BIN)/python -m tests.lab --months $(MONTHS) --seed $(SEED) --jobs 2
-	$(BIN)/python -m tests.lab.endtoend --months $(MONTHS) --seed $(SEED)
+	$(BIN)/python -m sniffer.evaluation.lab --months $(MONTHS) --seed $(SEED) --jobs 2
+	$(BIN)/python -m sniffer.evaluation.lab.endtoend --months $(MONTHS) --seed $(SEED)
 
 # Packets a second beside every peer that is installed; `python -m tests.bench memory` and `live` are others.
 bench: packages $(BIN)/.installed-dev

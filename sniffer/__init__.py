@@ -1,7 +1,7 @@
 """Packets go in at one end in batches, verdicts come out at the other; every stage is a
 function of what it is handed, and time is in the data.
 
-The stages, in the order that `sniffer.pipeline` alone knows::
+The stages, in the order that `sniffer.app.pipeline` alone knows::
 
     capture -> decode -> identify -> detect -> judge -> sinks
     frames     packet    devices,    runs ->   verdicts  metrics, log, store, webhook, mqtt, page

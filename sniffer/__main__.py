@@ -1,5 +1,5 @@
 """`python -m sniffer` is the `sniffer` command."""
 
-from sniffer.cli import main
+from sniffer.cli.main import main
 
 main()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from sniffer.cli import cli
+from sniffer.cli.main import cli
 from sniffer.testing import Frame, House, pcap_bytes
 
 ECHO = "68:db:f5:90:19:64"

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sniffer.cli import COMMANDS, cli
+from sniffer.cli.main import COMMANDS, cli
 from sniffer.sinks.metrics import Metrics
 from sniffer.testing import ManualClock
 from sniffer.web.api import INDEX, build_app

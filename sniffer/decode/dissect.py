@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from sniffer.decode import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
-from sniffer.decode.pending import Connection, DissectSettings, FlowId, Limiter, Segments, keep
-from sniffer.decode.pick import Mask, begins_hello, hello_mask, quic_masks
+from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
+from sniffer.decode.reassembly import Connection, DissectSettings, FlowId, Limiter, Segments, keep
+from sniffer.decode.selection import Mask, begins_hello, hello_mask, quic_masks
 from sniffer.model import (
     I64,
     PROTO_ICMPV6,

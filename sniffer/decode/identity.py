@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.decode.columns import Bytes, Mask
-from sniffer.decode.link import ARP
+from sniffer.decode.frames.layout import Bytes, Mask
+from sniffer.decode.frames.link import ARP
 from sniffer.model import I64, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PacketBatch
 
 #: DNS, DHCP, DHCPv6, mDNS, SSDP, at either end of a UDP packet; DNS over TCP too.

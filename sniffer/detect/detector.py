@@ -10,11 +10,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.detect.columns import LocalNetworks, packets_of
-from sniffer.detect.evidence import Weights
-from sniffer.detect.hearing import Event, Hearing
-from sniffer.detect.learning import Learned
-from sniffer.detect.meter import Meter, Task, Trifle
+from sniffer.detect.flows.rows import LocalNetworks, packets_of
+from sniffer.detect.flows.segmenter import Meter, Task, Trifle
+from sniffer.detect.profiles.profile import Learned
+from sniffer.detect.scorer import Event, Hearing
+from sniffer.detect.scoring.evidence import Weights
 from sniffer.detect.settings import DetectSettings
 from sniffer.model import I64, PacketBatch, ServiceLookup
 

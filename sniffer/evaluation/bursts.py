@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sniffer.detect.baselines.pets20 import STUDY
 from sniffer.errors import CaptureError
+from sniffer.evaluation.baselines.pets20 import STUDY
 from sniffer.identify.roles import Roles
 
 _LEAST_BYTES = 2_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sniffer.detect.baselines import BASELINES
 from sniffer.evaluation import trained
+from sniffer.evaluation.baselines import BASELINES
 from sniffer.evaluation.bursts import BurstScore
 from sniffer.evaluation.datasets import HELD_OUT, TUNED
-from sniffer.evaluation.pieces import Piece, auc
 from sniffer.evaluation.score import Counts, DeviceScore, together
 from sniffer.evaluation.statistics import Bin, at_most, median, reliability, wilson
+from sniffer.evaluation.windows import Piece, auc
 
 _NOTE = {
     TUNED: "tuned-on: these captures were looked at while the detector was made; see docs/detection.md for what was "

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sniffer.evaluation.pieces import Piece, pieces_of
-from sniffer.evaluation.play import Played, alarms_of
+from sniffer.evaluation.run import Played, alarms_of
+from sniffer.evaluation.windows import Piece, pieces_of
 
 
 @dataclass(slots=True)

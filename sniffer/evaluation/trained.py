@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sniffer.detect.baselines.lsh import Digest, Stretch, Trained, alarms
-from sniffer.evaluation.play import Played
+from sniffer.evaluation.baselines.lsh import Digest, Stretch, Trained, alarms
+from sniffer.evaluation.run import Played
 
 TITLES: Mapping[str, str] = {"lsh-home": "LSH, knows the device", "lsh-new": "LSH, new device"}
 SOURCE = "Charyyev & Gunes, WiSec 2021: nearest Nilsimsa hashes of flows; trained on the other captures given here"

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sniffer.identify.weigh import Hits, Opinion
+from sniffer.identify.classifier import Hits, Opinion
 from sniffer.model import Fact
 
 MAX_ADDRESSES = 16

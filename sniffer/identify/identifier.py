@@ -8,7 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sniffer.identify.columns import (
+from sniffer.identify.classifier import Hits, Opinion, Scales
+from sniffer.identify.flow_names import Names
+from sniffer.identify.hosts import FORWARDING, Host, Hosts
+from sniffer.identify.oui import OuiTable
+from sniffer.identify.packet_facts import (
     Bindings,
     first_rows,
     gateway_rows,
@@ -18,12 +22,8 @@ from sniffer.identify.columns import (
     resolved,
     somebody,
 )
-from sniffer.identify.hosts import FORWARDING, Host, Hosts
-from sniffer.identify.names import Names
-from sniffer.identify.oui import OuiTable
 from sniffer.identify.roles import Roles
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.weigh import Hits, Opinion, Scales
 from sniffer.model import (
     AddressSeen,
     Device,

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from sniffer.documents import load_yaml, located, mark_of, parse_yaml, read_text, validate
 from sniffer.errors import RuleError
 from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable
 from sniffer.model import Section
+from sniffer.settings.yaml import load_yaml, located, mark_of, parse_yaml, read_text, validate
 
 Role = Literal["voice", "telemetry", "control", "update", "media", "time", "unknown"]
 Identity = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
@@ -231,7 +231,7 @@ class RuleReport:
 
 def check(folders: Sequence[Path]) -> list[RuleReport]:
     """Read every device and service rule by itself and run its tests against all of them. Never raises RuleError."""
-    from sniffer.identify.trial import failures_of_devices, failures_of_services
+    from sniffer.identify.rule_tests import failures_of_devices, failures_of_services
 
     reports: list[RuleReport] = []
     devices: dict[str, _Read[DeviceRule]] = {}

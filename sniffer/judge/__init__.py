@@ -12,9 +12,8 @@ what each means. How an upload comes to its verdict::
     deafness, quality   what sources are worth
 """
 
-from sniffer.judge.judge import Judge
-from sniffer.judge.offline import file_sources
+from sniffer.judge.engine import Judge
 from sniffer.judge.quality import SourceQuality
 from sniffer.judge.reasons import KIND, MEANING, Reason
 
-__all__ = ["KIND", "MEANING", "Judge", "Reason", "SourceQuality", "file_sources"]
+__all__ = ["KIND", "MEANING", "Judge", "Reason", "SourceQuality"]

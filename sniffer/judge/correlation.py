@@ -9,12 +9,12 @@ import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sniffer.clock import SECOND
 from sniffer.judge.case import Case, Hit, Speaker
 from sniffer.judge.matching import pair
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import Trust, UploadClass, WakeEvent, WakeSource
+from sniffer.model.clock import SECOND
 
 #: One source that says the same within this time says it once.
 SAME_WAKE_NS = SECOND

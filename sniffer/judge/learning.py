@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sniffer.clock import SECOND
 from sniffer.judge.offsets import Offsets, Window
 from sniffer.judge.probability import Answers, Habit, MissRate
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import WakeSource
+from sniffer.model.clock import SECOND
 
 #: Devices whose habits are kept; more than a house has.
 MAX_DEVICES = 1024

@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sniffer.clock import SECOND
 from sniffer.judge.matching import fit
 from sniffer.model import WakeSource
+from sniffer.model.clock import SECOND
 
 #: Gaps that are remembered, and how many must agree before they are believed.
 SAMPLES, ENOUGH = 32, 5

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sniffer.clock import SECOND
 from sniffer.judge.settings import BaseRates
+from sniffer.model.clock import SECOND
 
 #: Nothing is surer than this: the wire does not show who spoke.
 CERTAIN = 0.99

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sniffer.clock import SECOND
 from sniffer.judge.case import Case, Hit
 from sniffer.judge.correlation import Episode, Explanation, addresses
-from sniffer.judge.overrides import Switches, broken_rule, session
+from sniffer.judge.coverage import Losses, Presence
+from sniffer.judge.policy import Switches, broken_rule, session
 from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
-from sniffer.judge.timeline import Losses, Presence
 from sniffer.model import Trust, Verdict, WakeEvent, WakeMatch, WakeSource
+from sniffer.model.clock import SECOND
 
 #: How sure an explanation is. A vendor's word is the word of the accused.
 _SURE: Mapping[Reason, float] = {

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sniffer.clock import SECOND
 from sniffer.model import Record
+from sniffer.model.clock import SECOND
 
 _REMEMBERED = 500
 

@@ -25,8 +25,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from sniffer.clock import SECOND
 from sniffer.model import JUDGED_CLASSES, Record, UploadClass, VerdictKind, mac_key
+from sniffer.model.clock import SECOND
 
 OTHER = "other"
 DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)

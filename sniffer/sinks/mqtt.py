@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from sniffer.clock import SECOND, Clock, parse_timestamp
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model import Record, Secret
+from sniffer.model.clock import SECOND, Clock, parse_timestamp
+from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
+from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.homeassistant import DeviceState, discovery, slug
-from sniffer.sinks.messages import Message
-from sniffer.sinks.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.settings import MqttSettings
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sniffer.clock import SECOND
 from sniffer.model import Record
+from sniffer.model.clock import SECOND
 
 
 class ManualClock:

@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sniffer.clock import SECOND
 from sniffer.errors import WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.model.clock import SECOND
 
 #: What may be in an event; more is refused, because a misspelt `device` would speak for the whole house.
 KEYS = frozenset(

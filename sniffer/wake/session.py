@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sniffer.clock import Clock
 from sniffer.errors import WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.model.clock import Clock
+from sniffer.model.ratelimit import RateLimit
 from sniffer.wake.events import check_text, check_time, parse_event
-from sniffer.wake.limit import RateLimit
 
 log = logging.getLogger(__name__)
 

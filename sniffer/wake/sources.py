@@ -6,11 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import assert_never
 
-from sniffer.clock import Clock
 from sniffer.model import Secret
-from sniffer.wake.follow import FileFeed
-from sniffer.wake.home_assistant import HomeAssistantFeed
-from sniffer.wake.mqtt import MqttFeed
+from sniffer.model.clock import Clock
+from sniffer.wake.adapters.home_assistant import HomeAssistantFeed
+from sniffer.wake.adapters.mqtt import MqttFeed
+from sniffer.wake.adapters.tail import FileFeed
+from sniffer.wake.adapters.wyoming import WyomingFeed
 from sniffer.wake.session import Deliver, Session, Source, SourceStatus
 from sniffer.wake.settings import (
     AnySource,
@@ -22,7 +23,6 @@ from sniffer.wake.settings import (
     WakeSettings,
     WyomingSource,
 )
-from sniffer.wake.wyoming import WyomingFeed
 
 ReadSecret = Callable[[Secret], str]
 

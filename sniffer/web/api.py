@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sniffer.clock import Clock
 from sniffer.errors import SnifferError
 from sniffer.model import Record, VerdictKind
+from sniffer.model.clock import Clock
 from sniffer.web.auth import Token, authenticate, event_limits, rate_limits
 from sniffer.web.settings import HttpSettings
 

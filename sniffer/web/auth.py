@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sniffer.wake.limit import RateLimit
+from sniffer.model.ratelimit import RateLimit
 from sniffer.web.settings import TokenSettings
 
 #: Events a minute that one source may report for long, and how many after an outage. An ear that says every 20 seconds

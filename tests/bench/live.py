@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from sniffer.capture.live import LiveCapture
+from sniffer.capture.live.live import LiveCapture
 from sniffer.capture.settings import CaptureSettings
 from sniffer.decode import decode
 from sniffer.model import Selection, sorted_keys

@@ -31,7 +31,7 @@ START = "sniffer: start"
 
 NFSTREAM = "import sys, nfstream\nfor _ in nfstream.NFStreamer(sys.argv[1], n_dissections=0): pass"
 COLUMNS = (
-    "import sys, pathlib\nfrom sniffer.capture.file import open_capture\nfrom sniffer.decode import decode\n"
+    "import sys, pathlib\nfrom sniffer.capture.files.open import open_capture\nfrom sniffer.decode import decode\n"
     "from sniffer.model import Selection\nwith open_capture(pathlib.Path(sys.argv[1])) as capture:\n"
     "    for block in capture: decode(block, Selection())"
 )

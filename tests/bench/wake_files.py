@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sniffer.assembly import load_rulebook
-from sniffer.commands._common import captures_in, effective_config
-from sniffer.judge import Judge, file_sources
+from sniffer.app.batch_job import OfflineJudge, Outcome
+from sniffer.app.build import load_rulebook
+from sniffer.cli._common import captures_in, effective_config
+from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import JUDGED_CLASSES, Device, Upload, VerdictKind, WakeEvent
-from sniffer.offline import OfflineJudge, Outcome
 
 S = 1_000_000_000
 SEED = 20261122

@@ -2,7 +2,8 @@
 
     python -m tests.bench.wake_sources --months 20
 
-Uploads are those of an ideal detector, without packets, so months pass in seconds; `tests.lab.endtoend` is the same
+Uploads are those of an ideal detector, without packets, so months pass in seconds;
+`sniffer.evaluation.lab.endtoend` is the same
 with packets and the real detector.
 """
 
@@ -12,9 +13,9 @@ import argparse
 
 import numpy as np
 
-from tests.lab.ears import SETUPS
-from tests.lab.endtoend import Row, count, judged, perfect, table
-from tests.lab.months import DAY, Truth
+from sniffer.evaluation.lab.ears import SETUPS
+from sniffer.evaluation.lab.endtoend import Row, count, judged, perfect, table
+from sniffer.evaluation.lab.months import DAY, Truth
 
 DAYS = 30
 

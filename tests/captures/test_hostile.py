@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.capture.file import open_capture
-from sniffer.capture.pipe import read_stream
+from sniffer.capture.files.open import open_capture
+from sniffer.capture.files.pipe import read_stream
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.errors import CaptureError

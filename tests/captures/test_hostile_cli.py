@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer import cli
+from sniffer.cli import main as cli
 from sniffer.demo import CAPTURE
 from tests.captures.hostile import Case, cases
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.assembly import load_rulebook
-from sniffer.config import Config
+from sniffer.app.batch_job import OfflineJudge, Outcome
+from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config
 from sniffer.model import DeviceSettings, Record
-from sniffer.offline import OfflineJudge, Outcome
 from sniffer.testing import Frame, House, pcap_bytes, pcapng_bytes
 from tests.captures.make import FOLDER, MAC, STORIES
 

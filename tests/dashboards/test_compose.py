@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sniffer.config import load_config
+from sniffer.app.config import load_config
 from sniffer.resources import shipped
 
 DASHBOARDS = shipped("dashboards")

@@ -17,7 +17,7 @@ import yaml
 
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.resources import shipped
-from sniffer.sinks.formats import alert_labels
+from sniffer.sinks.delivery.formats import alert_labels
 from tests.conftest import ToolFinder
 from tests.dashboards.live import Prometheus, free_port, prometheus
 from tests.dashboards.test_grafana import QUERIES, VARIABLES, each_query, filled, shown

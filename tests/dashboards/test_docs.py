@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sniffer.config import parse_config
-from sniffer.judge.rules import RULE_STATUSES, load_upload_rules, parse_rule
-from sniffer.judge.sigma import MODIFIERS
+from sniffer.app.config import parse_config
 from sniffer.resources import shipped
+from sniffer.rules.engine import RULE_STATUSES, load_upload_rules, parse_rule
+from sniffer.rules.sigma import MODIFIERS
 from tests.dashboards.test_prometheus import ALERTS, metric_names
 
 DOCS = Path(__file__).parents[2] / "docs"

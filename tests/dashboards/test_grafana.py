@@ -10,7 +10,7 @@ import pytest
 
 from dashboards.grafana import source
 from sniffer.model import Drift, Listening, Service, WakeEvent, WakeKind
-from sniffer.records import device_record, drift_record, listening_record, wake_record
+from sniffer.records.build import device_record, drift_record, listening_record, wake_record
 from sniffer.resources import shipped
 from sniffer.sinks.metrics import Metrics
 from tests.conftest import ToolFinder

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
-from sniffer.decode.pending import DissectSettings
+from sniffer.decode.reassembly import DissectSettings
 from sniffer.model import AddressSeen, Fact, NameSeen, Observation, PacketBatch
 from sniffer.testing import Frame, House, packet_batch, wire
 

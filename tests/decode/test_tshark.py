@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sniffer.capture.file import open_capture
+from sniffer.capture.files.open import open_capture
 from sniffer.decode import decode
 from sniffer.model import PROTO_TCP, PROTO_UDP, Selection, address_text, mac_text
 from tests.capture.formats import pcap

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.detect import native
-from sniffer.detect.shape import SLACK, find_body
+from sniffer.detect.features.pacing import SLACK, find_body
 
 
 @pytest.mark.skipif(native.NATIVE is None, reason="the compiled piece is not built (python hatch_build.py)")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.detect import Detector
+from sniffer.detect.scoring.weights import load_weights
 from sniffer.detect.settings import DetectSettings
-from sniffer.detect.weights import load_weights
 from sniffer.model import Listening, PacketBatch, Upload, UploadClass
 from sniffer.resources import shipped
 from tests.detect.traffic import BASE, DEVICE, Nobody, Wire

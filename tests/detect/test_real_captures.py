@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.assembly import load_rulebook
-from sniffer.config import Config
-from sniffer.evaluation.find import find
-from sniffer.evaluation.play import play
+from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config
+from sniffer.evaluation.discover import find
+from sniffer.evaluation.run import play
 from sniffer.evaluation.score import Counts, score, together
 
 pytestmark = pytest.mark.data

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.config import parse_config
+from sniffer.app.config import parse_config
 from sniffer.judge.settings import AlertSettings
 from sniffer.sinks import settings
 
@@ -39,7 +39,7 @@ def test_every_setting_is_described(section: type) -> None:
 
 
 def test_every_format_and_outcome_is_described() -> None:
-    from sniffer.sinks.formats import FORMATS
+    from sniffer.sinks.delivery.formats import FORMATS
 
     for word in (*FORMATS, "delivered", "retried", "refused", "dead", "dropped", "gone"):
         assert f"`{word}`" in TEXT, word

@@ -22,9 +22,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sniffer.clock import SECOND
+from sniffer.model.clock import SECOND
 from sniffer.testing import House, frame_block
-from tests.test_daemon import Source
+from tests.app.test_daemon import Source
 
 START = 1_795_000_000 * SECOND
 MAC = "68:db:f5:90:19:64"
@@ -69,16 +69,16 @@ class Passing(Source):
 
 def live(folder: Path, port: int, zero: float, frames, rulebook) -> None:
     """One life of the daemon, until it is killed or told to end."""
-    from sniffer.assembly import build_pipeline
-    from sniffer.clock import SystemClock
-    from sniffer.config import parse_config
-    from sniffer.daemon import Daemon, Edges
-    from sniffer.judge.headline import headline
+    from sniffer.app.build import build_pipeline
+    from sniffer.app.config import parse_config
+    from sniffer.app.daemon import Daemon, Edges
+    from sniffer.explain.headline import headline
     from sniffer.model import WakeSource
+    from sniffer.model.clock import SystemClock
+    from sniffer.sinks.delivery.outbox import Outbox
+    from sniffer.sinks.delivery.targets import build_targets
     from sniffer.sinks.metrics import Metrics
-    from sniffer.sinks.outbox import Outbox
-    from sniffer.sinks.store import Store
-    from sniffer.sinks.targets import build_targets
+    from sniffer.sinks.storage.store import Store
     from tests.sinks.torture import KEY
 
     config = parse_config(
@@ -121,11 +121,11 @@ def nursery(folder: Path, port: int, zero: float) -> None:
     """Forks one daemon after another from a process that has read everything."""
     import httpx  # noqa: F401 - imported once, before any child
 
-    import sniffer.daemon
-    import sniffer.sinks.webhook
+    import sniffer.app.daemon
+    import sniffer.sinks.delivery.webhook
     import sniffer.web.api  # noqa: F401
-    from sniffer.assembly import load_rulebook
-    from sniffer.config import Config
+    from sniffer.app.build import load_rulebook
+    from sniffer.app.config import Config
 
     logging.disable()
     rulebook = load_rulebook(Config())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sniffer.commands import calibrate
+from sniffer.cli import calibrate
 from sniffer.errors import UsageError
 from tests.e2e.test_run import MAC, Process, lan, speak
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sniffer.commands import evaluate
+from sniffer.cli import evaluate
 from sniffer.errors import CaptureError, UsageError
 from sniffer.evaluation.datasets import Utterance
-from sniffer.evaluation.find import find
+from sniffer.evaluation.discover import find
 from sniffer.evaluation.labels import read_labels
 from sniffer.testing import House
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sniffer.detect.baselines import Alarm
-from sniffer.detect.baselines.lsh import Stretch, fingerprint
 from sniffer.evaluation import trained
+from sniffer.evaluation.baselines import Alarm
+from sniffer.evaluation.baselines.lsh import Stretch, fingerprint
 from sniffer.evaluation.datasets import LabelledCapture
-from sniffer.evaluation.find import find
-from sniffer.evaluation.pieces import Piece, auc
-from sniffer.evaluation.play import Played
+from sniffer.evaluation.discover import find
+from sniffer.evaluation.run import Played
 from sniffer.evaluation.score import score, together
 from sniffer.evaluation.statistics import at_most, reliability, wilson
+from sniffer.evaluation.windows import Piece, auc
 
 
 def played(expected: int, alarms: int, *, exact: bool = True) -> Played:

@@ -10,7 +10,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports():
-    from sniffer.decode import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
+    from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
 
 
 def one_input(data: bytes) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.capture.file import open_capture
+from sniffer.capture.files.open import open_capture
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.identify import Identifier
+from sniffer.identify.classifier import Scales
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.weigh import Scales
 from sniffer.model import Device, Selection, key_text
 from sniffer.resources import shipped
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.documents import parse_yaml
 from sniffer.errors import RuleError
+from sniffer.identify.rule_tests import failures_of_devices, failures_of_services
 from sniffer.identify.rules import FACT_KINDS, DeviceRule, EvidenceItem, ServiceEntry, ServiceRule
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.trial import failures_of_devices, failures_of_services
+from sniffer.settings.yaml import parse_yaml
 
 DOCS = (Path(__file__).parents[2] / "docs" / "devices.md").read_text()
 

@@ -4,10 +4,10 @@
 import pytest
 
 from sniffer.identify import Identifier
+from sniffer.identify.classifier import Scales
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.weigh import Scales
 from sniffer.model import Device, Fact, mac_key
 from sniffer.resources import shipped
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
 from sniffer.identify import Identifier
+from sniffer.identify.classifier import Scales
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import FACT_KINDS, load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
-from sniffer.identify.weigh import Scales
 from sniffer.model import (
     AddressSeen,
     DeviceSettings,

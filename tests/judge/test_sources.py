@@ -205,7 +205,7 @@ def test_what_is_kept_is_bounded() -> None:
 
 
 def test_a_flood_loses_no_upload(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sniffer.judge.judge.MAX_CASES", 20)
+    monkeypatch.setattr("sniffer.judge.engine.MAX_CASES", 20)
     judge = court(live(assumed_up=False, expires=3600.0, hold_off=600.0))
     hand(judge, [told(WakeKind.SOURCE_UP, -1.0), *(says(n * 5.0) for n in range(60))])
     found = judge.advance(at(301)) + judge.finish()

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.judge.fields import FIELDS
-from sniffer.judge.rules import load_upload_rules
-from sniffer.judge.sigma import compile_detection, values_of
 from sniffer.resources import shipped
+from sniffer.rules.engine import load_upload_rules
+from sniffer.rules.sigma import compile_detection, values_of
 
 pytest.importorskip("sigma.backends.sqlite", reason="pySigma and its SQLite backend are not installed")
 

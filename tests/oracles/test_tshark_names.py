@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.capture.file import open_capture
+from sniffer.capture.files.open import open_capture
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.model import Fact, NameSeen, Observation, Selection, address_text

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from sniffer.clock import SECOND
 from sniffer.model import (
     Device,
     Evidence,
@@ -18,7 +17,8 @@ from sniffer.model import (
     address_pair,
     mac_key,
 )
-from sniffer.records import upload_record
+from sniffer.model.clock import SECOND
+from sniffer.records.build import upload_record
 
 START = 1_795_000_000 * SECOND
 KITCHEN = Device(

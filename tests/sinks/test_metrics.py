@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from sniffer.model import Device, Drift, Listening, Service, WakeEvent, WakeKind, mac_key
-from sniffer.records import device_record, drift_record, listening_record, wake_record
+from sniffer.records.build import device_record, drift_record, listening_record, wake_record
 from sniffer.sinks.metrics import Metrics
 from tests.sinks.builders import FLOW, KITCHEN, START, upload
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from sniffer.clock import SystemClock, timestamp
 from sniffer.errors import ConfigError
 from sniffer.model import Device, Listening, Secret, Service
-from sniffer.records import device_record, listening_record
-from sniffer.sinks.messages import Message
+from sniffer.model.clock import SystemClock, timestamp
+from sniffer.records.build import device_record, listening_record
+from sniffer.sinks.delivery.outbox import Outbox, UnansweredError
+from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.mqtt import Mqtt
-from sniffer.sinks.outbox import Outbox, UnansweredError
 from sniffer.sinks.settings import MqttSettings, StoreSettings
-from sniffer.sinks.store import Store
+from sniffer.sinks.storage.store import Store
 from sniffer.testing import ManualClock
 from tests.sinks.builders import FLOW, KITCHEN, START, upload
 from tests.sinks.programs import free_port, running, until

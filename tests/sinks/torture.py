@@ -65,13 +65,13 @@ def alert(number: int) -> dict:
 
 def live(path: str, port: int, most: int) -> None:
     """One life: write alerts up to `most` in all, deliver, and end when nothing waits."""
-    from sniffer.clock import SystemClock
     from sniffer.model import Secret
-    from sniffer.sinks.messages import Messages
-    from sniffer.sinks.outbox import Outbox
+    from sniffer.model.clock import SystemClock
+    from sniffer.sinks.delivery.outbox import Outbox
+    from sniffer.sinks.delivery.queue import Messages
+    from sniffer.sinks.delivery.webhook import Webhook
     from sniffer.sinks.settings import OutboxSettings, StoreSettings, WebhookSettings
-    from sniffer.sinks.store import Store
-    from sniffer.sinks.webhook import Webhook
+    from sniffer.sinks.storage.store import Store
 
     store = Store(StoreSettings(path=Path(path)))
     settings = WebhookSettings(name="hook", url=f"http://127.0.0.1:{port}/", secret=Secret(env="KEY"), timeout=2)
@@ -100,9 +100,6 @@ def nursery(path: str, port: int) -> None:
     import httpx  # noqa: F401 - imported once, before any child
 
     logging.disable()
-
-    import sniffer.sinks.store
-    import sniffer.sinks.webhook  # noqa: F401
 
     print("ready", flush=True)
     child = 0

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from sniffer.clock import Clock, SystemClock
 from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.model.clock import Clock, SystemClock
 from sniffer.wake.session import Session, Source
 
 

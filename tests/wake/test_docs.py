@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.config import parse_config
+from sniffer.app.config import parse_config
 from sniffer.judge import KIND, Reason
 from sniffer.model import WakeKind
 from sniffer.wake.events import KEYS, parse_event

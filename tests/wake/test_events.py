@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sniffer.errors import WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
-from sniffer.records import wake_record
+from sniffer.records.build import wake_record
+from sniffer.wake.adapters.file import read_events
 from sniffer.wake.events import parse_event, parse_json
-from sniffer.wake.file import read_events
 
 S = 1_000_000_000
 NOW = 1_795_370_645 * S

@@ -10,10 +10,10 @@ import pytest
 
 from sniffer.errors import ConfigError, WakeError
 from sniffer.model import Secret, WakeEvent, WakeKind, mac_key
+from sniffer.model.ratelimit import RateLimit
 from sniffer.testing import ManualClock
-from sniffer.wake.follow import FileFeed
-from sniffer.wake.limit import RateLimit
-from sniffer.wake.presence import Presence
+from sniffer.wake.adapters.presence import Presence
+from sniffer.wake.adapters.tail import FileFeed
 from sniffer.wake.session import Session
 from sniffer.wake.settings import FileSource, PresenceSource, WakeSettings
 from sniffer.wake.sources import build_sources

@@ -11,10 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sniffer.commands._api import get
+from sniffer.cli._client import get
 from sniffer.errors import ConfigError, UsageError, WakeError
+from sniffer.listener.client import post
 from sniffer.testing import ManualClock
-from sniffer.wake.report import post
 from sniffer.web.api import build_app
 from sniffer.web.server import HttpServer, tls_options
 from sniffer.web.settings import HttpSettings, TlsSettings

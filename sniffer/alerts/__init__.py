@@ -1,0 +1,1 @@
+"""Which records become alerts, how often, and the daily digest."""

@@ -1,0 +1,148 @@
+"""Captures to verdicts: the pipeline over a file or a stream.
+
+A file is looked at once or twice (`sniffer.app.two_pass`). A stream is looked at once, and a device is judged from the
+moment that it is recognised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from sniffer.app.build import Rulebook, build_detector, build_pipeline
+from sniffer.app.config import Config
+from sniffer.app.pipeline import EVERYTHING, Pipeline
+from sniffer.app.two_pass import FirstLook, gathered
+from sniffer.capture.files.open import open_capture
+from sniffer.capture.files.pipe import read_stream
+from sniffer.decode import decode
+from sniffer.model import Device, Fact, Loss, Record, WakeEvent
+from sniffer.wake.file_sources import file_sources
+
+#: Called with bytes read so far, of both looks together, and how many there are in all.
+Progress = Callable[[int, int], None]
+
+#: Dropped packets to captured ones, above which a capture's verdicts are in doubt: an upload has some hundred packets,
+#: so of a thousandth one upload in ten would miss a single one.
+MAX_DROPPED_SHARE = 0.001
+
+#: Facts that captures share: a house has some hundred.
+MAX_FACTS = 20_000
+
+
+@dataclass
+class Outcome:
+    """What is known of one capture once it was judged."""
+
+    capture: str
+    packets: int = 0
+    undecoded: int = 0
+    problems: list[str] = field(default_factory=list)
+    hosts: list[Device] = field(default_factory=list)
+    watched: list[Device] = field(default_factory=list)
+
+
+@dataclass
+class OfflineJudge:
+    """Judges captures with one configuration, one set of rules and one list of wake events."""
+
+    config: Config
+    rulebook: Rulebook
+    events: Sequence[WakeEvent] = ()
+    facts: dict[tuple[int, str, str], Fact] = field(default_factory=dict)
+
+    def facts_of(self, path: Path) -> list[Fact]:
+        """What the hosts of this capture show of themselves: in other captures of the same house they may show
+        nothing. Raises CaptureError."""
+        pipeline = self._pipeline(str(path))
+        look = FirstLook(pipeline, None)
+        with open_capture(path) as reader:
+            for block in reader:
+                look.block(block)
+        look.finish()
+        return [fact for device in pipeline.stages.identifier.devices() for fact in device.facts][:MAX_FACTS]
+
+    def learn(self, facts: Sequence[Fact]) -> None:
+        """Remember facts for all captures that are judged from now on."""
+        for fact in facts[: MAX_FACTS - len(self.facts)]:
+            self.facts.setdefault((fact.key, fact.kind, fact.value), fact)
+
+    def file(self, path: Path, outcome: Outcome, progress: Progress) -> Iterator[Record]:
+        """The records of one capture file, as they become due. `outcome` is filled meanwhile.
+
+        Raises CaptureError where nothing can be read; what is wrong further on is in `outcome.problems`.
+        """
+        pipeline = self._pipeline(outcome.capture)
+        pipeline.stages.identifier.observe(self.facts.values())
+        look = FirstLook(pipeline, build_detector(self.config, self.rulebook, pipeline.stages.identifier))
+        with open_capture(path) as reader:
+            total = 2 * (reader.size or 0)
+            for block in reader:
+                look.block(block)
+                progress(reader.bytes_read, total)
+            outcome.packets = look.packets
+            outcome.undecoded = look.undecoded
+            outcome.problems.extend(reader.problems)
+            dropped = reader.dropped
+        measured = look.finish()
+        _take_stock(pipeline, outcome)
+        if not outcome.watched:
+            return
+        pipeline.look_again()
+        yield from pipeline.devices()
+        yield from self._wake(pipeline)
+        if measured is not None:
+            pipeline.start_ns = look.start_ns
+            for time_ns, events in measured:
+                yield from pipeline.measured(time_ns, events)
+        else:
+            with open_capture(path) as reader:
+                for batch in gathered(reader, pipeline.selection):
+                    yield from pipeline.packets(batch)
+                    progress(total // 2 + reader.bytes_read, total)
+        yield from _losses(pipeline, dropped, outcome)
+        yield from pipeline.finish()
+
+    def stream(self, stream: BinaryIO, outcome: Outcome) -> Iterator[Record]:
+        """The records of a capture that arrives on a stream, while it arrives. Raises CaptureError."""
+        pipeline = self._pipeline(outcome.capture)
+        yield from self._wake(pipeline)
+        reader = read_stream(stream, outcome.capture)
+        for block in reader:
+            outcome.packets += len(block)
+            batch, errors = decode(block, EVERYTHING)
+            outcome.undecoded += sum(errors.by_protocol.values())
+            yield from pipeline.packets(batch)
+        outcome.problems.extend(reader.problems)
+        yield from _losses(pipeline, reader.dropped, outcome)
+        yield from pipeline.finish()
+        _take_stock(pipeline, outcome)
+
+    def _pipeline(self, capture: str) -> Pipeline:
+        return build_pipeline(self.config, self.rulebook, file_sources(self.events), capture, offline=True)
+
+    def _wake(self, pipeline: Pipeline) -> Iterator[Record]:
+        for event in self.events:
+            yield from pipeline.wake(event)
+
+
+def _losses(pipeline: Pipeline, dropped: dict[str, int], outcome: Outcome) -> Iterator[Record]:
+    """What the capturing host says it dropped, it says for the whole capture: when it was is not known. A few packets
+    of very many neither make an upload nor hide one; more than that, and nobody is accused."""
+    for interface, count in dropped.items():
+        if count:
+            outcome.problems.append(f"the capturing host dropped {count} packets")
+        if count > MAX_DROPPED_SHARE * outcome.packets:
+            yield from pipeline.loss(Loss(interface or outcome.capture, pipeline.start_ns, pipeline.time_ns, count))
+
+
+def _take_stock(pipeline: Pipeline, outcome: Outcome) -> None:
+    identifier = pipeline.stages.identifier
+    watched = identifier.watched()
+    outcome.hosts = identifier.devices()
+    outcome.watched = [device for device in outcome.hosts if device.key in watched]
+    if cut := pipeline.stages.dissector.cut:
+        what = "1 packet that carries names was" if cut == 1 else f"{cut} packets that carry names were"
+        outcome.problems.append(f"{what} cut by the snap length: devices and services may stay unknown")

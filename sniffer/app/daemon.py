@@ -1,0 +1,502 @@
+"""The daemon: packets and events come in on one thread, records go out to the sinks.
+
+The main thread alone touches the pipeline. The HTTP server, the wake sources and the deliveries have threads of their
+own; they reach the pipeline through one queue, and read snapshots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import queue
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sniffer.alerts.policy import EVERY_DEVICE
+from sniffer.app.config_lint import unknown_name
+from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
+from sniffer.decode import decode
+from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
+from sniffer.diagnostics.visibility import LONGEST_FRAME
+from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, sorted_keys
+from sniffer.model.clock import SECOND, Clock, timestamp
+from sniffer.records import build as records
+from sniffer.sinks.delivery.outbox import Outbox
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.storage.pcap_evidence import EvidenceKeeper
+from sniffer.sinks.storage.store import Store
+from sniffer.wake.events import parse_event
+
+logger = logging.getLogger("sniffer")
+
+#: Seconds between two savings of what was learned, and between two `stats` records.
+SAVE_INTERVAL = 30.0
+STATS_INTERVAL = 60.0
+#: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
+MAX_WAITING = 10_000
+#: Records that are held in memory while the store cannot be written.
+MAX_LATE = 1000
+#: Names of no device that were told, each once.
+MAX_TOLD = 64
+
+
+class Counts(Protocol):
+    """What an interface gave since the start: frames received, frames the kernel dropped."""
+
+    @property
+    def received(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+
+class PacketSource(Protocol):
+    """Where the packets come from: live interfaces, or a replayed capture."""
+
+    def poll(self, timeout: float) -> list[FrameBlock] | None:
+        """Blocks that are there, at the latest after `timeout` seconds; None where no more will come."""
+        ...
+
+    def complete_ns(self) -> int:
+        """Everything that was captured before this time has been handed out; 0 before the first packet."""
+        ...
+
+    def hurry(self, hurried: bool) -> None:
+        """Whether packets are wanted soon (something is being uploaded), or in larger and cheaper portions."""
+        ...
+
+    def watch(self, keys: Iterable[int]) -> None:
+        """From now on, the packets of these devices are wanted."""
+        ...
+
+    def statistics(self) -> Mapping[str, Counts]: ...
+
+    def up(self) -> Mapping[str, bool]:
+        """By interface: is anything being captured there?"""
+        ...
+
+    def losses(self) -> list[Loss]: ...
+
+    def events(self) -> list[str]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """No alerts for a device until a time: asked for over HTTP, waiting for the pipeline."""
+
+    device: str
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """What a new configuration replaces: the pipeline, and where records go beside the store and the metrics."""
+
+    pipeline: Pipeline
+    sinks: Sequence[Sink]
+
+
+class Daemon:
+    """Runs until `stop` is called or the source ends. Also what the HTTP API asks (`sniffer.web.api.Backend`).
+
+    `reload` is called when a reload was asked for: it gives the new edges (the pipeline built on the state of the old
+    one), or raises SnifferError, and then everything stays as it was. `events` are known before the first packet.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: PacketSource,
+        edges: Edges,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        poll_timeout: float,
+        reload: Callable[[Pipeline], Edges] | None = None,
+        replayed: bool = False,
+        events: Sequence[WakeEvent] = (),
+    ) -> None:
+        self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
+        self._pipeline, self._sinks = edges.pipeline, edges.sinks
+        self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
+        self._known_events = events
+        self._stopping, self._reloading = threading.Event(), threading.Event()
+        self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
+        self._listeners: set[Callable[[Record], None]] = set()
+        self._listeners_lock = threading.Lock()
+        self._devices: tuple[Record, ...] = ()
+        self._sources: tuple[Record, ...] = ()
+        self._watched: frozenset[int] | None = None
+        self._hidden: dict[str, HiddenBytes] = {}
+        self._told_hidden: set[str] = set()
+        self._told_unknown: set[str] = set()
+        self._up: dict[str, bool] = {}
+        self._dropped: dict[str, int] = {}
+        self._totals: Counter[str] = Counter()
+        self._looked = clock.now_ns(), clock.monotonic()
+        self._began = self._next_save = self._next_stats = clock.monotonic()
+        self._last_packet_ns = 0
+        self._polled = self._ended = False
+        self._saved_changes = 0
+        self._turn: list[Record] = []
+        self._late: deque[Record] = deque(maxlen=MAX_LATE)
+
+    # --- the loop -------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until the end: read, judge, tell. Nothing that was already seen is lost on the way out."""
+        self._watch()
+        with self._store.transaction():
+            for event in self._known_events:
+                self._emit(self._pipeline.wake(event))
+        try:
+            while not self._stopping.is_set() and self.step():
+                pass
+        finally:
+            self._finish()
+
+    def step(self) -> bool:
+        """One turn: False where the source has ended."""
+        if self._reloading.is_set():
+            self._reloading.clear()
+            self._do_reload()
+        blocks = self._source.poll(self._poll_timeout)
+        if blocks is None:
+            return False
+        try:
+            # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
+            # an upload that waits for its verdict and the packets that are gone.
+            with self._store.transaction():
+                self._keep_late()
+                self._leap()
+                self._drain()
+                for block in blocks:
+                    self._block(block)
+                self._losses()
+                due_ns = self._source.complete_ns()
+                if due_ns > 0:
+                    self._emit(self._pipeline.advance(due_ns))
+                self._keep_house()
+        except StoreError as error:
+            self._not_kept(error)
+        else:
+            self._late.clear()
+        self._turn.clear()
+        self._watch()
+        self._source.hurry(self._pipeline.stages.detector.runs > 0)
+        self._polled = True
+        return True
+
+    def stop(self) -> None:
+        """End after the current turn (safe from a signal handler)."""
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopping.is_set()
+
+    def wait(self) -> None:
+        """Until `stop` is called."""
+        while not self._stopping.wait(0.5):
+            self._reloading.clear()
+
+    def reload(self) -> None:
+        """Take the configuration anew after the current turn (safe from a signal handler)."""
+        self._reloading.set()
+
+    def _block(self, block: FrameBlock) -> None:
+        batch, errors = decode(block, EVERYTHING)
+        self._wrong(errors.by_protocol)
+        if len(block):
+            self._totals["packets"] += len(block)
+            self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
+            self._metrics.packets(block.interface, len(block))
+            self._metrics.fragments(block.interface, errors.fragments)
+            self._metrics.last_packet(block.interface, self._last_packet_ns)
+        for sink in self._sinks:
+            if isinstance(sink, EvidenceKeeper):
+                sink.feed(batch, self._watched or ())
+        self._obstacles(batch)
+        self._emit(self._pipeline.packets(batch))
+        dissected = self._pipeline.stages.dissector.errors
+        self._wrong(dissected)
+        dissected.clear()
+
+    def _wrong(self, errors: Mapping[str, int]) -> None:
+        """What could not be decoded, by protocol."""
+        for protocol, number in errors.items():
+            if number:
+                self._metrics.decode_error(protocol, number)
+                self._totals["decode_errors"] += number
+
+    def _obstacles(self, batch: PacketBatch) -> None:
+        """What merges packets or carries them past us, counted; the latter is said once."""
+        name = batch.interface
+        merged = int((batch.wire_len > LONGEST_FRAME).sum())
+        if merged:
+            self._metrics.merged(name, merged)
+        counts = self._source.statistics().get(name)
+        if counts is not None and counts.dropped != self._dropped.get(name, 0):
+            self._hidden.pop(name, None)  # what was lost just now would look hidden
+        hidden = self._hidden.setdefault(name, HiddenBytes()).add(batch, sorted_keys(self._watched or ()))
+        if hidden:
+            self._metrics.hidden(name, hidden)
+            if name not in self._told_hidden:
+                self._told_hidden.add(name)
+                logger.warning("%s: watched devices send bytes that do not pass here: %s", name, HIDDEN_REMEDY)
+
+    def _not_kept(self, error: StoreError) -> None:
+        """A full disk must not end the watch: what this turn found is kept in memory, and written when it can be."""
+        if not self._late:
+            logger.error("%s; what is found is held in memory until it can be written", error)
+        self._metrics.store_error()
+        self._late.extend(self._turn)
+        self._saved_changes, self._next_save = -1, self._clock.monotonic()
+
+    def _keep_late(self) -> None:
+        """What could not be written before. Store and outbox know by its id what they have already."""
+        for record in self._late:
+            for sink in (self._store, *self._sinks):
+                if isinstance(sink, Store | Outbox):
+                    with contextlib.suppress(StoreError):  # then the turn is not kept, but its packets are read
+                        sink.emit(record)
+
+    def _leap(self) -> None:
+        """Where the clock was set forward, or the machine slept, nobody looked at the time between: what was not seen
+        then, such as phones or a wake word, is no absence and no silence."""
+        (then_ns, then), self._looked = self._looked, (self._clock.now_ns(), self._clock.monotonic())
+        now_ns, now = self._looked
+        leap_ns = now_ns - then_ns - round((now - then) * SECOND)
+        if leap_ns > STEP_NS and not self._replayed:
+            logger.warning("the clock went forward by %.0f s: what lies between was not seen", leap_ns / SECOND)
+            self._emit(self._pipeline.leap(then_ns, now_ns))
+
+    def _losses(self) -> None:
+        for interface, counts in self._source.statistics().items():
+            new = counts.dropped - self._dropped.get(interface, 0)
+            self._dropped[interface] = counts.dropped
+            self._metrics.dropped(interface, max(0, new))
+            self._totals["dropped"] += max(0, new)
+        up = dict(self._source.up())
+        if up != self._up:
+            self._up = up
+            for interface, capturing in up.items():
+                self._metrics.capturing(interface, capturing)
+        for loss in self._source.losses():
+            self._hidden.pop(loss.interface, None)
+            self._emit(self._pipeline.loss(loss))
+        for line in self._source.events():
+            logger.warning("%s", line)
+
+    def _drain(self) -> None:
+        while True:
+            try:
+                waiting = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            if isinstance(waiting, Mute):
+                self._pipeline.mute(waiting.device, waiting.until_ns)
+            else:
+                self._tell_unknown(waiting)
+                self._emit(self._pipeline.wake(waiting))
+
+    def _tell_unknown(self, event: WakeEvent) -> None:
+        """Who speaks of a device that does not exist explains nothing, and mutes nothing: said once a name."""
+        name = event.device or ""
+        if name in self._told_unknown or len(self._told_unknown) >= MAX_TOLD:
+            return
+        warning = self.unknown(name)
+        if warning is not None:
+            self._told_unknown.add(name)
+            logger.warning("wake source %s: %s", event.source, warning)
+
+    def _watch(self) -> None:
+        watched = self._pipeline.wanted
+        if watched != self._watched:
+            self._source.watch(watched)
+            self._watched = watched
+            self._devices = tuple(self._pipeline.devices())
+
+    def _keep_house(self) -> None:
+        now = self._clock.monotonic()
+        self._metrics.flows(self._pipeline.stages.detector.flows)
+        if now >= self._next_save:
+            self._next_save = now + SAVE_INTERVAL
+            self._save()
+        elif self._pipeline.changes != self._saved_changes:
+            self._save("judge", "history", "alerts")
+        if now >= self._next_stats:
+            self._next_stats = now + STATS_INTERVAL
+            self._emit([self._stats_record()])
+
+    def _save(self, *stages: str) -> None:
+        """What was learned, and what waits. A replay leaves the memory of the real house alone."""
+        self._saved_changes = self._pipeline.changes
+        if not stages:
+            self._devices = tuple(self._pipeline.devices())
+            sources = self._pipeline.stages.judge.sources()
+            self._sources = tuple(dataclasses.asdict(source) for source in sources)
+            for name, hears in self._pipeline.stages.judge.ears().items():
+                self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
+        if not self._replayed:
+            for name, state in self._pipeline.state(*stages).items():
+                self._store.state_set(f"stage.{name}", state)
+
+    def _do_reload(self) -> None:
+        if self._reload is None:
+            return
+        try:
+            edges = self._reload(self._pipeline)
+        except SnifferError as error:
+            self._metrics.config_reload(False)
+            logger.error("the new configuration is not used: %s", error)
+            return
+        self._pipeline, self._sinks = edges.pipeline, edges.sinks
+        self._metrics.config_reload(True)
+        logger.info("the configuration was read again and is in force")
+
+    def _emit(self, new: Iterable[Record]) -> None:
+        for record in new:
+            self._turn.append(record)
+            self._totals[f"{record['event_type']}s"] += 1
+            sinks: tuple[Sink, ...] = (self._store, self._metrics, *self._sinks)
+            for sink in sinks:
+                try:
+                    sink.emit(record)
+                except SnifferError as error:  # one sink that fails must not silence the others
+                    logger.error("%s: %s", sink.name, error)
+            with self._listeners_lock:
+                listeners = tuple(self._listeners)
+            for listener in listeners:
+                listener(record)
+
+    def _finish(self) -> None:
+        """Live, verdicts that still wait for wake events stay in the state and are judged after the restart."""
+        with self._store.transaction():
+            self._drain()
+            self._emit(self._pipeline.finish(judge=self._replayed))
+            self._save()
+        for event in self._known_events:  # by now everybody is known who is in the capture
+            self._tell_unknown(event)
+        self._ended = True
+
+    # --- what the HTTP API asks (from other threads) ----------------------------------------------------------------
+
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """The exposition in the format that the scraper accepts, and its content type."""
+        return self._metrics.render(accept)
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether packets are read, and if not why."""
+        if self._ended:
+            return (True, "the capture has ended") if self._replayed else (False, "stopping")
+        return (True, "capturing") if self._polled else (False, "starting")
+
+    def deliver(self, event: WakeEvent) -> None:
+        """A wake source said something. Raises WakeError where too many wait."""
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            raise WakeError("too many events are waiting") from None
+
+    def wake(self, event: Mapping[str, Any], source: str) -> Record:
+        """An event over HTTP: it speaks for the token's source, whatever it says. Raises WakeError."""
+        parsed = parse_event({**event, "source": source}, self._clock.now_ns())
+        self.deliver(parsed)
+        return records.wake_record(parsed)
+
+    def mute(self, request: Mapping[str, Any]) -> Record:
+        """No alerts for `device` until `until` (ISO-8601) or for `seconds`. Raises WakeError."""
+        device, now_ns = request.get("device"), self._clock.now_ns()
+        if not isinstance(device, str) or not device or len(device) > 64:
+            raise WakeError("device: a configured name or a MAC address is needed")
+        warning = self.unknown(device)
+        if warning is not None and device.casefold() != EVERY_DEVICE:  # or somebody believes that alerts are off
+            raise WakeError(warning)
+        until_ns = _until(request, now_ns)
+        try:
+            self._waiting.put_nowait(Mute(device, until_ns))
+        except queue.Full:
+            raise WakeError("too many requests are waiting") from None
+        return {"device": device, "until": timestamp(until_ns)}
+
+    def unknown(self, device: str) -> str | None:
+        """What to say to somebody who names a device that nobody knows; None where it is known, or nobody is yet."""
+        if not device or not self._devices:
+            return None
+        known = (record["device"] for record in self._devices)
+        remedy = unknown_name(device, [name for one in known for name in (one["name"], one["mac"]) if name])
+        return None if remedy is None else f"no device is called '{device}'; {remedy}"
+
+    def uploads(
+        self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int
+    ) -> Sequence[Record]:
+        """Uploads out of the store, newest first; times in ISO-8601. Raises UsageError."""
+        start, end = (None if text is None else _time_ns(text) for text in (since, until))
+        return self._store.uploads(device, verdict, start, end, limit)
+
+    def upload(self, identifier: str) -> Record | None:
+        """One upload, by its id."""
+        return self._store.upload(identifier)
+
+    def devices(self) -> Sequence[Record]:
+        """Who is on the network, as of the last change."""
+        return self._devices
+
+    def stats(self) -> Record:
+        """Counters for people; Prometheus has its own."""
+        last_packet = timestamp(self._last_packet_ns) if self._last_packet_ns else None
+        return {**self._stats_record(), "last_packet": last_packet, "sources": self._sources}
+
+    def _stats_record(self) -> dict[str, Any]:
+        return records.stats_record(
+            self._pipeline.capture,
+            self._clock.now_ns(),
+            uptime_seconds=self._clock.monotonic() - self._began,
+            packets=self._totals["packets"],
+            dropped=self._totals["dropped"],
+            decode_errors=self._totals["decode_errors"],
+            flows=self._pipeline.stages.detector.flows,
+            devices=len(self._devices),
+            watched=len(self._watched or ()),
+            uploads=self._totals["uploads"],
+        )
+
+    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+        """Be called with each record; the returned function ends it."""
+        with self._listeners_lock:
+            self._listeners.add(listener)
+
+        def unsubscribe() -> None:
+            with self._listeners_lock:
+                self._listeners.discard(listener)
+
+        return unsubscribe
+
+
+def _until(request: Mapping[str, Any], now_ns: int) -> int:
+    seconds, until = request.get("seconds"), request.get("until")
+    if (seconds is None) == (until is None):
+        raise WakeError("give either until (ISO-8601) or seconds")
+    if seconds is not None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 366 * 86400:
+            raise WakeError("seconds: a number between 0 and a year")
+        return now_ns + round(seconds * SECOND)
+    return _time_ns(str(until))
+
+
+def _time_ns(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)
+    except (ValueError, OverflowError):
+        raise UsageError(f"not an ISO-8601 time: {text[:40]!r}") from None

@@ -1,0 +1,231 @@
+"""The daemon and everything at its edges, built from a configuration, and built anew when that changes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sniffer import __version__
+from sniffer.app.build import Rulebook, build_pipeline, load_rulebook
+from sniffer.app.config import Config, read_secret
+from sniffer.app.config_lint import remarks
+from sniffer.app.daemon import Daemon, Edges, PacketSource
+from sniffer.app.pipeline import Pipeline
+from sniffer.explain.headline import headline
+from sniffer.model import Sink, WakeEvent
+from sniffer.model.clock import Clock, SystemClock
+from sniffer.sinks.delivery.outbox import Outbox
+from sniffer.sinks.delivery.targets import build_targets
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.settings import SinkSettings
+from sniffer.sinks.storage.eventlog import EventLog
+from sniffer.sinks.storage.pcap_evidence import EvidenceKeeper
+from sniffer.sinks.storage.store import Store
+from sniffer.wake.file_sources import file_sources
+from sniffer.wake.sources import Sources, build_sources
+from sniffer.web.api import build_app
+from sniffer.web.auth import Token, read_tokens
+from sniffer.web.server import HttpServer
+
+logger = logging.getLogger("sniffer")
+
+STAGES = ("identify", "detect", "judge", "history", "alerts")
+
+#: Seconds that a turn of the daemon waits for packets at most: how long an event from elsewhere may lie unread.
+POLL_TIMEOUT = 0.25
+
+
+class Service:
+    """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
+
+    While a capture is `replayed`, no wake source is asked: what it hears now says nothing of then. Unless `deliver`,
+    nobody is told.
+
+    `events` are those of a replayed capture; `config_path` says where in the file something is.
+
+    `read_config` gives the configuration as it is now (called at the start and at each reload). Everything that can be
+    wrong with a configuration is found before the old one is let go: raises SnifferError then.
+    """
+
+    def __init__(
+        self,
+        read_config: Callable[[], Config],
+        source: PacketSource,
+        capture: str,
+        store: Store,
+        event_log: EventLog | None,
+        clock: Clock,
+        *,
+        replayed: bool = False,
+        deliver: bool = True,
+        more_sinks: Sequence[Sink] = (),
+        events: Sequence[WakeEvent] = (),
+        config_path: Path | None = None,
+    ) -> None:
+        self._config_path = config_path
+        self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
+        self._deliver = deliver
+        self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
+        self._events = tuple(events)
+        config = self._config = read_config()
+        self.metrics = Metrics(__version__, [device.name for device in config.devices])
+        self._remember()
+        state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
+        rulebook = load_rulebook(config)
+        pipeline = self._build(config, rulebook, state)
+        self._remark(config, rulebook, pipeline)
+        self._outbox = self._build_outbox(config)
+        self._evidence = EvidenceKeeper(config.sinks.evidence) if config.sinks.evidence is not None else None
+        self.daemon = Daemon(
+            source=source,
+            edges=Edges(pipeline, self._sinks()),
+            store=store,
+            metrics=self.metrics,
+            clock=clock,
+            poll_timeout=POLL_TIMEOUT,
+            reload=self._reload,
+            replayed=replayed,
+            events=self._events,
+        )
+        self._tokens = _tokens(config)
+        self._server = self._build_server(config, self._tokens)
+        self._sources = self._build_sources(config)
+
+    @property
+    def address(self) -> str | None:
+        """Where HTTP is served, or None."""
+        if self._server is None:
+            return None
+        return self._config.http.url_at(self._config.http.host, self._server.port)
+
+    def start(self) -> None:
+        """Start the threads. Privileges must have been given away before: threads keep what they are born with."""
+        if self._server is not None:
+            self._server.start()
+        self._outbox.start()
+        self._sources.start()
+
+    def close(self) -> None:
+        """Stop the threads and let go of the files; messages that wait stay in the store."""
+        self._sources.stop()
+        if self._server is not None:
+            self._server.stop()
+        self._outbox.close()
+        if self._event_log is not None:
+            self._event_log.close()
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def _build(self, config: Config, rulebook: Rulebook, state: dict[str, Any]) -> Pipeline:
+        sources = [*config.wake.specs(), *file_sources(self._events)]
+        return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
+
+    def _remark(self, config: Config, rulebook: Rulebook, pipeline: Pipeline) -> None:
+        """What is valid, and still hardly meant."""
+        seen = [device.name for device in pipeline.stages.identifier.devices()]
+        for remark in remarks(config, rulebook, self._config_path, seen):
+            logger.warning("%s", remark)
+
+    def _build_outbox(self, config: Config) -> Outbox:
+        clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
+        sinks = config.sinks if self._deliver else SinkSettings()
+        if config.sinks.receivers != sinks.receivers:
+            logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
+        targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__)
+        return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
+
+    def _build_server(
+        self, config: Config, tokens: Sequence[Token], port: int | None = None, before: HttpServer | None = None
+    ) -> HttpServer | None:
+        if not config.http.enabled:
+            return None
+        app = build_app(self.daemon, config.http, tokens, self._clock)
+        port = config.http.port if port is None else port
+        return HttpServer(app, config.http.host, port, config.http.tls, before=before)
+
+    def _build_sources(self, config: Config) -> Sources:
+        if self._replayed:
+            return Sources()
+        return build_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
+
+    def _sinks(self) -> list[Sink]:
+        log: list[Sink] = [self._event_log] if self._event_log is not None else []
+        evidence: list[Sink] = [self._evidence] if self._evidence is not None else []
+        return [*log, *evidence, self._outbox, *self._more_sinks]
+
+    def _remember(self) -> None:
+        """Uploads that were counted before: only a change of their verdict counts now."""
+        for upload in self._store.uploads(limit=1000):
+            self.metrics.remember(upload)
+
+    def _reload(self, old: Pipeline) -> Edges:
+        """The configuration anew. Raises SnifferError, and then nothing has changed."""
+        config, before = self._read_config(), self._config
+        rulebook = load_rulebook(config)
+        pipeline = self._build(config, rulebook, old.state())
+        outbox, sources = self._build_outbox(config), self._build_sources(config)
+        self._remark(config, rulebook, pipeline)
+        # A certificate may have been renewed, or a token's file. Where the address stays, so does its socket. Where
+        # only the port stays, it is free once the old server has gone: another is tried meanwhile.
+        tokens = _tokens(config)
+        http, old_http = config.http, before.http
+        serve_anew = http != old_http or http.tls is not None or self._tokens != tokens
+        moves = (http.enabled, http.port) != (old_http.enabled, old_http.port)
+        stays = not moves and http.host == old_http.host
+        server = None
+        if serve_anew:
+            port = None if moves or stays else 0
+            server = self._build_server(config, tokens, port, self._server if stays else None)
+        pipeline.take_over(old)
+        for part in ("capture", "store", "detect", "sinks.event_log", "sinks.evidence"):
+            new, running = (operator.attrgetter(part)(settings) for settings in (config, self._config))
+            if new != running:
+                logger.warning("%s: the change takes effect at the next start", part)
+        self._config, self._tokens = config, tokens
+        self.metrics.announce(device.name for device in config.devices)
+        self._outbox.close()
+        self._outbox = outbox
+        self._outbox.start()
+        self._sources.stop()
+        self._sources = sources
+        self._sources.start()
+        if serve_anew:
+            if self._server is not None:
+                self._server.stop()
+            self._server = server
+            if server is not None and not (moves or stays):
+                server.stop()
+                self._server = None
+                self._server = self._build_server(config, tokens)
+            if self._server is not None:
+                self._server.start()
+            logger.info("HTTP: %s", f"serving {self.address}" if self._server is not None else "off")
+        return Edges(pipeline, self._sinks())
+
+
+def _tokens(config: Config) -> tuple[Token, ...]:
+    return read_tokens(config.http.tokens if config.http.enabled else (), read_secret)
+
+
+@contextlib.contextmanager
+def open_files(config: Config) -> Iterator[tuple[Store, EventLog | None]]:
+    """The store and the event log. Raises StoreError, SnifferError."""
+    store = Store(config.store)
+    try:
+        yield store, EventLog(config.sinks.event_log) if config.sinks.event_log is not None else None
+    finally:
+        store.close()
+
+
+def files_of(config: Config) -> list[Path]:
+    """What whoever we become must be able to write."""
+    found = [config.store.path.with_name(config.store.path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    if config.sinks.event_log is not None:
+        found.append(config.sinks.event_log.path)
+    if config.sinks.evidence is not None:
+        found.append(config.sinks.evidence.folder)
+    return found

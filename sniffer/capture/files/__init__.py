@@ -1,0 +1,1 @@
+"""Captures in files and pipes: pcap, pcapng, gzip."""

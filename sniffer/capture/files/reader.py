@@ -1,0 +1,167 @@
+"""From bytes to blocks of frames, through one buffer that is used again and again.
+
+Nothing is allocated because a length field in the file says so: a record that cannot fit the buffer is no
+packet, and other things that are too large are skipped without being held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from sniffer.capture.files.byte_stream import GZIP_MAGIC, Counted, Gunzip, Source
+from sniffer.capture.files.pcap import PcapWalker
+from sniffer.capture.files.pcapng import PcapngWalker
+from sniffer.errors import CaptureError
+from sniffer.model import FrameBlock
+
+#: Large enough that the work per block is small beside that per packet, small enough to stay in the cache.
+BUFFER_BYTES = 2 << 20
+
+#: Packets that claim to be this much younger than now are told of (and kept).
+FUTURE_NS = 2 * 86_400 * 1_000_000_000
+
+
+class Walker(Protocol):
+    """Knows one format. `walk` takes what is whole from the first `end` bytes of the buffer and says how many it
+    took: more than there are where the next are to be skipped. `problem` is set where it cannot go on."""
+
+    packets: int
+    problem: str | None
+    started: bool
+    latest_ns: int
+    dropped: dict[str, int]
+    notes: dict[str, int]
+
+    def walk(self, data: memoryview, end: int) -> tuple[list[FrameBlock], int]: ...
+
+
+class CaptureReader:
+    """A capture, read once from the start to the end: iterate over it for its blocks.
+
+    A block is valid until the next is asked for. After (and during) the reading, `problems` tells what was wrong
+    with the capture in sentences, `dropped` how many packets the capturing program said it lost by interface,
+    `packets` and `bytes_read` how far it came (compressed bytes, where it is compressed); `size` is where
+    `bytes_read` will end, None for a stream.
+    """
+
+    def __init__(self, source: Source, name: str, *, size: int | None = None) -> None:
+        self.name = name
+        self.size = size
+        self._counted = Counted(source)
+        self._problems: list[str] = []
+        self._gunzip: Gunzip | None = None
+        self._walker: Walker | None = None
+        self._ended = False
+
+    def __enter__(self) -> CaptureReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+
+    @property
+    def bytes_read(self) -> int:
+        return self._counted.bytes_read
+
+    @property
+    def packets(self) -> int:
+        return self._walker.packets if self._walker is not None else 0
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        return dict(self._walker.dropped) if self._walker is not None else {}
+
+    @property
+    def problems(self) -> list[str]:
+        found = list(self._problems)
+        if self._gunzip is not None and self._gunzip.problem is not None:
+            found.append(self._gunzip.problem)
+        if self._walker is not None:
+            found += [text.format(count) for text, count in self._walker.notes.items()]
+            if self._walker.latest_ns > time.time_ns() + FUTURE_NS:
+                year = 1970 + self._walker.latest_ns // 31_556_952_000_000_000
+                found.append(f"packets are dated in the future (the year {year})")
+        return found
+
+    def detect(self) -> None:
+        """Look at the first bytes. Raises CaptureError where they begin no capture."""
+        if self._walker is not None:
+            return
+        source: Source = self._counted
+        magic = self._peek(self._counted, 4)
+        if magic[:2] == GZIP_MAGIC:
+            self._gunzip = Gunzip(self._counted)
+            unpacked = Counted(self._gunzip)
+            magic = self._peek(unpacked, 4)
+            source = unpacked
+        if not magic:
+            why = self._gunzip.problem if self._gunzip is not None else None
+            raise CaptureError(f"{self.name}: {why or 'is empty'}")
+        walker: Walker | None = PcapWalker.recognise(magic, self.name) or PcapngWalker.recognise(magic, self.name)
+        if walker is None:
+            raise CaptureError(f"{self.name}: is not a capture (neither pcap nor pcapng)")
+        self._source, self._walker = source, walker
+
+    def _peek(self, source: Counted, count: int) -> bytes:
+        try:
+            return source.peek(count)
+        except OSError as error:
+            raise CaptureError(f"{self.name}: cannot be read: {error.strerror or error}") from None
+
+    def __iter__(self) -> Iterator[FrameBlock]:
+        self.detect()
+        walker = self._walker
+        assert walker is not None
+        data = np.empty(BUFFER_BYTES, dtype=np.uint8).data  # what a small capture does not fill is never touched
+        fill = skip = 0
+        while not self._ended:
+            try:
+                count = self._source.readinto(data[fill:]) or 0
+            except OSError as error:
+                if not walker.started:
+                    raise CaptureError(f"{self.name}: cannot be read: {error.strerror or error}") from None
+                self._problems.append(f"could not be read further: {error.strerror or error}")
+                break
+            if not count:
+                self._finish(walker, fill, skip)
+                break
+            if skip:
+                gone = min(skip, count)
+                skip -= gone
+                if gone == count:
+                    continue
+                data[: count - gone] = bytes(data[gone:count])
+                count -= gone
+            fill += count
+            blocks, taken = walker.walk(data, fill)
+            yield from blocks
+            if walker.problem is not None:
+                self._fail(walker, walker.problem)
+                break
+            if taken >= fill:
+                skip, fill = taken - fill, 0
+            elif taken:
+                data[: fill - taken] = bytes(data[taken:fill])
+                fill -= taken
+        self._ended = True
+
+    def _finish(self, walker: Walker, left: int, skip: int) -> None:
+        if not walker.started:
+            raise CaptureError(f"{self.name}: ends inside its header")
+        if left or skip:
+            self._problems.append(f"is truncated after {walker.packets} packets")
+
+    def _fail(self, walker: Walker, problem: str) -> None:
+        if not walker.started:
+            raise CaptureError(f"{self.name}: {problem}")
+        self._problems.append(f"is damaged after {walker.packets} packets: {problem}")

@@ -1,0 +1,1 @@
+"""Capture from an interface: AF_PACKET, the kernel filter, privileges."""

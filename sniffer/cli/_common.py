@@ -1,0 +1,110 @@
+"""What several commands share: options, and how paths become captures."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sniffer.app.config import Config, load_config
+from sniffer.app.config_lint import unknown_name
+from sniffer.errors import UsageError
+from sniffer.model import DeviceSettings, host_key
+
+if TYPE_CHECKING:
+    from sniffer.sinks.storage.store import Store
+
+#: What `sniffer setup` writes, and `sniffer config check` looks for.
+DEFAULT_CONFIG = Path("sniffer.yaml")
+CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".dmp", ".ntar"})
+#: First bytes of pcap (micro- and nanoseconds, both byte orders, and the modified one of 1998) and of pcapng.
+CAPTURE_MAGIC = frozenset(
+    bytes.fromhex(text) for text in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "34cdb2a1", "a1b2cd34", "0a0d0d0a")
+)
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`-c FILE`: the configuration."""
+    return click.option(
+        "-c", "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help="Configuration (YAML)."
+    )(function)
+
+
+def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--device MAC=NAME`, repeatable."""
+    return click.option(
+        "--device", "devices", multiple=True, metavar="MAC=NAME", help="Judge this device, whatever it looks like."
+    )(function)
+
+
+def format_option(*formats: str) -> Decorator:
+    """`--format`; the first is the default."""
+    return click.option("--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True)
+
+
+def not_read(config_path: Path | None) -> str | None:
+    """A word to who has a configuration and does not use it."""
+    if config_path is None and DEFAULT_CONFIG.is_file():
+        return f"{DEFAULT_CONFIG} is here and not read"
+    return None
+
+
+def effective_config(config_path: Path | None, devices: Sequence[str]) -> Config:
+    """The configuration file (or the defaults) with the devices named on the command line. Raises ConfigError,
+    UsageError."""
+    config = load_config(config_path) if config_path else Config()
+    named = tuple(_device(text) for text in devices)
+    keys = {device.key for device in named}
+    if len(keys) != len(named) or len({device.name for device in named}) != len(named):
+        raise UsageError("--device: the same device or name is given twice")
+    kept = tuple(device for device in config.devices if device.key not in keys)
+    return config.model_copy(update={"devices": (*kept, *named)})
+
+
+def _device(text: str) -> DeviceSettings:
+    mac, equals, name = text.partition("=")
+    try:
+        host_key(mac)
+        return DeviceSettings(mac=mac, name=name if equals else mac)
+    except ValueError:
+        raise UsageError(
+            f"--device {text!r}: expected MAC=NAME, for example 68:db:f5:90:19:64=kitchen "
+            "(letters, digits, space, dot, dash, colon)"
+        ) from None
+
+
+def nobody(device: str | None, store: Store) -> str:
+    """What to add where nothing was found: that no device has that name."""
+    remedy = unknown_name(device, store.names()) if device else None
+    return "" if remedy is None else f": no device in there is called '{device}'; {remedy}"
+
+
+def captures_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Files as given; of folders, all files below them that are captures by name or by their first bytes, sorted."""
+    for path in paths:
+        if path.is_dir():
+            yield from (found for found in sorted(path.rglob("*")) if found.is_file() and looks_like_capture(found))
+        else:
+            yield path
+
+
+def looks_like_capture(path: Path) -> bool:
+    """By name, or by the first four bytes, also inside gzip."""
+    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    if suffix.lower() in CAPTURE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(4)
+        if magic[:2] == b"\x1f\x8b":
+            with gzip.open(path) as unpacked:
+                magic = unpacked.read(4)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return magic in CAPTURE_MAGIC

@@ -1,0 +1,89 @@
+"""How one upload looks on a terminal: one line, aligned, with nothing a stranger wrote taken for more than text."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TextIO
+
+import click
+
+from sniffer.explain.sentences import explain
+from sniffer.model import Record
+
+HEADER = f"{'time':<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
+#: More devices than a house has: then they are introduced again.
+MOST_INTRODUCED = 4096
+COLOURS = {"unexpected": "red", "expected": "green", "inconclusive": "yellow"}
+
+
+def row(record: Record, *, colour: bool) -> str:
+    """One upload record as one line; times are local."""
+    moment = datetime.fromisoformat(record["timestamp"]).astimezone()
+    upload, verdict = record["upload"], record["verdict"] or "-"
+    said = f"{verdict} ({record['confidence']:.0%})" if verdict == "unexpected" else verdict
+    again = f" [judged again, {record['revision']}]" if record["revision"] else ""
+    host = plain(record["service"]["host"] or record["dest_ip"], 60)
+    speech = f"{upload['speech_seconds']:.1f} s" if upload["speech_seconds"] else "-"
+    why = explain(record).headline.partition("; ")[2].partition(", so ")[0]
+    line = (
+        f"{moment:%Y-%m-%d %H:%M:%S}  {plain(record['device']['name'], 16):<16} {upload['class']:<9} {speech:>8}  "
+        f"{said:<18} {why}, to {host}{again}"
+    )
+    return click.style(line, fg=COLOURS.get(verdict)) if colour else line
+
+
+def plain(text: str, width: int) -> str:
+    """A stranger's text as printable characters, at most `width` of them."""
+    shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+    return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+class RecordLines:
+    """A sink that writes records for whoever watches the daemon: uploads and alerts as lines, or all as JSON."""
+
+    name = "terminal"
+
+    def __init__(self, out: TextIO, output_format: str) -> None:
+        self._out, self._format = out, output_format
+        self._headed = False
+        self._introduced: dict[str, str] = {}
+
+    def emit(self, record: Record) -> None:
+        """One record. A reader that has gone away is no error of the daemon's."""
+        with contextlib.suppress(BrokenPipeError, ValueError):
+            if self._format == "jsonl":
+                self._line(json.dumps(record))
+            elif self._format == "text":
+                for line in self._text(record):
+                    self._line(line)
+
+    def close(self) -> None:
+        """The stream is not ours."""
+
+    def _text(self, record: Record) -> Iterator[str]:
+        match record["event_type"]:
+            case "upload" if record["verdict"] is not None:
+                if not self._headed:
+                    self._headed = True
+                    yield HEADER
+                yield row(record, colour=self._out.isatty())
+            case "listening" if record["listening"]:
+                moment = datetime.fromisoformat(record["start"]).astimezone()
+                name = plain(record["device"]["name"], 16)
+                yield f"{moment:%Y-%m-%d %H:%M:%S}  {name:<16} is sending what could be a voice"
+            case "device":
+                device = record["device"]
+                what = " ".join(part for part in (device["vendor"], device["model"]) if part) or device["kind"]
+                said = f"{plain(device['name'], 40)}: {plain(what, 60)}, {record['host']}"
+                if self._introduced.get(record["host"]) != said:  # one more fact is no news to who reads this
+                    if len(self._introduced) >= MOST_INTRODUCED:
+                        self._introduced.clear()
+                    self._introduced[record["host"]] = said
+                    yield f"# {said} ({device['confidence']:.0%})"
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()

@@ -1,0 +1,268 @@
+"""`sniffer analyze`: captures to verdicts."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import click
+
+from sniffer.app.batch_job import OfflineJudge, Outcome
+from sniffer.app.build import load_rulebook
+from sniffer.app.config_lint import unknown_name
+from sniffer.app.parallel import in_order
+from sniffer.cli._common import captures_in, config_option, device_option, effective_config, format_option
+from sniffer.cli._progress import Bar
+from sniffer.cli._show import HEADER, plain, row
+from sniffer.errors import CaptureError, UsageError
+from sniffer.model import Device, Fact, Record, key_text
+from sniffer.wake.adapters.file import read_events
+
+#: Hosts that are listed where no device with a microphone was recognised.
+MAX_HOSTS = 20
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|-...")
+@click.option(
+    "--wake",
+    "wake_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Wake events (JSON Lines): who asked, and when.",
+)
+@device_option
+@config_option
+@click.option("--all", "show_all", is_flag=True, help="Also what is not judged: telemetry, sync, other uploads.")
+@format_option("table", "jsonl")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
+@click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
+@click.option("--strict", is_flag=True, help="Exit with status 3 where a single capture cannot be read.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Captures that are judged at the same time, each on a core; 0 is one a core. Results keep their order.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no summary on standard error.")
+def command(
+    paths: Sequence[str],
+    wake_files: Sequence[Path],
+    devices: Sequence[str],
+    config_path: Path | None,
+    show_all: bool,
+    output_format: str,
+    output: Path | None,
+    fail_on: str | None,
+    strict: bool,
+    jobs: int,
+    quiet: bool,
+) -> int:
+    """Judge captures: when was something sent that could be a voice, and had anybody asked?
+
+    \b
+    Examples:
+      sniffer analyze evening.pcap --wake asked.jsonl --device 68:db:f5:90:19:64=kitchen
+      sniffer analyze captures/ --format jsonl
+      ssh router tcpdump -i br-lan -U -w - 'ether host 68:db:f5:90:19:64' | sniffer analyze -
+    """
+    config = effective_config(config_path, devices)
+    events = [event for file in wake_files for event in read_events(file)]
+    judge = OfflineJudge(config, load_rulebook(config), events)
+    with ExitStack() as stack:
+        report = _Report(stack, output_format, output, show_all, quiet)
+        if "-" in paths:
+            if len(paths) > 1:
+                raise UsageError("- (standard input) stands alone")
+            if sys.stdin.isatty():
+                raise UsageError("standard input is a terminal: pipe a capture into it, for example from tcpdump -w -")
+            report.stream(judge)
+        else:
+            captures = list(captures_in(map(Path, paths)))
+            if not captures:
+                raise CaptureError(f"{', '.join(paths)}: no capture in here (pcap, pcapng, also gzipped)")
+            report.files(judge, captures, jobs or len(os.sched_getaffinity(0)))
+        own = {device.name for device in config.devices}
+        report.unknown({event.device for event in events if event.device}, own)
+    if report.read == 0 or (strict and report.bad):
+        return 3
+    return 1 if fail_on and report.verdicts["unexpected"] else 0
+
+
+class _Report:
+    """Shows results while they come, and remembers what the exit status needs."""
+
+    def __init__(self, stack: ExitStack, output_format: str, output: Path | None, show_all: bool, quiet: bool) -> None:
+        self._json = output_format == "jsonl"
+        self._show_all, self._quiet = show_all, quiet
+        self._out: IO[str] = sys.stdout
+        if output is not None:
+            try:
+                self._out = stack.enter_context(output.open("w", encoding="utf-8"))
+            except OSError as error:
+                raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
+        self._bar = Bar(stack, wanted=not quiet)
+        self._headed = False
+        self.read = self.bad = 0
+        self.verdicts: Counter[str] = Counter()
+        self._watched: set[int] = set()
+        self._nobody: list[Outcome] = []
+        self._known: set[str] = set()
+
+    def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
+        jobs = min(jobs, len(captures))
+        if len(captures) > 1:
+            # Who is who, in all captures together. What cannot be read is told when it is its turn to be judged.
+            found = in_order(partial(_facts, judge), captures, jobs)
+            self._bar.begin("who is who", len(captures))
+            for done, facts in enumerate(found, 1):
+                judge.learn(facts)
+                self._bar.reach(done)
+        self._bar.begin("judging", len(captures))
+        if jobs > 1:
+            self._side_by_side(judge, captures, jobs)
+        else:
+            for path in captures:
+                self._one(judge, path)
+        self._bar.end()
+        self._sum_up()
+
+    def _one(self, judge: OfflineJudge, path: Path) -> None:
+        """One capture, its results shown as they come."""
+        outcome, done = Outcome(str(path)), self.read + self.bad
+
+        def advance(bytes_read: int, total: int) -> None:
+            self._bar.reach(done + min(1.0, bytes_read / total if total else 0))
+
+        self._bar.reach(done, plain(path.name, 40))
+        try:
+            self._take(judge.file(path, outcome, advance), outcome)
+        except CaptureError as error:
+            self._failed(error)
+        self._bar.reach(self.read + self.bad)
+
+    def _side_by_side(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
+        """Several captures at a time, each one's results shown when it is its turn."""
+        for records, outcome, error in in_order(partial(_judged, judge, self._show_all), captures, jobs):
+            if error is not None:
+                self._show(records)
+                self._failed(error)
+            else:
+                self._take(records, outcome)
+            self._bar.reach(self.read + self.bad)
+
+    def _failed(self, error: CaptureError) -> None:
+        self._say(str(error))
+        self.bad += 1
+
+    def stream(self, judge: OfflineJudge) -> None:
+        self._bar.end()
+        outcome = Outcome("-")
+        self._take(judge.stream(sys.stdin.buffer, outcome), outcome)
+        self._sum_up()
+
+    def _take(self, records: Iterable[Record], outcome: Outcome) -> None:
+        """Show the records of one capture. Raises CaptureError where it cannot be read."""
+        self._show(records)
+        self.read += 1
+        for problem in outcome.problems:
+            self._say(f"{outcome.capture}: {problem}")
+        self._watched |= {device.key for device in outcome.watched}
+        self._known.update(name for device in outcome.hosts for name in (device.name, key_text(device.key)))
+        if not outcome.watched:
+            self._nobody.append(outcome)
+
+    def _show(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record["event_type"] == "upload":
+                self._upload(record)
+            elif self._json and self._show_all:
+                self._line(json.dumps(record))
+
+    def _upload(self, record: Record) -> None:
+        if record["verdict"] is None and not self._show_all:
+            return
+        if record["revision"] == 0:
+            self.verdicts[record["verdict"] or "not judged"] += 1
+        if self._json:
+            self._line(json.dumps(record))
+            return
+        if not self._headed:
+            self._headed = True
+            self._line(HEADER)
+        self._line(row(record, colour=self._out.isatty()))
+
+    def _line(self, text: str) -> None:
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def _say(self, text: str) -> None:
+        self._bar.say(f"sniffer: {text}")
+
+    def unknown(self, named: Iterable[str], known: set[str]) -> None:
+        """A wake event for a device that is nowhere explains nothing, and what was asked for looks unasked."""
+        for name in sorted(named):
+            remedy = unknown_name(name, self._known | known)
+            if remedy is not None and self.read:
+                self._say(f"wake events for '{plain(name, 64)}' explain nothing: no device is called so; {remedy}")
+
+    def _sum_up(self) -> None:
+        if self._nobody and not self._watched:
+            self._say_nobody(self._nobody)
+        elif self._nobody and not self._quiet:
+            self._say(f"{len(self._nobody)} captures hold no device with a microphone that we recognise")
+        if self._quiet or self.read == 0:
+            return
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(self.verdicts.items())) or "no uploads"
+        captures = "1 capture" if self.read == 1 else f"{self.read} captures"
+        bad = f", {self.bad} could not be read" if self.bad else ""
+        devices = "1 device" if len(self._watched) == 1 else f"{len(self._watched)} devices"
+        self._say(f"{captures}{bad}; {devices} watched; {counts}")
+
+    def _say_nobody(self, outcomes: Sequence[Outcome]) -> None:
+        packets = sum(outcome.packets for outcome in outcomes)
+        if not packets:
+            self._say("no packets in there")
+            return
+        self._say("no device with a microphone was recognised. Hosts that were seen:")
+        hosts = {device.key: device for outcome in outcomes for device in outcome.hosts}
+        for device in list(hosts.values())[:MAX_HOSTS]:
+            self._say(f"  {_describe(device)}")
+        if len(hosts) > MAX_HOSTS:
+            self._say(f"  and {len(hosts) - MAX_HOSTS} more (sniffer devices FILE lists all)")
+        example = key_text(next(iter(hosts))) if hosts else "68:db:f5:90:19:64"
+        self._say(f"If one of them is a speaker, name it: --device {example}=kitchen")
+
+
+def _facts(judge: OfflineJudge, path: Path) -> list[Fact]:
+    try:
+        return judge.facts_of(path)
+    except CaptureError:
+        return []
+
+
+def _judged(judge: OfflineJudge, everything: bool, path: Path) -> tuple[list[Record], Outcome, CaptureError | None]:
+    """One capture, in a process of its own: what is shown of it, and what was wrong."""
+    outcome = Outcome(str(path))
+    records: list[Record] = []
+    try:
+        found = judge.file(path, outcome, lambda done, total: None)
+        records.extend(record for record in found if everything or record["event_type"] == "upload")
+    except CaptureError as error:
+        return records, outcome, error
+    return records, outcome, None
+
+
+def _describe(device: Device) -> str:
+    guess = " ".join(part for part in (device.vendor, device.model) if part)
+    kind = f", {device.kind}" if device.kind != "unknown" else ""
+    return plain(f"{key_text(device.key)}  {guess or 'unknown'}{kind}", 100)

@@ -1,0 +1,49 @@
+"""`sniffer config`: is this configuration right, and what can be set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config, load_config
+from sniffer.app.config_lint import remarks, unreadable
+
+
+@click.group()
+def command() -> None:
+    """Check a configuration, or print its schema.
+
+    \b
+    Example:  sniffer config check sniffer.yaml
+              sniffer config schema > sniffer.schema.json
+    """
+
+
+@command.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("sniffer.yaml"))
+def check(file: Path) -> None:
+    """Check FILE (default: sniffer.yaml) and its rules.
+
+    An error names line and column, and the exit status is 2. What is valid and hardly meant, such as a name that no
+    device has or a secret that cannot be read here, is told and no error.
+
+    \b
+    Example:  sniffer config check /etc/sniffer/sniffer.yaml
+    """
+    config = load_config(file)
+    for remark in (*remarks(config, load_rulebook(config), file), *unreadable(config, file)):
+        click.echo(f"sniffer: {remark}", err=True)
+    click.echo(f"{file}: right ({len(config.devices)} devices, {len(config.wake.sources)} wake sources)")
+
+
+@command.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration: editors complete and check with it.
+
+    \b
+    Example:  sniffer config schema > sniffer.schema.json
+    """
+    click.echo(json.dumps(Config.model_json_schema(), indent=2))

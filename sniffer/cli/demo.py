@@ -1,0 +1,71 @@
+"""`sniffer demo`: the bundled capture through everything, told as a story."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+import yaml
+
+from sniffer.app.batch_job import OfflineJudge, Outcome
+from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config
+from sniffer.cli._show import COLOURS, plain
+from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
+from sniffer.explain.sentences import explain
+from sniffer.model import DeviceSettings, Record
+from sniffer.wake.adapters.file import read_events
+
+
+@click.command()
+@click.option("--format", "output_format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
+def command(output_format: str) -> None:
+    """Three minutes in a house that we made up: the bundled capture goes through every stage.
+
+    No root, no network, no speaker. `sniffer/demo/README.md` says how the capture was made.
+
+    \b
+    Example:  sniffer demo
+              sniffer demo --format jsonl | jq .verdict
+    """
+    devices = yaml.safe_load(DEVICES.read_text(encoding="utf-8"))
+    config = Config(devices=tuple(DeviceSettings.model_validate(device) for device in devices))
+    judge = OfflineJudge(config, load_rulebook(config), read_events(WAKE_EVENTS))
+    records = list(judge.file(CAPTURE, Outcome("demo.pcap"), lambda done, total: None))
+    for line in (json.dumps(record) for record in records) if output_format == "jsonl" else _story(records):
+        click.echo(line)
+
+
+def _story(records: list[Record]) -> Iterator[str]:
+    yield "A house that we made up, one evening: two speakers, a phone, and an ear of our own that hears wake words."
+    yield "Everything is encrypted; all that we look at is when packets leave, how many and how large.\n"
+    for record in records:
+        if record["event_type"] == "device" and record["microphone"]:
+            device = record["device"]
+            yield f"  {plain(device['name'], 20)}: {plain(str(device['model']), 40)}, {device['mac']}. Why we think so:"
+            yield from (f"    - {plain(reason, 110)}" for reason in record["reasons"][1:4])
+    yield ""
+    uploads = [record for record in records if record["event_type"] == "upload"]
+    for record in sorted(uploads, key=lambda record: str(record["timestamp"])):
+        yield from _upload(record)
+    unasked = sum(record["verdict"] == "unexpected" for record in uploads)
+    yield f"{len(uploads)} uploads; {unasked} that nobody asked for. Now with a capture of your own:"
+    yield "  sniffer analyze FILE          judge it"
+    yield "  sudo sniffer run              watch your network"
+    yield "  sniffer doctor                what works here, and what does not"
+
+
+def _upload(record: Record) -> Iterator[str]:
+    explanation = explain(record)
+    verdict = record["verdict"] or "not judged"
+    label = click.style(f"{verdict.upper():<13}", fg=COLOURS.get(verdict), bold=verdict == "unexpected")
+    yield f"{record['timestamp'][11:19]}  {label} {plain(explanation.headline, 200)}"
+    if verdict == "unexpected":
+        yield from (f"          {sentence}" for sentence in explanation.sentences)
+        yield "          Evidence:"
+        for item in sorted(record["evidence"], key=lambda item: -abs(item["weight"]))[:5]:
+            yield f"          {item['weight']:+5.1f}  {plain(item['text'], 120)}"
+        if record["rules"]:
+            yield f"          Rules: {', '.join(record['rules'])} ({record['level']})"
+    yield ""

@@ -1,0 +1,183 @@
+"""`sniffer devices`: who is on the network, or in a capture, and why we think so."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from sniffer.app.build import load_rulebook
+from sniffer.cli._common import captures_in, config_option, device_option, effective_config, format_option
+from sniffer.cli._show import plain
+from sniffer.cli._who import Observer, ordered, what
+from sniffer.errors import RuleError, StoreError, UsageError
+from sniffer.identify.oui import compact, read_assignments
+from sniffer.identify.rules import read_large, read_oui
+from sniffer.identify.traffic_volume import Amount
+from sniffer.model import Device, address_text, key_text
+from sniffer.records import build as records
+from sniffer.resources import shipped
+from sniffer.sinks.settings import StoreSettings
+from sniffer.sinks.storage.store import Store
+
+#: A table that goes into a pipe is not folded to a terminal that is not there.
+PIPE_WIDTH = 200
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[FILE|FOLDER|-]...")
+@device_option
+@config_option
+@format_option("table", "jsonl")
+@click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The store (SQLite).")
+@click.option("--why", is_flag=True, help="All reasons and facts, not only the first.")
+@click.option(
+    "--refresh-oui",
+    "oui_files",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Take prefixes from this list (IEEE oui.csv, mam.csv, oui36.csv, oui.txt, or Wireshark's manuf).",
+)
+@click.option(
+    "--oui-output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where the refreshed table goes (default: the one that ships). Your own rule folder may have an oui.tsv too.",
+)
+def command(
+    paths: Sequence[str],
+    devices: Sequence[str],
+    config_path: Path | None,
+    output_format: str,
+    store_path: Path | None,
+    why: bool,
+    oui_files: Sequence[Path],
+    oui_output: Path | None,
+) -> None:
+    """Who is in these captures; without one, whom the daemon has seen. Why we think so, and how sure we are.
+
+    \b
+    Examples:
+      sniffer devices evening.pcap
+      sniffer devices --why --format table captures/
+      sniffer devices -c sniffer.yaml
+      sniffer devices --refresh-oui oui.csv --refresh-oui mam.csv
+    """
+    if oui_files:
+        _refresh(oui_files, oui_output or shipped("rules") / "oui.tsv")
+        return
+    config = effective_config(config_path, devices)
+    observer = Observer(config, load_rulebook(config))
+    capture = "store"
+    if paths:
+        found = [Path("-")] if list(paths) == ["-"] else list(captures_in(map(Path, paths)))
+        capture = str(found[0]) if len(found) == 1 else ", ".join(paths)
+        observer.captures(found, _say)
+    else:
+        settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
+        observer.identifier.restore(_remembered(settings))
+    everybody = ordered(observer.identifier.devices())
+    if not everybody:
+        _say("no hosts in there" if paths else "the daemon has seen nobody yet")
+    amounts = observer.traffic.hosts()
+    if output_format == "jsonl":
+        for device in everybody:
+            click.echo(json.dumps(as_record(device, capture, amounts.get(device.key))))
+    elif everybody:
+        _print(everybody, observer.identifier.watched(), amounts, why)
+
+
+def as_record(device: Device, capture: str, amount: Amount | None) -> dict[str, Any]:
+    """The event `device`, with the facts beside the reasons, and how much the device sent and received."""
+    times = [fact.time_ns for fact in device.facts]
+    record = records.device_record(device, capture, device.since_ns or (min(times) if times else 0))
+    record["facts"] = [{"kind": fact.kind, "value": fact.value} for fact in device.facts]
+    record["traffic"] = amount and {
+        "packets_sent": amount.packets_sent,
+        "bytes_sent": amount.bytes_sent,
+        "packets_received": amount.packets_received,
+        "bytes_received": amount.bytes_received,
+        "connections": amount.connections,
+        "first": records.timestamp(amount.first_ns),
+        "last": records.timestamp(amount.last_ns),
+    }
+    return record
+
+
+def _remembered(settings: StoreSettings) -> dict[str, Any]:
+    if not settings.path.exists():
+        raise UsageError(f"{settings.path}: no daemon has run here; give a capture: sniffer devices FILE")
+    store = Store(settings, read_only=True)
+    try:
+        return store.state_get("stage.identify") or {}
+    finally:
+        store.close()
+
+
+def _print(devices: Sequence[Device], watched: Collection[int], amounts: Mapping[int, Amount], why: bool) -> None:
+    how_much = (Column("sent", justify="right", no_wrap=True), Column("received", justify="right", no_wrap=True))
+    columns = (Column("host", no_wrap=True), Column("address", no_wrap=True), Column("name", no_wrap=True), "what",
+               Column("sure", justify="right"), "judged", *(how_much if amounts else ()), "why")  # fmt: skip
+    table = Table(*columns, box=None, pad_edge=False)
+    for device in devices:
+        sure = f"{device.confidence:.0%}" if device.confidence else "-"
+        address = address_text(*device.address) if device.address else "-"
+        told = ("\n".join(device.reasons) if why else "; ".join(device.reasons[:2])) or _facts(device)
+        cells = [key_text(device.key), address, device.name, what(device), sure, _judged(device, watched)]
+        if amounts:
+            amount = amounts.get(device.key)
+            cells += [_size(amount.bytes_sent), _size(amount.bytes_received)] if amount else ["-", "-"]
+        style = "bold" if device.microphone else ""
+        table.add_row(*(Text(plain(cell, 60), style) for cell in cells), Text("\n".join(
+            plain(line, 300 if why else 120) for line in told.split("\n"))))  # fmt: skip
+    terminal = Console()
+    (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+
+
+def _size(amount: float) -> str:
+    """Bytes, in about three digits."""
+    units = ["GB", "MB", "kB", "B"]
+    while amount >= 1_000 and len(units) > 1:
+        amount /= 1_000
+        units.pop()
+    return f"{amount:.0f} {units[-1]}" if amount >= 100 else f"{amount:.3g} {units[-1]}"
+
+
+def _judged(device: Device, watched: Collection[int]) -> str:
+    """`listed`: what it sends is listed, and nobody is accused, for it only probably has a microphone."""
+    return "yes" if device.microphone else "listed" if device.key in watched else "no"
+
+
+def _facts(device: Device) -> str:
+    """What a host showed that nobody could make sense of."""
+    return ", ".join(f"{fact.kind} {fact.value}" for fact in device.facts[:3])
+
+
+def _refresh(files: Sequence[Path], output: Path) -> None:
+    known = dict(read_oui(output).items()) if output.exists() else {}
+    before = len(known)
+    for file in files:
+        new = dict(read_assignments(read_large(file).decode("utf-8", "replace")))
+        if not new:
+            raise RuleError(
+                "no prefixes in there: expected a list of the IEEE (csv or txt) or Wireshark's manuf", file=file
+            )
+        known |= new
+    try:
+        temporary = output.with_name(output.name + ".new")
+        temporary.write_text(compact(known.items()), encoding="utf-8")
+        temporary.replace(output)
+    except OSError as error:
+        raise StoreError(
+            f"{output}: cannot be written: {error.strerror}; give --oui-output in a folder of yours"
+        ) from None
+    click.echo(f"{output}: {len(known)} prefixes ({len(known) - before} new)")
+
+
+def _say(text: str) -> None:
+    click.echo(f"sniffer: {text}", err=True)

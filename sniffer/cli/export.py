@@ -1,0 +1,216 @@
+"""`sniffer export`: uploads out of the store as CSV, JSON Lines or Parquet, a page at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any
+
+import click
+
+from sniffer.cli._common import config_option, effective_config, nobody
+from sniffer.cli._times import Moment
+from sniffer.errors import UsageError
+from sniffer.sinks.storage.store import Store
+
+#: Column -> where its value is in the record.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id",),
+    "revision": ("revision",),
+    "timestamp": ("timestamp",),
+    "end": ("end",),
+    "device": ("device", "name"),
+    "mac": ("device", "mac"),
+    "vendor": ("device", "vendor"),
+    "model": ("device", "model"),
+    "src_ip": ("src_ip",),
+    "src_port": ("src_port",),
+    "dest_ip": ("dest_ip",),
+    "dest_port": ("dest_port",),
+    "proto": ("proto",),
+    "community_id": ("community_id",),
+    "host": ("service", "host"),
+    "role": ("service", "role"),
+    "class": ("upload", "class"),
+    "probability": ("upload", "probability"),
+    "bytes": ("upload", "bytes"),
+    "bytes_toclient": ("upload", "bytes_toclient"),
+    "packets": ("upload", "packets"),
+    "duration": ("upload", "duration"),
+    "speech_seconds": ("upload", "speech_seconds"),
+    "verdict": ("verdict",),
+    "confidence": ("confidence",),
+    "reason": ("reason",),
+    "wake_source": ("wake", "source"),
+    "wake_relation": ("wake", "relation"),
+    "gap_seconds": ("wake", "gap_seconds"),
+    "level": ("level",),
+    "rules": ("rules",),
+}
+
+Write = Callable[[Iterable[Mapping[str, Any]], IO[bytes]], int]
+
+
+@click.command()
+@config_option
+@click.option("--from", "since", type=Moment(), help="From then on: 30d, yesterday, 2026-11-01.")
+@click.option("--to", "until", type=Moment(), help="Up to then.")
+@click.option("--device", help="Only this one: its name or MAC address.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(["csv", "jsonl", "parquet"]),
+    help="Default: what OUT ends with, else csv.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="A file (default: standard output)."
+)
+@click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The store (SQLite).")
+def command(
+    config_path: Path | None,
+    since: int | None,
+    until: int | None,
+    device: str | None,
+    output_format: str | None,
+    output: Path | None,
+    store_path: Path | None,
+) -> None:
+    """Uploads out of the store, the oldest first.
+
+    \b
+    Examples:
+      sniffer export --from 30d -o november.csv
+      sniffer export --from 2026-11-01 --to 2026-12-01 -o november.parquet
+    """
+    settings = effective_config(config_path, ()).store
+    if store_path is not None:
+        settings = settings.model_copy(update={"path": store_path})
+    if output_format == "parquet" and output is None:
+        raise UsageError("--format parquet needs a file: -o OUT.parquet")
+    writers: dict[str, Write] = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
+    suffix = output.suffix.lower().lstrip(".") if output is not None else ""
+    write = writers[output_format or (suffix if suffix in writers else "csv")]
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(settings, read_only=True))
+        out: IO[bytes] = sys.stdout.buffer
+        if output is not None:
+            try:
+                out = stack.enter_context(output.open("wb"))
+            except OSError as error:
+                raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
+        try:
+            count = write(store.walk(("upload",), device, since, until), out)
+            why = "" if count else nobody(device, store)
+            out.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise UsageError(f"{output or 'standard output'}: cannot be written: {error.strerror}") from None
+    click.echo(f"{'1 upload' if count == 1 else f'{count} uploads'}{why}", err=True)
+
+
+def write_jsonl(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
+    """Whole records, one a line."""
+    count = 0
+    for record in records:
+        out.write(json.dumps(record).encode() + b"\n")
+        count += 1
+    return count
+
+
+def write_csv(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
+    """One row an upload. A name that a spreadsheet would take for a formula begins with an apostrophe."""
+    out.write(_csv_line(list(COLUMNS)))
+    count = 0
+    for record in records:
+        out.write(_csv_line([_cell(_value(record, path)) for path in COLUMNS.values()]))
+        count += 1
+    return count
+
+
+def write_parquet(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
+    """The same columns, with types."""
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise UsageError("Parquet needs an extra: pip install '.[parquet]' in the clone") from None
+    numbers = {"revision", "src_port", "dest_port", "bytes", "bytes_toclient", "packets"}
+    floats = {"probability", "duration", "speech_seconds", "confidence", "gap_seconds"}
+    kinds = {
+        "timestamp": pyarrow.timestamp("us", "UTC"),
+        "end": pyarrow.timestamp("us", "UTC"),
+        "rules": pyarrow.list_(pyarrow.string()),
+        **dict.fromkeys(numbers, pyarrow.int64()),
+        **dict.fromkeys(floats, pyarrow.float64()),
+    }
+    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
+    count = 0
+    with parquet.ParquetWriter(out, schema) as writer:
+        for page in _pages(records, 1000):
+            count += len(page)
+            columns = [
+                pyarrow.array(
+                    [_typed(name, _value(record, path)) for record in page], kinds.get(name, pyarrow.string())
+                )
+                for name, path in COLUMNS.items()
+            ]
+            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+    return count
+
+
+def _pages(records: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+    page: list[Mapping[str, Any]] = []
+    for record in records:
+        page.append(record)
+        if len(page) == size:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _value(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    value: Any = record
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _typed(name: str, value: Any) -> Any:
+    if name in ("timestamp", "end"):
+        from datetime import datetime
+
+        return datetime.fromisoformat(value)
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        value = " ".join(str(item) for item in value)
+    if not isinstance(value, str):
+        return str(value)
+    text = "".join(character if character.isprintable() else " " for character in value)
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or value[:1] in ("\t", "\r", "\n") else text
+
+
+def _csv_line(cells: list[str]) -> bytes:
+    line = _Line()
+    csv.writer(line).writerow(cells)
+    return line.text.encode(errors="replace")
+
+
+class _Line:
+    """What the csv module writes one row into."""
+
+    text = ""
+
+    def write(self, text: str) -> int:
+        self.text += text
+        return len(text)

@@ -1,0 +1,116 @@
+"""The command line. Each command is one file in `sniffer/cli/`, imported only when it is called."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from sniffer.errors import SnifferError
+
+#: Command name -> (module in `sniffer.cli`, one line of help). The module's `command` is a click command.
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "demo": ("demo", "A bundled capture through everything: no root, no network, no speaker."),
+    "analyze": ("analyze", "Judge captures: files, folders, or standard input."),
+    "run": ("run", "The daemon: watch an interface and tell when something is sent unasked."),
+    "doctor": ("doctor", "What works here, what does not, and the remedy."),
+    "setup": ("setup", "Look who is on the network and write a configuration."),
+    "config": ("config", "Check a configuration, or print its schema."),
+    "rules": ("rules", "List, check and test the rules."),
+    "devices": ("devices", "Who is on the network, or in a capture, and why we think so."),
+    "uploads": ("uploads", "What was sent, from the store of a daemon."),
+    "explain": ("explain", "One upload in words: why this verdict."),
+    "export": ("export", "Uploads out of the store: CSV, JSON Lines, Parquet."),
+    "wake": ("wake", "Tell the daemon that somebody asked."),
+    "mute": ("mute", "A maintenance window: no alerts for a device for some time."),
+    "listen": ("listen", "Hear wake words with a microphone of one's own and report them."),
+    "calibrate": ("calibrate", "Teach the daemon one device: five spoken commands and one silence."),
+    "evaluate": ("evaluate", "Score against labelled captures, beside the comparison detectors."),
+}
+
+
+class _Commands(click.Group):
+    """Knows all names without importing their modules: `--help` is fast, a broken extra harms one command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        gc.disable()  # nothing of what is imported is ever garbage: it need not be looked through, now or later
+        try:
+            module = importlib.import_module(f"sniffer.cli.{COMMANDS[cmd_name][0]}")
+        finally:
+            gc.freeze()
+            gc.enable()
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from sniffer import __version__
+
+        click.echo(f"sniffer, version {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say it and exit.")
+def cli() -> None:
+    """When did a speaker send what could be your voice, and had anybody asked it to?
+
+    \b
+    Try:  sniffer demo
+          sniffer analyze capture.pcap --device 68:db:f5:90:19:64=kitchen
+          sudo sniffer run
+    """
+
+
+#: glibc's number for "what is larger is given back as soon as it is free", and how large that is, in bytes.
+_M_MMAP_THRESHOLD, _LARGE = -3, 256 << 10
+
+
+def _give_back() -> None:
+    """glibc keeps what large columns leave behind, more with each that is freed: said once, it gives them back."""
+    allocator = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if allocator is not None:
+        allocator(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 fine, 1 uploads nobody asked for (`--fail-on`), 2 usage, 3 nothing could be read."""
+    _give_back()
+    # Of numpy's linear algebra nothing is used: its threads would wait busily. And nobody extends our settings:
+    # pydantic would look through every package that is installed.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    try:
+        status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        status = 130
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        status = 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): not an error; but Python must not try to flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except SnifferError as error:
+        click.echo(f"sniffer: {error}", err=True)
+        status = error.exit_status
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,160 @@
+"""`sniffer run`: the daemon."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sniffer.app.config import Config
+from sniffer.app.daemon import PacketSource
+from sniffer.app.service import Service, files_of, open_files
+from sniffer.capture.files.open import open_capture
+from sniffer.capture.files.replay import ReplayCapture, ReplayClock
+from sniffer.capture.live.interfaces import resolve
+from sniffer.capture.live.live import LiveCapture
+from sniffer.capture.live.privileges import account, drop, hand_over
+from sniffer.cli._common import DEFAULT_CONFIG, config_option, device_option, effective_config, not_read
+from sniffer.cli._show import RecordLines
+from sniffer.errors import UsageError
+from sniffer.model.clock import Clock, SystemClock
+from sniffer.wake.adapters.file import read_events
+
+logger = logging.getLogger("sniffer")
+
+
+@click.command()
+@config_option
+@click.option("-i", "--interface", "interfaces", multiple=True, help="Capture here (default: the LAN side).")
+@device_option
+@click.option(
+    "--capture", type=click.Path(path_type=Path, dir_okay=False),
+    help="Judge this file instead of an interface. Nobody is told, and nothing is kept, unless --deliver and --store "
+    "say so.",
+)  # fmt: skip
+@click.option(
+    "--speed", type=click.FloatRange(min=0, min_open=True), help="Replay that many times as fast as it was captured."
+)
+@click.option(
+    "--wake", type=click.Path(path_type=Path, dir_okay=False), help="With --capture: wake events (JSON Lines)."
+)
+@click.option("--deliver", is_flag=True, help="With --capture: tell the configured receivers.")
+@click.option("--exit", "exit_at_end", is_flag=True, help="With --capture: exit at its end rather than go on serving.")
+@click.option("--store", "store_path", type=click.Path(path_type=Path), help="The embedded store (SQLite).")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "jsonl", "none"]), default="text", show_default=True
+)
+def command(
+    config_path: Path | None,
+    interfaces: Sequence[str],
+    devices: Sequence[str],
+    capture: Path | None,
+    speed: float | None,
+    wake: Path | None,
+    deliver: bool,
+    exit_at_end: bool,
+    store_path: Path | None,
+    output_format: str,
+) -> int:
+    """Watch an interface; tell when a speaker sends what could be a voice, and whether anybody asked.
+
+    \b
+    Examples:
+      sudo sniffer run -i br-lan -c sniffer.yaml
+      sniffer run --capture evening.pcap --speed 1
+    """
+    logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    if capture is None and (speed or exit_at_end or wake or deliver):
+        raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
+    if ignored := not_read(config_path):
+        logger.warning("%s; -c %s reads it", ignored, DEFAULT_CONFIG)
+    with ExitStack() as stack:
+        scratch = None
+        if capture is not None and store_path is None:
+            # A replay leaves no traces, and does not mix with what a daemon found here.
+            scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sniffer-")))
+
+        def read_config() -> Config:
+            return _placed(effective_config(config_path, devices), interfaces, store_path, scratch)
+
+        config = read_config()
+        clock: Clock = SystemClock()
+        source: PacketSource
+        if capture is not None:
+            reader = stack.enter_context(open_capture(capture))
+            replay_clock = ReplayClock(clock, speed)
+            source, name, clock = ReplayCapture(reader, replay_clock, speed), str(capture), replay_clock
+        else:
+            names, why = resolve(config.capture.interface)
+            live = LiveCapture(names, config.capture)
+            stack.callback(live.close)
+            source, name = live, ",".join(names)
+            logger.info("capturing on %s%s", name, f" ({why})" if why else "")
+        store, event_log = stack.enter_context(open_files(config))
+        lines = RecordLines(sys.stdout, output_format)
+        events = read_events(wake) if wake is not None else []
+        service = Service(
+            read_config,
+            source,
+            name,
+            store,
+            event_log,
+            clock,
+            replayed=capture is not None,
+            deliver=capture is None or deliver,
+            more_sinks=[lines],
+            events=events,
+            config_path=config_path,
+        )
+        if capture is None:
+            _give_up_privileges(config)
+        if service.address:
+            logger.info("serving %s (metrics, API)", service.address)
+        _handle_signals(service)
+        service.start()
+        try:
+            service.daemon.run()
+            if capture is not None and not exit_at_end and not service.daemon.stopping and service.address:
+                logger.info("the capture has ended; still serving %s until Ctrl-C", service.address)
+                service.daemon.wait()
+        finally:
+            service.close()
+    return 0
+
+
+def _placed(config: Config, interfaces: Sequence[str], store_path: Path | None, scratch: Path | None) -> Config:
+    """The configuration with what the command line says of places."""
+    update: dict[str, Any] = {}
+    if interfaces:
+        update["capture"] = config.capture.model_copy(update={"interface": tuple(interfaces)})
+    if store_path is not None:
+        update["store"] = config.store.model_copy(update={"path": store_path})
+    if scratch is not None:
+        update["store"] = config.store.model_copy(update={"path": scratch / "sniffer.db"})
+        update["sinks"] = config.sinks.model_copy(update={"event_log": None, "evidence": None})
+    return config.model_copy(update=update)
+
+
+def _give_up_privileges(config: Config) -> None:
+    to = account(config.capture.user)
+    if to is not None:
+        for path in files_of(config):
+            hand_over(path, to)
+    drop(to)
+
+
+def _handle_signals(service: Service) -> None:
+    def end(number: int, frame: object) -> None:
+        service.daemon.stop()
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, lambda number, frame: service.daemon.reload())

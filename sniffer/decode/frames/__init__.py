@@ -1,0 +1,1 @@
+"""Frames to packet columns: link, network and transport layer."""

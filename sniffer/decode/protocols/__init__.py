@@ -1,0 +1,1 @@
+"""Identity protocols: one small parser per file."""

@@ -1,0 +1,1 @@
+"""Packets of watched devices to flows and runs."""

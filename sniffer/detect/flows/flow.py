@@ -1,0 +1,111 @@
+"""The connections of watched devices, in columns: what is remembered of each, and which are forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sniffer.detect.flows.flow_table import Streams
+from sniffer.detect.flows.rows import LocalNetworks, Packets
+from sniffer.detect.flows.run import Run
+from sniffer.model import I64, PROTO_TCP, PROTO_UDP, FlowKey
+
+_SECOND = 1_000_000_000
+#: After so long a flow that was never seen is a new one, not one that was there before.
+_KNOWS_FLOWS_NS = 60 * _SECOND
+#: Stands for what was not seen, or is not.
+UNSEEN = int(np.iinfo(np.int64).min)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Flow:
+    """One connection of a device. `connection` orders flows where nothing else does."""
+
+    key: int
+    flow: FlowKey
+    connection: int
+
+
+class Flows:
+    """At most `limit` connections. The place of one is an index into all columns; it is used again when the
+    connection was forgotten."""
+
+    def __init__(self, limit: int, local: LocalNetworks) -> None:
+        self._limit, self._networks = limit, local
+        self.flow: list[Flow | None] = [None] * limit
+        self.runs: dict[int, Run] = {}  # what is being uploaded, by place
+        self.seen_ns = np.zeros(limit, dtype=np.int64)
+        self.opened_ns = np.zeros(limit, dtype=np.int64)
+        self.last_ns = np.full(limit, UNSEEN)  # the last packet of the run that is open
+        self.largest = np.zeros(limit, dtype=np.int64)  # packet that was part of a run
+        self.local = np.zeros(limit, dtype=np.bool_)
+        self.tcp = np.zeros(limit, dtype=np.bool_)
+        self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
+        self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
+        self.streams = Streams(limit)
+        self.device = np.zeros(limit, dtype=np.uint64)
+        self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
+        self._places: dict[int, int] = {}
+        self._free: list[int] = []  # places that were used before
+        # A guess at the place of each connection, by its highest bits; checked, and looked up where it is wrong.
+        bits = (4 * limit).bit_length()
+        self._guess = np.zeros(1 << bits, dtype=np.uint32)
+        self._shift = np.uint64(64 - bits)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def admit(self, packets: Packets, since_ns: int) -> I64:
+        """The place of each packet's connection, made where it has none; only up to the packet for which there is no
+        room. `since_ns` is when we began to listen."""
+        places: I64 = self._guess[packets.connection >> self._shift].astype(np.int64)
+        wrong = np.flatnonzero(self.connection[places] != packets.connection)
+        if not wrong.size:
+            return places
+        missed, first, back = np.unique(packets.connection[wrong], return_index=True, return_inverse=True)
+        found = np.array([self._places.get(connection, -1) for connection in missed.tolist()], dtype=np.int64)
+        unknown = np.flatnonzero(found < 0)
+        for number in unknown[np.argsort(first[unknown])].tolist():
+            if len(self) == self._limit:
+                return self._up_to(places, wrong, found[back])
+            found[number] = self._make(packets, int(wrong[first[number]]), since_ns)
+        places[wrong] = found[back]
+        return places
+
+    @staticmethod
+    def _up_to(places: I64, wrong: I64, found: I64) -> I64:
+        places[wrong] = found
+        return places[: int(wrong[int(np.argmax(found < 0))])]
+
+    def _make(self, packets: Packets, number: int, since_ns: int) -> int:
+        place = self._free.pop() if self._free else len(self)
+        key, connection = packets.flow_key(number), int(packets.connection[number])
+        self.flow[place] = Flow(int(packets.device[number]), key, connection)
+        first_ns = int(packets.time_ns[number])
+        # Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now.
+        opens = key.proto == PROTO_UDP and first_ns - since_ns > _KNOWS_FLOWS_NS
+        self.opened_ns[place] = first_ns if opens else UNSEEN
+        self.device[place] = packets.device[number]
+        self.local[place] = self._networks.excludes(key)
+        self.tcp[place] = key.proto == PROTO_TCP
+        self.last_ns[place] = UNSEEN
+        self.largest[place] = 0
+        self.answered[place] = self.records[place] = False
+        self.streams.reset(place)
+        self.connection[place] = connection
+        self._places[connection] = place
+        self._guess[connection >> int(self._shift)] = place
+        return place
+
+    def forget(self) -> I64:
+        """Forget a tenth: those that were quiet longest, and where all are uploading, some of these too."""
+        used = np.flatnonzero(self.connection)
+        order = np.lexsort((self.connection[used], self.seen_ns[used], self.last_ns[used] != UNSEEN))
+        places: I64 = used[order[: max(len(used) - self._limit * 9 // 10, 1)]]
+        for place in places.tolist():
+            del self._places[int(self.connection[place])]
+            self.flow[place] = None
+        self.connection[places] = 0
+        self._free += places.tolist()
+        return places

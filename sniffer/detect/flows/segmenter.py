@@ -1,0 +1,228 @@
+"""From packets to runs, for all connections in a batch at once.
+
+A packet belongs to a run where enough bytes left in the half second up to it. What is done for each packet is done in
+columns; a single connection is looked at only where a run lasts, or was more than a sign of life.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import NamedTuple
+
+import numpy as np
+
+from sniffer.detect.features.pacing import TINY
+from sniffer.detect.flows.flow import UNSEEN, Flow, Flows
+from sniffer.detect.flows.rows import Flags, LocalNetworks, Packets
+from sniffer.detect.flows.run import BIN_NS, BYTES, LEAST_BYTES, LEAST_PACKETS, LONGEST_NS, TIME, Run
+from sniffer.detect.flows.tcp_upstream import HEIGHT, NUMBER, OPENED, PLACE, Received, by_place, changes, upstream
+from sniffer.detect.profiles.slow_uploads import MINUTE_NS
+from sniffer.model import I64
+
+_SECOND = 1_000_000_000
+#: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
+_WARM_BYTES, _WARM_NS = 500, _SECOND // 2
+#: When a run is looked at while it lasts: first after this, then four times a second, later more rarely.
+_FIRST_LOOK_NS, _LOOK_NS = 750_000_000, 250_000_000
+#: The number of rows that came with an earlier batch.
+_OLD = -1
+
+
+class Task(NamedTuple):
+    """Something to be said of a run. Tasks stand in the order in which packets make them known, however these are cut
+    into batches: by a packet (`late` 0 and its number), or, after it, since time has passed (`late` 1, the device)."""
+
+    known_ns: int
+    late: int
+    number: int
+    connection: int
+    flow: Flow
+    run: Run
+    look_ns: int | None  # the moment to look at; None where the run is over
+
+
+#: A run that is over and was a sign of life within one minute: when that is known, the device, the connection (in this
+#: order, among tasks that are `late`), then the flow, the minute, and bytes.
+Trifle = tuple[int, int, int, Flow, int, int]
+
+
+class Meter:
+    """Finds runs. It remembers `max_flows` connections, and the rows of the last second."""
+
+    def __init__(self, max_flows: int, local: LocalNetworks, silence_ns: int) -> None:
+        self._silence_ns, self._horizon_ns = silence_ns, max(silence_ns, _WARM_NS)
+        self.flows = Flows(max_flows, local)
+        self.open: list[tuple[int, Flow, Run]] = []  # what is being uploaded, with the place of the connection
+        self._recent = np.empty((HEIGHT, 0), dtype=np.int64)
+        self._taken = np.empty(0, dtype=np.bool_)  # which of these belong to a run
+        self._begun: list[tuple[Flow, Run]] = []
+        self._tasks: list[Task] = []
+        self._trifles: list[Trifle] = []
+
+    def settle(self, now_ns: int) -> tuple[list[tuple[Flow, Run]], list[Task], list[Trifle]]:
+        """The runs that have begun, and, in order, what has to be said by `now_ns`."""
+        for place, flow, run in self.open:
+            if not run.over and now_ns - run.last_ns > self._silence_ns:
+                final_ns = run.last_ns + self._silence_ns
+                self._end(place, flow, run, final_ns, (final_ns, 1, flow.key))
+        self.open = [entry for entry in self.open if not entry[2].over]
+        begun, tasks, trifles = self._begun, self._tasks, self._trifles
+        self._begun, self._tasks, self._trifles = [], [], []
+        tasks.sort(key=itemgetter(*range(4)))
+        return begun, tasks, trifles
+
+    def forget(self, now_ns: int, number: int) -> None:
+        """There is no room for the connection of packet `number`: make some."""
+        places = self.flows.forget()
+        gone = set(places.tolist())
+        for place, flow, run in self.open:
+            if place in gone:
+                self._end(place, flow, run, now_ns, (now_ns, 0, number))
+        stays = ~np.isin(self._recent[PLACE], places)
+        self._recent, self._taken = self._recent[:, stays], self._taken[stays]
+
+    def _end(self, place: int, flow: Flow, run: Run, final_ns: int, known: tuple[int, int, int]) -> None:
+        run.final_ns, run.over = final_ns, True
+        self._tasks.append(Task(*known, flow.connection, flow, run, None))
+        if self.flows.runs.get(place) is run:
+            del self.flows.runs[place]
+            self.flows.last_ns[place] = UNSEEN
+
+    # --- packets -----------------------------------------------------------------------------------------------------
+
+    def push(self, packets: Packets, places: I64, now_ns: int, before: int) -> None:
+        """Take packets with the places of their connections. It is `now_ns` behind them; `before` packets of the
+        capture came before this batch."""
+        self.flows.seen_ns[places] = packets.time_ns  # of several the last
+        abroad = np.flatnonzero(~self.flows.local[places])
+        if not abroad.size:
+            return
+        fresh, received = upstream(packets.part(abroad), places[abroad], self.flows, before)
+        if fresh.shape[1]:
+            self._recent[NUMBER] = _OLD
+            rows = np.concatenate((self._recent, fresh), axis=1)
+            order = by_place(rows[PLACE], len(self.flows.flow))
+            rows = rows[:, order]
+            taken = np.concatenate((self._taken, np.zeros(fresh.shape[1], dtype=np.bool_)))[order]
+            taken = self._group(rows, taken, received, now_ns)
+            stays = rows[TIME] >= now_ns - self._horizon_ns
+            self._recent, self._taken = rows[:, stays], taken[stays]
+        for place, _, run in self.open:
+            if not run.over:
+                received.tell(place, run, run.last_ns + self._silence_ns)
+
+    def _group(self, rows: I64, taken: Flags, received: Received, now_ns: int) -> Flags:
+        """Warm rows carry the run of their connection on, or begin another where the silence before them was too long.
+        Returns which rows now belong to a run: of each place the first so many."""
+        flows, places, times, sizes = self.flows, rows[PLACE], rows[TIME], rows[BYTES]
+        starts = changes(places)
+        untaken = starts + np.add.reduceat(taken, starts, dtype=np.int64)
+        # Time within a place, in which a longer gap is as good as a long one, so that it fits into numbers.
+        gaps = np.minimum((times[1:] - times[:-1]).view(np.uint64), np.uint64(self._horizon_ns + 1)).astype(np.int64)
+        gaps[starts[1:] - 1] = self._horizon_ns + 1
+        moment = np.concatenate(([0], np.cumsum(gaps)))
+        left = moment.searchsorted(moment - _WARM_NS, side="right")
+        counted = np.where(sizes >= TINY, sizes, 0)
+        total = np.concatenate(([0], np.cumsum(counted)))
+        warm = np.flatnonzero((total[1:] - total[left] >= _WARM_BYTES) & (counted > 0) & (rows[NUMBER] != _OLD))
+        if not warm.size:
+            return taken
+
+        leads = np.zeros(len(warm), dtype=np.bool_)
+        leads[changes(places[warm])] = True
+        begins = np.flatnonzero(leads | (np.diff(moment[warm], prepend=0) > self._silence_ns))
+        ends = np.append(begins[1:], len(warm))
+        leads, first, last = leads[begins], warm[begins], warm[ends - 1]  # of each group of warm rows
+        place, start_place = places[first], starts.searchsorted(first, side="right") - 1
+        free = np.concatenate(([0], last[:-1] + 1))
+        free[leads] = untaken[start_place[leads]]
+        open_ns = flows.last_ns[place]
+        goes_on = leads & (open_ns != UNSEEN) & (times[first] - open_ns <= self._silence_ns)
+        # Another run begins with what made its first row warm.
+        following = np.where(sizes >= TINY, np.arange(len(sizes)), len(sizes))
+        following = np.minimum.accumulate(following[::-1])[::-1]
+        start = np.where(goes_on, free, following[np.maximum(left[first], free)])
+        last_ns = times[last]
+        amount = np.concatenate(([0], np.cumsum(sizes)))
+        amount = amount[last + 1] - amount[start]
+        minute = times[start] // MINUTE_NS
+        trifling = (
+            ~goes_on
+            & (now_ns - last_ns > self._silence_ns)
+            & (last + 1 - start < LEAST_PACKETS)
+            & (amount < LEAST_BYTES)
+            & ((times[start] + (last_ns - times[start]) // BIN_NS * BIN_NS) // MINUTE_NS == minute)
+        )
+        taking = np.stack((free, last + 1), axis=1).ravel()
+        largest = self._largest(place, leads, np.maximum.reduceat(np.append(sizes, 0), taking)[::2])
+        self._trifles += self._sorted(place, last_ns + self._silence_ns, minute, amount, np.flatnonzero(trifling))
+        for group in np.flatnonzero(~trifling).tolist():
+            mine = slice(int(start[group]), int(last[group]) + 1)
+            warmed = warm[begins[group] : ends[group]]
+            opened_ns, before = int(rows[OPENED, first[group]]), int(largest[group])
+            run = flows.runs[int(place[group])] if goes_on[group] else None
+            self._carry(int(place[group]), run, rows[:, mine], rows[:, warmed], opened_ns, before, received)
+        untaken[start_place] = last + 1
+        return np.arange(len(sizes)) < np.repeat(untaken, np.diff(np.append(starts, len(sizes))))
+
+    def _largest(self, place: I64, leads: Flags, size: I64) -> I64:
+        """The largest packet that was part of a run of the same connection before each group; `size` is the largest in
+        it."""
+        known = np.where(leads, self.flows.largest[place], 0)
+        so_far = np.cumsum(leads) << 32 | np.maximum(known, size)
+        so_far = np.maximum.accumulate(so_far) & 0xFFFF_FFFF
+        self.flows.largest[place] = so_far  # of several the last
+        return np.where(leads, known, np.concatenate(([0], so_far[:-1])))
+
+    def _sorted(self, place: I64, final_ns: I64, minute: I64, amount: I64, chosen: I64) -> list[Trifle]:
+        device, connection = self.flows.device[place], self.flows.connection[place]
+        chosen = chosen[np.lexsort((connection[chosen], device[chosen], final_ns[chosen]))]
+        columns = [column[chosen].tolist() for column in (final_ns, device, connection, place, minute, amount)]
+        columns[3] = [self.flows.flow[number] for number in columns[3]]
+        return list(zip(*columns, strict=True))
+
+    def _carry(
+        self, place: int, run: Run | None, rows: I64, warm: I64, opened_ns: int, largest: int, received: Received
+    ) -> None:
+        """Rows join the run, or one begins; `warm` are those of them that make them do so."""
+        flow = self.flows.flow[place]
+        assert flow is not None
+        times = rows[TIME]
+        if run is None:
+            run = self._begin(place, flow, int(times[0]), int(warm[TIME, 0]), opened_ns, largest)
+        while True:
+            limit_ns = run.start_ns + LONGEST_NS
+            cut = int(times.searchsorted(limit_ns))
+            if cut:
+                run.add(rows[:, :cut])
+            while run.next_look_ns <= run.last_ns:
+                known = self._known(warm, run.next_look_ns)
+                self._tasks.append(Task(*known, flow.connection, flow, run, run.next_look_ns))
+                run.next_look_ns += _pause(run.next_look_ns - run.start_ns)
+            self.flows.last_ns[place] = run.last_ns
+            if cut == len(times):
+                return
+            received.tell(place, run, limit_ns)
+            at_ns = int(times[cut])
+            self._end(place, flow, run, limit_ns, self._known(warm, at_ns))
+            rows, times = rows[:, cut:], times[cut:]
+            run = self._begin(place, flow, at_ns, at_ns, opened_ns, largest)
+
+    @staticmethod
+    def _known(warm: I64, time_ns: int) -> tuple[int, int, int]:
+        """The packet that tells that a run lasted until then."""
+        number = int(warm[TIME].searchsorted(time_ns))
+        return int(warm[TIME, number]), 0, int(warm[NUMBER, number])
+
+    def _begin(self, place: int, flow: Flow, start_ns: int, warm_ns: int, opened_ns: int, largest: int) -> Run:
+        run = Run(start_ns, warm_ns, None if opened_ns == UNSEEN else opened_ns, largest)
+        run.next_look_ns = start_ns + _FIRST_LOOK_NS
+        self.flows.runs[place] = run
+        self.open.append((place, flow, run))
+        self._begun.append((flow, run))
+        return run
+
+
+def _pause(elapsed_ns: int) -> int:
+    """Until the next look at a run that has lasted so long."""
+    return _LOOK_NS if elapsed_ns < 3 * _SECOND else (2 if elapsed_ns < 60 * _SECOND else 4) * _LOOK_NS

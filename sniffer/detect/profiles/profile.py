@@ -1,0 +1,506 @@
+"""What is usual for one device, learned online from its own uploads, in a few numbers.
+
+What is learned adds to the evidence for speech that is like this device's (its chunk, its rate), takes a little from
+what is unlike it, and explains an unpaced upload that comes by the clock. The little is bounded
+(`evidence.MOST_AGAINST`): nobody trains the detector to overlook a voice. Only what is speech without any habit but
+that of pace teaches one: a known server or opening does not. (How much an opening says follows from all that was taken
+for speech; so that is bounded.) Where chunk, rate, opening, idle bytes or the clock move, that is announced
+(`model.Drift`) before it is adopted, and outliers are gated until they have come several times. The speed of the line
+and where it cuts follow unannounced: they speak for a voice, and not (but for what offload merged) against.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sniffer.detect.features.pacing import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest, substantial
+from sniffer.detect.profiles.baseline import IN_A_ROW, Usual
+from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
+
+_SECOND = 1_000_000_000
+_HOUR_NS = 3600 * _SECOND
+#: Only what is speech without any habit but that of pace teaches one (log-odds); what is surely none is something else.
+SURE, _SURELY_NOT = 1.0, -2.0
+#: Speech uploads before it is said how this device speaks.
+ENOUGH = 3
+_MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
+#: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
+_PACE, _GATE = 0.15, 1.5
+#: So many pieces of a known size at the known pace are no chance; how far each may be off it, as a share.
+_PIECES, _OFF_PACE = 5, 0.3
+#: Speech uploads after which a server that never had one is a foreign one, and a device has a habit in all it says.
+_SETTLED = 2 * ENOUGH
+#: The fastest that a line was is forgotten by so much an upload: the radio may be worse today.
+_FORGET_LINE = 0.999
+#: So often an upload was cut into a size before it counts, and in so many uploads before it is believed: more than it
+#: takes to know the pieces in which a device speaks, which a radio may hold up and deliver together. Sizes that are
+#: kept, and where counting begins to forget.
+_CUT_OFTEN, _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 3, 2 * ENOUGH, 8, 1_000
+_PERIODIC_TIMES = 5
+#: Less than this is a sign of life; how many openings are remembered, and up to where one is beside the usual (half, or
+#: twice as much), as a logarithm. Others that begin as usual may come, though none was ever seen.
+_TRIFLE, _MANY, _BESIDE, _UNSEEN_OTHERS = 2_000, 400, 0.7, 0.3
+#: What an opening may say, in log-odds.
+_LEAST_TELLING, _MOST_TELLING, _LEAST_ODDS = 0.4, 6.0, -4.0
+#: What leaves without a pause of so many seconds is one burst, and those so much smaller than the usual are none; how
+#: far off its time one may be, as a share of the distance; fewer have no distance; and what their number may say.
+_PAUSE, _SMALLER, _OFF_BEAT, _FEWEST_TICKS, _LEAST_TICKS, _MOST_TICKS = 0.04, 0.25, 0.2, 3, -4, 6
+#: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
+_USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
+#: Times in nanoseconds are the largest numbers that are stored.
+_LARGEST_NUMBER = 1 << 63
+
+
+@dataclass(slots=True)
+class Periodic:
+    """Unpaced uploads to one server: how large, how far apart, how often seen; and whether they are a habit, by the
+    clock or at any time."""
+
+    bytes: float
+    interval: float = 0.0
+    regular: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    known: bool = False
+    times: int = 1
+    largest: float = 0.0
+    usual: bool = False
+
+
+_Habit = TypeVar("_Habit", Periodic, Usual)
+
+
+@dataclass(slots=True)
+class Learned:
+    """The habits of one device. Plain numbers, bounded, JSON-able."""
+
+    speech: int = 0
+    chunks: dict[int, int] = field(default_factory=dict)
+    strange_chunk: int = 0
+    strange_chunks: int = 0
+    constant: float = 0.0  # the share of speech that came in pieces of one size
+    opens: float = 0.0  # ... for which a connection was opened
+    rate: Usual = field(default_factory=Usual)  # bytes a second
+    opening: Usual = field(default_factory=Usual)  # bytes
+    begun: int = 0  # how often what was taken for speech began as usual
+    below: int = 0  # ... and something that surely was none with a little less, at a server that gets speech
+    above: int = 0  # ... or a little more
+    write: Usual = field(default_factory=Usual)  # bytes
+    pause: Usual = field(default_factory=Usual)  # seconds from one piece of one size to the next
+    tick: Usual = field(default_factory=Usual)  # bytes that leave at once while somebody speaks
+    tick_gap: Usual = field(default_factory=Usual)  # seconds from one of these to the next
+    lines: dict[str, float] = field(default_factory=dict)
+    cuts: dict[int, int] = field(default_factory=dict)
+    answered: float = 0.0
+    answer_bytes: float = 0.0
+    idle_bytes_per_hour: float = 0.0
+    idle_hours: int = 0
+    servers: dict[str, int] = field(default_factory=dict)
+    addresses: dict[str, int] = field(default_factory=dict)  # of servers that have a name
+    hour: int = 0
+    hour_bytes: int = 0
+    periodic: dict[str, Periodic] = field(default_factory=dict)
+
+    # --- what it tells -----------------------------------------------------------------------------------------------
+
+    @property
+    def known_chunks(self) -> list[int]:
+        """Sizes in which speech of this device came before."""
+        return [size for size, times in self.chunks.items() if times >= ENOUGH]
+
+    @property
+    def always_constant(self) -> bool:
+        """All speech of this device came in pieces of one size so far."""
+        return self.speech >= ENOUGH + 2 and self.constant >= 0.9
+
+    def pieces(self, rows: Rows) -> float | None:
+        """How surely some of these are pieces in which this device speaks, at the pace at which it does: 1 for five
+        and more; -1 where it has always spoken in such pieces and here is none. None where too little is known."""
+        known = self.known_chunks
+        if not known or not self.pause.known:
+            return None
+        mine = np.zeros(len(rows.bytes), dtype=np.bool_)
+        for size in known:
+            mine |= (abs(rows.unit - size) <= _slack(size)) | (abs(rows.bytes - size) <= _slack(size))
+        times = rows.seconds[mine]
+        gaps = np.diff(times)
+        paces = gaps[gaps > WRITE_GAP] / self.pause.value
+        steps = np.clip(np.round(paces), 1, 2)  # one may be lost, or have left with another
+        regular = int(np.count_nonzero(abs(paces - steps) < _OFF_PACE))
+        if regular == 0 and len(times) < 2:
+            return -1.0 if self.always_constant else 0.0
+        return min(1.0, regular / _PIECES)
+
+    def ticks(self, rows: Rows, first: float) -> float | None:
+        """How many of the bursts later than `first` are as large, and as far apart, as those in which this device
+        speaks, less those that are not: from -4 to 6. None where too little is known, or it has frames of one size."""
+        if not self.tick.known or not self.tick_gap.known or self.constant >= 0.5:
+            return None
+        times, sizes = _large(*bursts(rows.between(first, math.inf)), self.tick.value)
+        if not len(sizes):
+            return None
+        alike = np.abs(np.log(sizes) - self.tick.mean) <= self.tick.reach
+        gaps = np.diff(times) / self.tick_gap.value
+        regular = np.abs(gaps - np.clip(np.round(gaps), 1, 2)) <= _OFF_BEAT  # one may be lost
+        right = int(np.count_nonzero(alike)) + int(np.count_nonzero(regular))
+        return float(max(_LEAST_TICKS, min(_MOST_TICKS, 2 * right - len(alike) - len(regular))))
+
+    @property
+    def telling(self) -> float:
+        """How much it says that something begins as speech of this device does, in log-odds. How often other uploads to
+        its servers do is read off those that begin with a little less and a little more, as it lies between the two:
+        of what begins just so, some is speech that was not recognised."""
+        if not self.opening.known:
+            return _LEAST_TELLING
+        beside = ((math.sqrt(self.below) + math.sqrt(self.above)) / 2) ** 2
+        others = beside * 2 * self.opening.reach / _BESIDE
+        return max(_LEAST_TELLING, min(_MOST_TELLING, math.log((self.begun + ENOUGH) / (others + _UNSEEN_OTHERS))))
+
+    def opening_odds(self, amount: int) -> float | None:
+        """The log-odds of speech for an upload that begins with so many bytes, down to -4. Other business of the same
+        connection makes an opening larger, and nothing makes it smaller."""
+        if not self.opening.known or amount <= 0:
+            return None
+        deviations = 2 * self.opening.distance(amount) / self.opening.reach
+        if deviations > 2:
+            deviations = 2 + (deviations - 2) / 2
+        return max(_LEAST_ODDS, self.telling - deviations**2 / 2)
+
+    def familiarity(self, server: str) -> float | None:
+        """1 for a server that had speech of this device thirty times, -1 where all its speech went elsewhere."""
+        times = self.servers.get(server) or self.addresses.get(server, 0)
+        if times >= 2:
+            return min(1.0, math.log1p(times) / math.log1p(30))
+        return -1.0 if times == 0 and self.speech >= _SETTLED else None
+
+    @property
+    def segments(self) -> tuple[int, ...]:
+        """The sizes in which the line cuts what this device writes; pieces in which it speaks are none."""
+        most = max(self.cuts.values(), default=0)
+        spoken = self.known_chunks
+        return tuple(
+            size
+            for size, uploads in self.cuts.items()
+            if uploads >= max(_ENOUGH_CUTS, 0.2 * most) and not any(_alike(size, chunk) for chunk in spoken)
+        )
+
+    def knows_server(self, server: str) -> bool:
+        """This device has sent what was surely speech there."""
+        return server in self.servers or server in self.addresses
+
+    def expects(self, upload: Upload) -> bool:
+        """An unpaced upload of a usual size to a usual server, at a usual time if it has one."""
+        server = server_of(upload.service, upload.flows[0])
+        habit = self.periodic.get(server)
+        if habit is None or self.knows_server(server) or upload.service.role == "voice":
+            return False  # where speech goes, no upload of its size is taken for granted
+        if habit.usual and upload.bytes <= 1.3 * habit.largest:
+            return True
+        return habit.known and _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
+
+    @property
+    def chunk(self) -> int | None:
+        """The commonest chunk of speech."""
+        return max(self.chunks, key=lambda size: self.chunks[size]) if self.chunks else None
+
+    # --- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(
+        self, upload: Upload, shape: Shape, rows: Rows, *, sure: bool = True, opens: bool = False, whole: bool = True
+    ) -> list[Drift]:
+        """One upload is final; `shape` is how its rows were read. `sure`: it is speech without any habit but
+        that of pace; `opens`: a connection was opened for it; `whole`: its beginning was seen. Returns what moved."""
+        self._learn_line(server_of(upload.service, upload.flows[0]), rows)
+        if upload.upload_class is UploadClass.SPEECH:
+            if whole and (self.opening.likeness(shape.opening) or 0) > 0:
+                self.begun += 1
+                self._forget_openings()
+            return self._learn_speech(upload, shape, rows, opens, whole) if sure else []
+        if upload.upload_class is UploadClass.MEDIA:
+            return []
+        self._learn_other(upload, shape)
+        periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
+        return [*self._learn_idle(upload), *periodic]
+
+    def _learn_other(self, upload: Upload, shape: Shape) -> None:
+        server = server_of(upload.service, upload.flows[0])
+        surely = upload.score <= _SURELY_NOT and upload.bytes >= _TRIFLE
+        if surely and shape.opening > 0 and self.opening.known and self.knows_server(server):
+            distance = self.opening.distance(shape.opening)
+            if 0 < abs(distance) - self.opening.reach <= _BESIDE:
+                if distance > 0:
+                    self.above += 1
+                else:
+                    self.below += 1
+                self._forget_openings()
+
+    def _forget_openings(self) -> None:
+        if self.begun + self.below + self.above > _MANY:  # what was so long ago counts half
+            self.begun, self.below, self.above = self.begun // 2, self.below // 2, self.above // 2
+
+    def _learn_line(self, server: str, rows: Rows) -> None:
+        self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
+        _forget_oldest(self.lines)
+        for size, times in cut_sizes(rows).items():
+            if times >= _CUT_OFTEN:
+                self.cuts[size] = self.cuts.get(size, 0) + 1
+        if max(self.cuts.values(), default=0) > _MOST_CUTS:
+            self.cuts = {size: uploads // 2 for size, uploads in self.cuts.items() if uploads > 1}
+        while len(self.cuts) > _MAX_CUTS:
+            del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
+
+    def _learn_speech(self, upload: Upload, shape: Shape, rows: Rows, opens: bool, whole: bool) -> list[Drift]:
+        one_size = max(shape.constancy, shape.comb) >= 0.5 and not shape.ticking
+        drifts = self._learn_chunk(upload) if one_size else []
+        self.speech += 1
+        pace = max(_PACE, 1 / self.speech)
+        self.constant += (float(one_size) - self.constant) * pace
+        self.opens += (float(opens) - self.opens) * pace
+        if one_size and shape.writes_per_second > 0:
+            self.pause.learn(1 / shape.writes_per_second)
+        drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
+        self.write.learn(shape.typical_write)
+        self._learn_ticks(rows.between(shape.begin, shape.end + 1e-9))
+        if whole:
+            drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
+        _count(self.servers, server_of(upload.service, upload.flows[0]))
+        if upload.service.host:
+            _count(self.addresses, address_of(upload.flows[0]))
+        self.answered += (float(upload.answered) - self.answered) * pace
+        if upload.answered:
+            target = float(upload.bytes_toclient)
+            self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
+        return drifts
+
+    def _learn_ticks(self, body: Rows) -> None:
+        times, sizes = bursts(body)
+        if len(sizes) < _FEWEST_TICKS:
+            return
+        times, sizes = _large(times, sizes, float(np.median(sizes)))
+        if len(sizes) >= _FEWEST_TICKS:
+            self.tick.learn(float(np.median(sizes)))
+            self.tick_gap.learn(float(np.median(np.diff(times))))
+
+    def _announced(self, upload: Upload, what: str, usual: Usual, value: float) -> list[Drift]:
+        before = usual.learn(value)
+        return [] if before is None else [Drift(upload.key, upload.final_ns, what, round(before), round(usual.value))]
+
+    def _learn_chunk(self, upload: Upload) -> list[Drift]:
+        chunk = upload.chunk_bytes
+        if chunk is None:
+            return []
+        alike = next((size for size in self.chunks if _alike(chunk, size)), None)
+        usual = self.chunk
+        if alike is not None or usual is None or self.chunks[usual] < ENOUGH:
+            self.chunks[alike or chunk] = min(self.chunks.get(alike or chunk, 0) + 1, 1_000)
+            self.strange_chunks = 0
+            self._forget_chunks()
+            return []
+        self.strange_chunks = self.strange_chunks + 1 if _alike(chunk, self.strange_chunk) else 1
+        self.strange_chunk = chunk
+        if self.strange_chunks < IN_A_ROW:
+            return []
+        self.chunks[chunk] = self.strange_chunks
+        self.strange_chunks = 0
+        self._forget_chunks()
+        return [Drift(upload.key, upload.final_ns, "chunk_bytes", float(usual), float(chunk))]
+
+    def _forget_chunks(self) -> None:
+        while len(self.chunks) > _MAX_CHUNKS:
+            del self.chunks[min(self.chunks, key=lambda size: self.chunks[size])]
+
+    def _learn_idle(self, upload: Upload) -> list[Drift]:
+        hour = upload.start_ns // _HOUR_NS
+        drifts: list[Drift] = []
+        if hour > self.hour and self.hour:
+            amount = float(self.hour_bytes)
+            if self.idle_hours >= 6 and amount > 4 * self.idle_bytes_per_hour + 200_000:
+                drifts.append(
+                    Drift(upload.key, upload.final_ns, "idle_bytes_per_hour", round(self.idle_bytes_per_hour), amount)
+                )
+            if self.idle_hours == 0:
+                self.idle_bytes_per_hour = amount
+            else:
+                for _ in range(min(hour - self.hour - 1, 48)):  # hours in which nothing left
+                    self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, 0.0)
+                self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, amount)
+            self.idle_hours = min(self.idle_hours + (hour - self.hour), 10_000)
+            self.hour_bytes = 0
+        self.hour = max(hour, self.hour)
+        self.hour_bytes += upload.bytes
+        return drifts
+
+    def _learn_periodic(self, upload: Upload) -> list[Drift]:
+        server = server_of(upload.service, upload.flows[0])
+        habit = self.periodic.get(server)
+        if habit is None:
+            if len(self.periodic) >= _MAX_PERIODIC:
+                del self.periodic[min(self.periodic, key=lambda name: self.periodic[name].last_ns)]
+            size, at = float(upload.bytes), upload.start_ns
+            self.periodic[server] = Periodic(bytes=size, first_ns=at, last_ns=at, largest=size)
+            return []
+        drifts = _learn_usual(upload, habit)
+        interval = (upload.start_ns - habit.last_ns) / _SECOND
+        alike = _near(upload.bytes, habit.bytes, 1.3)
+        on_time = habit.interval == 0 or _near(interval, habit.interval, 1.15)
+        habit.last_ns = upload.start_ns
+        if not (alike and on_time):
+            habit.bytes, habit.interval, habit.regular, habit.known = float(upload.bytes), 0.0, 0, False
+            return drifts
+        habit.interval = _moved(habit.interval, interval) if habit.interval else interval
+        habit.bytes = _moved(habit.bytes, float(upload.bytes))
+        habit.regular = min(habit.regular + 1, 1_000)
+        if habit.known or habit.regular < _PERIODIC_TIMES or habit.interval < 60:
+            return drifts
+        habit.known = True
+        return [*drifts, Drift(upload.key, upload.final_ns, "periodic_upload_bytes", 0.0, round(habit.bytes))]
+
+    # --- for the store -----------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the store."""
+        state = asdict(self)
+        for name in ("chunks", "cuts"):
+            state[name] = {str(size): times for size, times in getattr(self, name).items()}
+        return state
+
+    @classmethod
+    def from_dict(cls, state: Any) -> Learned:
+        """What `to_dict` gave. What cannot be read is forgotten: habits are learned again."""
+        learned = cls()
+        try:
+            for name, value in state.items():
+                if isinstance(getattr(learned, name, None), Usual):
+                    setattr(learned, name, _usual(value))
+                elif name in ("chunks", "cuts"):
+                    most = _MAX_CHUNKS if name == "chunks" else _MAX_CUTS
+                    setattr(learned, name, {_size(key): _number(0, often) for key, often in _first(value, most)})
+                elif name == "periodic":
+                    learned.periodic = {
+                        str(key): _filled(Periodic(bytes=0.0), habit) for key, habit in _first(value, _MAX_PERIODIC)
+                    }
+                elif name == "lines":
+                    learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, _MAX_SERVERS)}
+                elif name in ("servers", "addresses"):
+                    setattr(learned, name, {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)})
+                elif name in cls.__slots__:
+                    setattr(learned, name, _number(getattr(learned, name), value))
+            if "below" not in state:  # others were counted in another way
+                learned.begun = 0
+        except (TypeError, ValueError, AttributeError):
+            return cls()
+        return learned if min(learned.speech, learned.begun, learned.below, learned.above) >= 0 else cls()
+
+
+def learned_from(state: Any) -> dict[int, Learned]:
+    """The habits of all devices out of the store, by key; what is nobody's is left out."""
+    if not isinstance(state, Mapping):
+        return {}
+    return {int(key): Learned.from_dict(habits) for key, habits in state.items() if str(key).isdecimal()}
+
+
+def _first(stored: Any, most: int) -> list[tuple[Any, Any]]:
+    return list(stored.items())[:most]
+
+
+def _number(like: float, value: Any) -> Any:
+    """A stored number, of the kind of `like`. Raises TypeError, ValueError where it is none that we would write."""
+    if not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
+        raise ValueError(value)
+    return type(like)(value)
+
+
+def _size(text: str) -> int:
+    size = int(text)
+    if not 0 < size < _LARGEST_NUMBER:
+        raise ValueError(text)
+    return size
+
+
+def _usual(stored: Any) -> Usual:
+    """What is usual; 0.1.0 kept the value alone."""
+    if not isinstance(stored, Mapping):
+        value = _number(0.0, stored)
+        return Usual(ENOUGH, math.log(value)) if value else Usual()
+    return _filled(Usual(), stored)
+
+
+def _filled(habit: _Habit, stored: Any) -> _Habit:
+    for name, value in stored.items():
+        setattr(habit, name, _number(getattr(habit, name), value))
+    if isinstance(habit, Usual) and not habit.plausible:
+        raise ValueError(stored)
+    return habit
+
+
+def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
+    """Flushes at any time of day. What is much larger than ever before is no part of the habit."""
+    if upload.bytes > 2 * habit.largest:
+        return []
+    habit.times = min(habit.times + 1, 1_000)
+    habit.largest = max(habit.largest, float(upload.bytes))
+    if habit.usual or habit.times < _USUAL_TIMES or upload.start_ns - habit.first_ns < _USUAL_NS:
+        return []
+    habit.usual = True
+    return [Drift(upload.key, upload.final_ns, "usual_upload_bytes", 0.0, round(habit.largest))]
+
+
+def bursts(rows: Rows) -> tuple[F64, I64]:
+    """When each burst began, in seconds, and its bytes."""
+    rows = substantial(rows)
+    starts = burst_starts(rows.seconds, _PAUSE)
+    return rows.seconds[starts], np.add.reduceat(rows.bytes, starts) if len(starts) else rows.bytes
+
+
+def _large(times: F64, sizes: I64, usual: float) -> tuple[F64, I64]:
+    """The bursts that are not much smaller than the usual ones."""
+    large = sizes >= _SMALLER * usual
+    return times[large], sizes[large]
+
+
+def _count(often: dict[str, int], name: str) -> None:
+    """Once more; the latest stands last, and the oldest of too many is forgotten."""
+    often[name] = min(often.pop(name, 0) + 1, 1_000)
+    _forget_oldest(often)
+
+
+def _forget_oldest(servers: dict[str, Any]) -> None:
+    while len(servers) > _MAX_SERVERS:
+        del servers[next(iter(servers))]
+
+
+def server_of(service: Service, flow: FlowKey) -> str:
+    """Whom a flow goes to, as a key: by name where it is known, as addresses change."""
+    return f"{service.host}:{flow.dst_port}" if service.host else address_of(flow)
+
+
+def address_of(flow: FlowKey) -> str:
+    """Whom a flow goes to, where no name is known."""
+    return f"{flow.dst[0]:x}.{flow.dst[1]:x}:{flow.dst_port}"
+
+
+def _alike(one: int, other: int) -> bool:
+    return abs(one - other) <= _slack(other)
+
+
+def _slack(size: int) -> float:
+    return max(2, 0.01 * size)
+
+
+def _near(one: float, other: float, factor: float) -> bool:
+    return other > 0 and one > 0 and 1 / factor <= one / other <= factor
+
+
+def _on_time(start_ns: int, habit: Periodic) -> bool:
+    return _near((start_ns - habit.last_ns) / _SECOND, habit.interval, 1.15)
+
+
+def _moved(mean: float, value: float) -> float:
+    """The mean with one more value in it; an outlier moves it by no more than the gate."""
+    bounded = max(mean / _GATE, min(mean * _GATE, value)) if mean > 0 else value
+    return mean + _PACE * (bounded - mean)

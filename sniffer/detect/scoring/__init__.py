@@ -1,0 +1,1 @@
+"""Measurements to evidence, score and class."""

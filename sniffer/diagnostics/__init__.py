@@ -1,0 +1,1 @@
+"""Whether the capture sees what it should: missing bytes, visibility, offload."""

@@ -1,0 +1,225 @@
+"""What speakers do, as writes that begin at time 0: one utterance, and everything that looks like one and is not.
+
+Sizes and times follow the descriptions in the field notes and are drawn wider than those.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sniffer.evaluation.lab.network import SYN, Writes, joined, writes
+from sniffer.evaluation.lab.speakers import Speaker, Voice, log_uniform
+
+Luck = np.random.Generator
+
+
+# --- speech --------------------------------------------------------------------------------------------------------
+
+
+def utterance_seconds(luck: Luck, *, false_wake: bool = False) -> float:
+    """How long somebody speaks; a false activation is cut off by the cloud after a moment."""
+    median, spread = (1.6, 0.5) if false_wake else (2.6, 0.55)
+    if not false_wake and luck.random() < 0.02:
+        return float(luck.uniform(15, 60))
+    return float(np.clip(luck.lognormal(np.log(median), spread), 0.7, 30))
+
+
+def speech(luck: Luck, voice: Voice, seconds: float, flow: int, *, start_of_head: float = 0.0) -> Writes:
+    """The head, then one chunk a tick while somebody speaks, then the end of the stream."""
+    ticks = np.arange(1, max(int(seconds * voice.rate), 1) + 1) / voice.rate
+    ticks = ticks + luck.uniform(0, voice.tick_jitter, len(ticks))
+    size = np.full(len(ticks), voice.chunk, dtype=np.int64)
+    if voice.spread:
+        size = np.clip(luck.normal(voice.chunk, voice.chunk * voice.spread, len(ticks)), 30, None).astype(np.int64)
+    if voice.shared_record:  # two chunks leave as one where the sender was late
+        late = np.flatnonzero(luck.random(len(ticks) - 1) < 0.08) if len(ticks) > 2 else np.array([], dtype=np.int64)
+        size[late + 1] += size[late]
+        kept = np.ones(len(ticks), dtype=bool)
+        kept[late] = False
+        ticks, size = ticks[kept], size[kept]
+    body = writes(ticks + start_of_head, True, size, flow)
+    head = burst(luck, int(luck.integers(*voice.head)), voice.head_seconds, flow)
+    tail = writes([seconds + 0.03], True, voice.tail, flow) if voice.tail else writes([], True, 0, flow)
+    return joined([head, body, tail])
+
+
+def answer(luck: Luck, size: int, at: float, flow: int) -> Writes:
+    """What comes back: speech, in some bursts."""
+    n = max(size // 8_000, 1)
+    return writes(at + np.sort(luck.uniform(0, 0.15 * n, n)), False, size // n, flow)
+
+
+def replies(luck: Luck, seconds: float, per_second: float, flow: int) -> Writes:
+    """What the server says while somebody speaks: windows that open, pings, partial results."""
+    n = int(luck.poisson(seconds * per_second))
+    return writes(np.sort(luck.uniform(0.1, seconds + 0.1, n)), False, luck.integers(30, 160, n), flow)
+
+
+# --- everything else -----------------------------------------------------------------------------------------------
+
+
+def burst(luck: Luck, size: int, seconds: float, flow: int) -> Writes:
+    """`size` bytes in writes of mixed length, most of them early."""
+    typical = int(luck.choice([700, 1500, 3000, 8000, 16_000]))
+    n = max(size // typical, 1)
+    parts = luck.dirichlet(np.full(n, 1.2)) * size
+    times = np.sort(luck.beta(1, 1.6, n)) * seconds
+    times[0] = 0
+    return writes(times, True, np.maximum(parts, 40).astype(np.int64), flow)
+
+
+def posts(luck: Luck, bodies: list[int], gaps: list[float], flow: int) -> Writes:
+    """HTTP requests one after the other: a header, a body as fast as it goes, an answer."""
+    parts, at = [], 0.0
+    for body, gap in zip(bodies, gaps, strict=True):
+        trip = luck.uniform(0.015, 0.2)
+        parts.append(writes([at, at + luck.uniform(0, 0.004)], True, [int(luck.integers(60, 450)), body], flow))
+        if luck.random() < 0.9:
+            reply = [int(luck.integers(60, 400)), int(luck.integers(20, 60))]
+            parts.append(writes([at + trip, at + trip + 0.001], False, reply, flow))
+        at += gap
+    return joined(parts)
+
+
+def opening(luck: Luck, flow: int, *, big: bool = False) -> Writes:
+    """A connection opens: TCP, TLS, the first requests of the application."""
+    trip = luck.uniform(0.01, 0.18)
+    parts = [
+        writes([0, 2 * trip + 0.002], True, [0, int(luck.integers(200, 700))], flow, [SYN, 0]),
+        writes([3 * trip], False, int(luck.integers(1500, 5500)), flow),
+        writes([3 * trip + 0.01], True, int(luck.integers(60, 400)), flow),
+    ]
+    if big:
+        total = log_uniform(luck, 2_000, 20_000)
+        n = int(luck.integers(3, 30))
+        times = np.sort(luck.uniform(0, luck.uniform(0.1, 2.0), n))
+        parts.append(
+            writes(4 * trip + times, True, (luck.dirichlet(np.full(n, 0.8)) * total + 30).astype(np.int64), flow)
+        )
+    return joined(parts)
+
+
+def metrics_flush(luck: Luck, speaker: Speaker, flow: int) -> Writes:
+    """Logs and metrics: as fast as the link takes them."""
+    return burst(luck, int(luck.integers(*speaker.flush_size)), luck.uniform(0.15, 1.3), flow)
+
+
+def log_dump(luck: Luck, flow: int) -> Writes:
+    """After a start: megabytes of logs, limited by the link or by the other side."""
+    size, rate = log_uniform(luck, 0.5e6, 4e6), log_uniform(luck, 120_000, 800_000)
+    step = int(luck.choice([8_192, 16_384, 16_384, 32_768, 65_536]))
+    n = max(int(size / step), 1)
+    pace = np.cumsum(luck.gamma(2.0, 0.5, n)) * step / rate
+    return writes(pace, True, (step * luck.uniform(0.4, 1.0, n)).astype(np.int64), flow)
+
+
+def state_sync(luck: Luck, flow: int) -> Writes:
+    """After a start: tens of kilobytes of mixed sizes over seconds, on a new connection."""
+    total, seconds = log_uniform(luck, 30_000, 95_000), luck.uniform(1.2, 6.5)
+    n = int(luck.integers(8, 60))
+    sizes = np.maximum(luck.dirichlet(np.full(n, 0.5)) * total, 40)
+    times = np.sort(luck.choice([luck.uniform(0, seconds, n), luck.beta(0.7, 1.3, n) * seconds]))
+    return joined([opening(luck, flow), writes(0.4 + times, True, sizes.astype(np.int64), flow)])
+
+
+def volume(luck: Luck, flow: int) -> Writes:
+    """A button or an app changes the volume: one to three posts of the state to the voice host."""
+    n = int(luck.integers(1, 4))
+    body = log_uniform(luck, 4_000, 14_000)
+    bodies = [int(body * luck.uniform(0.95, 1.05)) for _ in range(n)]
+    return posts(luck, bodies, [luck.uniform(0.15, 0.8) for _ in range(n)], flow)
+
+
+def app_state(luck: Luck, flow: int) -> Writes:
+    """An app drives the device: several posts in a row to the voice host."""
+    n = int(luck.integers(2, 8))
+    total = log_uniform(luck, 12_000, 70_000)
+    bodies = [int(x) for x in luck.dirichlet(np.full(n, 3.0)) * total + 200]
+    return posts(luck, bodies, [luck.uniform(0.05, 0.45) for _ in range(n)], flow)
+
+
+def after_command(luck: Luck, flow: int) -> Writes:
+    """The telemetry that follows a real command."""
+    return burst(luck, int(log_uniform(luck, 4_000, 26_000)), luck.uniform(0.1, 1.3), flow)
+
+
+def log_sink(luck: Luck, flow: int) -> Writes:
+    """Equal blocks, each sent when the last was acknowledged by the application: paced by the round trip."""
+    trip, block = luck.uniform(0.02, 0.2), int(luck.integers(120, 1400))
+    n = int(np.clip(log_uniform(luck, 5_000, 40_000) / block, 5, 120))
+    at = np.cumsum(trip + luck.exponential(0.006, n) + 0.002)
+    size = np.full(n, block)
+    size[-1] = int(luck.integers(40, block))
+    return joined([
+        opening(luck, flow),
+        writes(0.6 + at, True, size, flow),
+        writes(0.6 + at + trip * 0.85, False, int(luck.integers(20, 90)), flow),
+    ])  # fmt: skip
+
+
+def relayed(luck: Luck, flow: int) -> Writes:
+    """It plays because another speaker was asked."""
+    return burst(luck, int(log_uniform(luck, 900, 15_000)), luck.uniform(0.1, 2.2), flow)
+
+
+def music(luck: Luck, seconds: float, flow: int) -> Writes:
+    """Downloads every few seconds, a request before each; the acknowledgements carry nothing."""
+    period, rate = luck.uniform(2, 12), log_uniform(luck, 12_000, 180_000)
+    at = np.arange(0, seconds, period) + luck.uniform(0, 0.3, len(np.arange(0, seconds, period)))
+    blocks = max(int(rate * period / 60_000), 1)
+    down = (at[:, None] + 0.05 + np.arange(blocks) * 0.012).ravel()
+    return joined([
+        writes(at, True, luck.integers(250, 1300, len(at)), flow),
+        writes(down, False, int(rate * period / blocks), flow),
+        writes(down + 0.002, True, 0, flow),
+    ])  # fmt: skip
+
+
+def firmware(luck: Luck, flow: int) -> Writes:
+    """A large download."""
+    n = int(luck.integers(300, 1500))
+    at = np.cumsum(luck.exponential(0.02, n))
+    return joined([writes([0.0], True, 700, flow), writes(at, False, 60_000, flow), writes(at + 0.001, True, 0, flow)])
+
+
+def keepalives(luck: Luck, speaker: Speaker, begin: float, end: float, flows: list[int]) -> Writes:
+    """Small signs of life on the connections that stay open."""
+    n = luck.poisson((end - begin) / 3600 * speaker.keepalives_per_hour)
+    at = np.sort(luck.uniform(begin, end, n))
+    flow = luck.choice(flows, n) if n else np.zeros(0, dtype=np.int64)
+    size = luck.integers(*speaker.keepalive_size, n, endpoint=True)
+    return joined([writes(at, True, size, flow), writes(at + luck.uniform(0.01, 0.15, n), False, size // 2 + 20, flow)])
+
+
+def lan_sync(luck: Luck, speaker: Speaker, begin: float, end: float, flow: int) -> Writes:
+    """Clocks and state between speakers of the house."""
+    at = np.arange(begin, end, 1 / speaker.lan_rate)
+    return writes(at + luck.uniform(0, 0.004, len(at)), True, int(luck.integers(8, 90)), flow)
+
+
+def background(luck: Luck, seconds: float, rate: float, flow: int) -> Writes:
+    """Unpaced upload beside something else: many small posts."""
+    n = max(int(luck.poisson(seconds * luck.uniform(2, 12))), 1)
+    sizes = luck.dirichlet(np.full(n, 0.7)) * rate * seconds + 60
+    return writes(np.sort(luck.uniform(-0.5, seconds + 0.5, n)), True, sizes.astype(np.int64), flow)
+
+
+def call(luck: Luck, seconds: float, flow: int, *, up: bool = True, down: bool = True) -> Writes:
+    """Datagrams both ways at one rate (a call), or one way (a camera)."""
+    rate = float(luck.choice([16.7, 25, 33.3, 50, 50, 100]))
+    at = np.arange(0, seconds, 1 / rate)
+    parts = []
+    for upwards, wanted in ((True, up), (False, down)):
+        if wanted:
+            size = np.clip(luck.normal(luck.uniform(90, 900), 40, len(at)), 40, None).astype(np.int64)
+            parts.append(writes(at + luck.uniform(0, 0.3 / rate, len(at)), upwards, size, flow))
+    return joined(parts)
+
+
+def view(luck: Luck, seconds: float, flow: int) -> Writes:
+    """A camera is watched: frames of video, key frames now and then."""
+    rate = float(luck.choice([10, 15, 20, 30]))
+    at = np.arange(0, seconds, 1 / rate)
+    size = luck.lognormal(np.log(log_uniform(luck, 700, 8_000)), 0.5, len(at))
+    size[:: int(rate * 2)] *= 6
+    return writes(at + luck.uniform(0, 0.01, len(at)), True, size.astype(np.int64), flow)

@@ -1,0 +1,178 @@
+"""What every packet tells of its sender, in columns: the only part of identification that sees all packets."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sniffer.identify.flow_names import Connection
+from sniffer.model import KEY_FROM_ADDRESS, KEY_FROM_IPV6, PROTO_TCP, PROTO_UDP, PacketBatch, address_key
+
+Address = tuple[int, int]
+_GROUP = np.uint64(1 << 40)
+_BY_ADDRESS = np.uint64(KEY_FROM_ADDRESS)
+_SYN, _ACK = 0x02, 0x10
+
+#: Private, link-local and shared IPv4 networks: (network, mask).
+_LOCAL_V4 = (
+    (0x0A000000, 0xFF000000),
+    (0xAC100000, 0xFFF00000),
+    (0xC0A80000, 0xFFFF0000),
+    (0xA9FE0000, 0xFFFF0000),
+    (0x64400000, 0xFFC00000),
+)
+
+Mask = npt.NDArray[np.bool_]
+
+
+def local(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> Mask:
+    """Addresses that only a host on a local network has."""
+    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
+    address = low & np.uint64(0xFFFF_FFFF)
+    inside = np.zeros(len(low), bool)
+    for network, mask in _LOCAL_V4:
+        inside |= address & np.uint64(mask) == np.uint64(network)
+    unique = (high >> np.uint64(57) == np.uint64(0x7E)) | (high >> np.uint64(54) == np.uint64(0x3FA))
+    found: Mask = (v4 & inside) | (~v4 & unique)
+    return found
+
+
+def _is_host(batch: PacketBatch) -> Mask:
+    """Senders that are hosts of this network: a MAC that is not a group's; by address only local ones."""
+    source = batch.eth_src
+    named: Mask = (source != 0) & (source & _GROUP == 0) & (source & _BY_ADDRESS == 0)
+    by_address = source & _BY_ADDRESS != 0
+    if by_address.any():
+        named |= by_address & local(batch.src_high, batch.src_low)
+    return named
+
+
+def somebody(key: int) -> bool:
+    """A key that can be a host of this network: no group, nobody's, and no IPv4 address of the Internet."""
+    if key & KEY_FROM_ADDRESS:
+        address = key & 0xFFFF_FFFF
+        return bool(key & KEY_FROM_IPV6) or any(address & mask == network for network, mask in _LOCAL_V4)
+    return key != 0 and not key >> 40 & 1
+
+
+def first_rows(batch: PacketBatch) -> Iterator[tuple[int, int]]:
+    """Each sender, and when the batch saw it first."""
+    rows = np.flatnonzero(_is_host(batch))
+    if len(rows):
+        keys, first = np.unique(batch.eth_src[rows], return_index=True)
+        for index in np.argsort(first):
+            yield int(keys[index]), int(batch.time_ns[rows[first[index]]])
+
+
+def local_pairs(batch: PacketBatch) -> Iterator[tuple[int, Address, int]]:
+    """Each local address that a sender used, and when it did so last. A router forwards public addresses under its
+    own MAC, so those belong to nobody here."""
+    rows = np.flatnonzero(_is_host(batch) & (batch.ip_version != 0) & local(batch.src_high, batch.src_low))
+    yield from _pairs(batch, rows)
+
+
+def gateway_rows(batch: PacketBatch, known: Collection[int]) -> Iterator[tuple[int, int, int]]:
+    """Public IPv4 addresses that a MAC sends from, for MACs not yet known to forward."""
+    public = (batch.src_low >> np.uint64(32) == np.uint64(0xFFFF)) & (batch.src_high == 0)
+    mask = public & (batch.eth_src & _BY_ADDRESS == 0) & (batch.eth_src != 0) & ~local(batch.src_high, batch.src_low)
+    mask &= batch.src_low & np.uint64(0xFFFF_FFFF) != 0
+    if known:
+        mask &= ~np.isin(batch.eth_src, np.fromiter(known, np.uint64))
+    for key, (_, low), time_ns in _pairs(batch, np.flatnonzero(mask), last=False):
+        yield key, low, time_ns
+
+
+def handshakes(batch: PacketBatch) -> Iterator[tuple[Connection, int]]:
+    """TCP connections that begin."""
+    for row in np.flatnonzero((batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN)):
+        address = int(batch.dst_high[row]), int(batch.dst_low[row])
+        connection = int(batch.eth_src[row]), PROTO_TCP, int(batch.src_port[row]), address, int(batch.dst_port[row])
+        yield connection, int(batch.time_ns[row])
+
+
+def open_ports(batch: PacketBatch, tcp: Collection[int], udp: Collection[int]) -> Iterator[tuple[int, str, int, int]]:
+    """Local ports of a host that rules ask about: accepted connections, and datagrams sent from them. (sender, fact
+    kind, port, time), once for each."""
+    accepted = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN | _ACK)
+    for kind, ports, mask in (("port.tcp", tcp, accepted), ("port.udp", udp, batch.proto == PROTO_UDP)):
+        if not ports:
+            continue
+        rows = np.flatnonzero(mask & np.isin(batch.src_port, np.fromiter(ports, np.uint16)))
+        rows = rows[_is_host(batch)[rows] & local(batch.src_high, batch.src_low)[rows]] if len(rows) else rows
+        both = batch.eth_src[rows] << np.uint64(16) | batch.src_port[rows]
+        for index in np.sort(np.unique(both, return_index=True)[1]):
+            row = rows[index]
+            yield int(batch.eth_src[row]), kind, int(batch.src_port[row]), int(batch.time_ns[row])
+
+
+def _pairs(batch: PacketBatch, rows: Any, *, last: bool = True) -> Iterator[tuple[int, Address, int]]:
+    if not len(rows):
+        return
+    key, high, low = batch.eth_src[rows], batch.src_high[rows], batch.src_low[rows]
+    order = np.lexsort((low, high, key))
+    new = np.ones(len(rows), bool)
+    k, h, w = key[order], high[order], low[order]
+    new[1:] = (k[1:] != k[:-1]) | (h[1:] != h[:-1]) | (w[1:] != w[:-1])
+    first = np.flatnonzero(new)
+    # lexsort is stable: within one pair the rows stand in the order of capture
+    chosen = (np.append(first[1:], len(rows)) - 1) if last else first
+    for index in np.sort(order[chosen]):
+        row = rows[index]
+        yield int(key[index]), (int(high[index]), int(low[index])), int(batch.time_ns[row])
+
+
+class Bindings:
+    """Address-made keys to the MACs that own the addresses; the one longest unseen is forgotten first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._owner: OrderedDict[int, int] = OrderedDict()
+        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]] | None = None
+
+    def learn(self, key: int, address: Address, time_ns: int) -> None:
+        if key & KEY_FROM_ADDRESS:
+            return
+        made = address_key(*address)
+        if self._owner.get(made) != key:
+            self._sorted = None
+        self._owner[made] = key
+        self._owner.move_to_end(made)
+        if len(self._owner) > self._limit:
+            self._owner.popitem(last=False)
+            self._sorted = None
+
+    def made_for(self, keys: Collection[int]) -> Iterator[int]:
+        """The address-made keys that belong to these hosts."""
+        return (made for made, owner in self._owner.items() if owner in keys)
+
+    def columns(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+        """Address-made keys, sorted, and their owners."""
+        if self._sorted is None:
+            made = np.fromiter(self._owner.keys(), np.uint64, len(self._owner))
+            owner = np.fromiter(self._owner.values(), np.uint64, len(self._owner))
+            order = np.argsort(made)
+            self._sorted = made[order], owner[order]
+        return self._sorted
+
+
+def resolved(batch: PacketBatch, bindings: Bindings) -> PacketBatch:
+    """The batch with known owners in place of address-made keys; the same batch where there is nothing to do."""
+    made, owner = bindings.columns()
+    changed: dict[str, Any] = {}
+    for name in ("eth_src", "eth_dst"):
+        column = getattr(batch, name)
+        rows = np.flatnonzero(column & _BY_ADDRESS != 0)
+        if not len(rows) or not len(made):
+            continue
+        at = np.minimum(np.searchsorted(made, column[rows]), len(made) - 1)
+        known = made[at] == column[rows]
+        if known.any():
+            new = column.copy()
+            new[rows[known]] = owner[at[known]]
+            changed[name] = new
+    return replace(batch, **changed) if changed else batch

@@ -1,0 +1,1 @@
+"""The second program: a microphone that listens for wake words and reports them."""

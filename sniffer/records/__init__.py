@@ -1,0 +1,1 @@
+"""Records that leave the program, as JSON objects."""

@@ -1,0 +1,1 @@
+"""The engine of the upload rules: Sigma documents over upload records."""

@@ -1,0 +1,55 @@
+"""Wildcards of rules, matched in linear time: host names come from strangers, and no name may make a rule slow.
+
+Regular expressions are in `sniffer.rules.regex`, for the same reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+Token = str | None
+#: One character, and any number of characters, in a list of wildcard tokens.
+ONE: Token = ""
+MANY: Token = None
+
+TextTest = Callable[[str], bool]
+
+
+def wildcard_tokens(text: str) -> list[Token]:
+    r"""Sigma's spelling: `*` is any text, `?` one character; `\*`, `\?` and `\\` are the characters themselves."""
+    tokens: list[Token] = []
+    position = 0
+    while position < len(text):
+        char = text[position]
+        if char == "\\" and text[position + 1 : position + 2] in ("*", "?", "\\"):
+            position += 1
+            tokens.append(text[position].lower())
+        else:
+            tokens.append(MANY if char == "*" else ONE if char == "?" else char.lower())
+        position += 1
+    return tokens
+
+
+def wildcard_test(tokens: Sequence[Token]) -> TextTest:
+    """Does a text match, whatever its case? Goes back to the last `*` only, which is enough."""
+    if all(tokens):
+        literal = "".join(token for token in tokens if token)
+        return lambda text: text.lower() == literal
+
+    def test(text: str) -> bool:
+        text = text.lower()
+        at, position, star, resume = 0, 0, -1, 0
+        while at < len(text):
+            if position < len(tokens) and tokens[position] is MANY:
+                star, resume = position, at
+                position += 1
+            elif position < len(tokens) and tokens[position] in (ONE, text[at]):
+                at, position = at + 1, position + 1
+            elif star >= 0:
+                resume += 1
+                at, position = resume, star + 1
+            else:
+                return False
+        return all(token is MANY for token in tokens[position:])
+
+    return test

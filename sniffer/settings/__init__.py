@@ -1,0 +1,1 @@
+"""Base classes of the configuration, and YAML with line numbers."""

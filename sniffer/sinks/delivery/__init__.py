@@ -1,0 +1,1 @@
+"""Sinks that deliver records to a receiver."""

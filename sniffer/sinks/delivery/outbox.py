@@ -1,0 +1,383 @@
+"""The durable outbox: what must be told is first written to the store, then sent until the receiver has taken it.
+
+Queueing joins the store's transaction, so an alert and its messages are kept together or not at all. A message is sent
+at least once, always under the same id, and never again after its delivery was recorded. Each target has a thread and
+a line of its own: one that is down holds up nobody else, and a message that it cannot digest holds up only itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from sniffer.errors import DeliveryError, StoreError
+from sniffer.model import LEVELS, Record
+from sniffer.model.clock import SECOND, Clock, timestamp
+from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
+from sniffer.sinks.storage.store import Store
+
+log = logging.getLogger(__name__)
+
+#: A message that the receiver answers with an error so often is overtaken by the next one.
+OVERTAKEN_AFTER = 3
+#: No wait we ever ask for is longer: what waits longer was written before the clock was set back.
+LONGEST_WAIT = 86_400.0
+#: For so long "now" is now.
+NOW_SECONDS = 60.0
+#: For so long a message that comes again is known to have been delivered (and the last 1000 in any case).
+REMEMBERED_NS = 7 * 86_400 * SECOND
+
+
+class Target:
+    """A receiver. `address` tells one receiver from another (never shown); `level` and `events` are what it is told.
+    What most of them do not need is here already: derive from this."""
+
+    name: str
+    address: str
+
+    @property
+    def events(self) -> Sequence[str]:
+        """The types of records it is told."""
+        return ()
+
+    @property
+    def level(self) -> str:
+        """The least level it is told."""
+        return "informational"
+
+    def send(self, message: Message, now_ns: int) -> None:
+        """Deliver, or raise DeliveryError."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """From now on messages may come; what holds a connection opens it."""
+
+    def show(self, record: Record) -> None:
+        """Every record, told or not, for a receiver that shows states rather than messages."""
+
+    def idle(self, now_ns: int) -> float | None:
+        """Called when nothing waits; seconds until it wants to be called again."""
+        return None
+
+    def close(self) -> None:
+        """Let go of what is held."""
+
+
+class ConfiguredTarget(Target):
+    """A target that is called, and told, what its settings say."""
+
+    def __init__(self, settings: TargetSettings | MqttSettings) -> None:
+        self.name, self._events, self._level = settings.name, settings.events, settings.level
+
+    @property
+    def events(self) -> Sequence[str]:
+        """As configured."""
+        return self._events
+
+    @property
+    def level(self) -> str:
+        """As configured."""
+        return self._level
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class DeliveryMetrics(Protocol):
+    """What the outbox counts; `sniffer.sinks.metrics.Metrics` is one."""
+
+    def delivery(self, sink: str, outcome: str, count: int = 1) -> None: ...
+
+    def outbox(self, sink: str, waiting: int) -> None: ...
+
+
+class UnansweredError(DeliveryError):
+    """The receiver could not be reached, or takes nothing now: that says nothing about the message."""
+
+
+class GoneError(DeliveryError):
+    """The receiver wants no message ever again (HTTP 410)."""
+
+
+class Outbox:
+    """A sink. `start` runs a thread a target; without it, `step` delivers one message of a target."""
+
+    name = "outbox"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        targets: Sequence[Target],
+        *,
+        settings: OutboxSettings | None = None,
+        metrics: DeliveryMetrics | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store, self._clock, self._targets = store, clock, tuple(targets)
+        self._settings = settings or OutboxSettings()
+        self._metrics = metrics
+        self._chance = chance
+        self._messages = Messages(store)
+        self._queued = 255
+        self._lines = {target.name: _Line() for target in self._targets}
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+        for target in self._targets:
+            self._messages.hurry(target.name)
+            self._lines[target.name].gone = store.state_get(_gone(target)) is not None
+            self._gauge(target.name)
+
+    # --- in ---
+
+    def emit(self, record: Record) -> None:
+        """Queue a record for each target that is told of such. Returns as soon as it is in the store."""
+        for target in self._targets:
+            target.show(record)
+            if wanted(target, record):
+                self._put(target, record)
+
+    def _put(self, target: Target, record: Record) -> None:
+        line = self._lines[target.name]
+        if line.gone:
+            self._count(target.name, "gone")
+            return
+        with self._store.transaction():
+            self._tidy()
+            if not self._messages.put(target.name, record, self._clock.now_ns()):
+                return
+            dropped = self._bound(target.name)
+        if dropped:
+            self._count(target.name, "dropped", dropped)
+        self._gauge(target.name)
+        line.wake.set()
+
+    def _tidy(self) -> None:
+        """Now and then, forget what was delivered long ago."""
+        self._queued += 1
+        if self._queued % 256 == 0:
+            now, longest = self._clock.now_ns(), round(self._settings.max_age_hours * 3600 * SECOND)
+            self._messages.forget(now - REMEMBERED_NS)
+            self._messages.abandon([target.name for target in self._targets], now - longest)
+
+    def _bound(self, target: str) -> int:
+        """Keep the line of a target within its size; how many were dropped."""
+        dropped = 0
+        waiting, size = self._messages.count(target)
+        while waiting > self._settings.max_messages or (size > self._settings.max_bytes and waiting > 1):
+            dropped += self._messages.drop_oldest(target, max(1, waiting // 100))
+            waiting, size = self._messages.count(target)
+        if dropped:
+            name = f"outbox.dropped.{target}"
+            self._store.state_set(name, (self._store.state_get(name) or 0) + dropped)
+        return dropped
+
+    # --- out ---
+
+    def start(self) -> None:
+        """Deliver from now on, in threads of its own."""
+        for target in self._targets:
+            target.start()
+            thread = threading.Thread(target=self._run, args=(target,), name=f"outbox-{target.name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self, timeout: float = 8.0) -> None:
+        """Stop delivering, after what is on its way (or `timeout` seconds); what waits stays in the store."""
+        self._stopping.set()
+        for line in self._lines.values():
+            line.wake.set()
+        deadline = self._clock.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - self._clock.monotonic()))
+        self._threads.clear()
+        for target in self._targets:
+            target.close()
+
+    def _run(self, target: Target) -> None:
+        line = self._lines[target.name]
+        while not self._stopping.is_set():
+            line.wake.clear()
+            try:
+                pause = self.step(target)
+            except StoreError as error:
+                log.error("%s: %s", target.name, error)
+                pause = 30.0
+            except Exception as error:  # whatever it is, deliveries must not end with it
+                log.error("%s: %s", target.name, type(error).__name__)
+                pause = 30.0
+            if pause is None or pause > 0:
+                line.wake.wait(60.0 if pause is None else min(60.0, pause))
+
+    def step(self, target: Target) -> float | None:
+        """Try the message that is due; seconds until the next try (0: at once, None: nothing waits)."""
+        line, now = self._lines[target.name], self._clock.now_ns()
+        if line.gone:
+            return None
+        if line.taken is not None:  # the store could not be written when it was delivered
+            self._delivered(target, line.taken)
+        if self._seconds_until(line.not_before_ns, now) > 0:
+            return self._seconds_until(line.not_before_ns, now)
+        first = self._messages.first(target.name)
+        if first is None:
+            return self._idle(target, now)
+        message: Message | None = first
+        if first.refusals >= OVERTAKEN_AFTER:
+            message = self._messages.due(target.name, now, OVERTAKEN_AFTER)
+        elif self._seconds_until(first.next_ns, now) > 0:
+            message = None
+        if message is None:
+            next_ns = first.next_ns if first.refusals < OVERTAKEN_AFTER else self._messages.next_ns(target.name)
+            return max(0.05, self._seconds_until(next_ns, now))
+        if now - message.created_ns > self._longest(message):
+            self._give_up(target, message, "too old")
+            return 0
+        try:
+            target.send(message, now)
+        except DeliveryError as error:
+            self._failed(target, message, error)
+        except Exception as error:  # one message that cannot be made must not end the line, nor hold it up
+            reason = f"it cannot be made ({type(error).__name__})"
+            self._failed(target, message, DeliveryError(reason, permanent=True))
+        else:
+            self._delivered(target, message)
+        return 0
+
+    def _longest(self, message: Message) -> float:
+        """For how long a message is worth telling: that somebody is listening now is soon no news."""
+        seconds = NOW_SECONDS if message.record["event_type"] == "listening" else self._settings.max_age_hours * 3600
+        return seconds * SECOND
+
+    def _idle(self, target: Target, now: int) -> float | None:
+        try:
+            return target.idle(now)
+        except DeliveryError as error:
+            log.debug("%s: %s", target.name, error)
+            return self._settings.backoff_seconds
+
+    def _delivered(self, target: Target, message: Message) -> None:
+        line, now = self._lines[target.name], self._clock.now_ns()
+        if line.failures:
+            log.info("%s: reachable again", target.name)
+        line.failures, line.not_before_ns, line.taken = 0, 0, message
+        dropped_name = f"outbox.dropped.{target.name}"
+        with self._store.transaction():
+            self._messages.done(message)
+            dropped = self._store.state_get(dropped_name)
+            if dropped and "alert" in target.events:
+                self._store.state_set(dropped_name, None)
+                self._messages.put(target.name, dropped_record(target.name, dropped, now), now)
+        line.taken = None
+        self._count(target.name, "delivered")
+        self._gauge(target.name)
+
+    def _failed(self, target: Target, message: Message, error: DeliveryError) -> None:
+        line, now = self._lines[target.name], self._clock.now_ns()
+        if isinstance(error, GoneError):
+            log.warning(
+                "%s: the receiver is gone for good (%s); nothing is sent to it until its address changes",
+                target.name,
+                error,
+            )
+            line.gone = True
+            with self._store.transaction():
+                self._store.state_set(_gone(target), timestamp(now))
+                self._count(target.name, "gone", self._messages.dead_all(target.name, "the receiver is gone"))
+            self._gauge(target.name)
+            return
+        if error.permanent and message.refusals + 1 >= self._settings.max_refusals:
+            self._give_up(target, message, str(error))
+            return
+        line.failures += 1
+        asked = min(error.retry_after or 0.0, LONGEST_WAIT)
+        wait = max(asked, self._backoff(message.attempts))
+        refused = not isinstance(error, UnansweredError)
+        self._messages.again(message, now + round(wait * SECOND), str(error), refused=refused)
+        # An error may be this message's fault: then the others need not wait as long as it does.
+        pause = self._backoff(min(line.failures - 1, 2) if refused else line.failures - 1)
+        line.not_before_ns = now + round(max(asked, pause) * SECOND)
+        self._count(target.name, "refused" if error.permanent else "retried")
+        if line.failures in (1, 10, 100):
+            log.warning("%s: not delivered, %s; next try in %.0f s", target.name, error, wait)
+
+    def _give_up(self, target: Target, message: Message, why: str) -> None:
+        log.error("%s: message %s is given up: %s", target.name, message.id, why)
+        self._messages.dead(message, why)
+        self._count(target.name, "dead")
+        self._gauge(target.name)
+
+    def _backoff(self, attempt: int) -> float:
+        """Doubling, with half of it left to chance, so that a returning receiver is not hit by all at once."""
+        longest = min(self._settings.max_backoff_seconds, self._settings.backoff_seconds * 2 ** min(attempt, 30))
+        return float(longest * (0.5 + 0.5 * self._chance()))
+
+    def _seconds_until(self, time_ns: int, now: int) -> float:
+        """A clock that was set back must not hold a message for longer than any wait we ever ask for."""
+        seconds = (time_ns - now) / SECOND
+        return 0.0 if seconds > LONGEST_WAIT else max(0.0, seconds)
+
+    def _count(self, target: str, outcome: str, count: int = 1) -> None:
+        if self._metrics is not None:
+            self._metrics.delivery(target, outcome, count)
+
+    def _gauge(self, target: str) -> None:
+        if self._metrics is not None:
+            self._metrics.outbox(target, self._messages.count(target)[0])
+
+
+class _Line:
+    """Where one target stands."""
+
+    def __init__(self) -> None:
+        self.wake = threading.Event()
+        self.failures = 0
+        self.not_before_ns = 0
+        self.gone = False
+        self.taken: Message | None = None
+
+
+def wanted(target: Target, record: Record) -> bool:
+    """Whether a target is told of this record."""
+    if record["event_type"] not in target.events:
+        return False
+    levels = list[str](LEVELS)
+    return record.get("level") not in levels or levels.index(record["level"]) >= levels.index(target.level)
+
+
+def dropped_record(target: str, count: int, now_ns: int) -> Record:
+    """The alert that tells a receiver how much it will never be told."""
+    at = timestamp(now_ns)
+    text = f"{count} messages to '{target}' were dropped: it could not be reached for so long that the outbox was full."
+    return {
+        "event_type": "alert",
+        "id": f"dropped-{target}-{now_ns}",
+        "timestamp": at,
+        "kind": "health",
+        "dedup_key": f"outbox/{target}",
+        "level": "high",
+        "rule": "outbox-dropped",
+        "rules": ["outbox-dropped"],
+        "title": "Messages were dropped",
+        "device": None,
+        "upload": None,
+        "uploads": [],
+        "count": count,
+        "speech_seconds": 0.0,
+        "first": at,
+        "last": at,
+        "verdict": None,
+        "confidence": None,
+        "reason": "outbox_dropped",
+        "summary": text,
+        "text": text,
+        "triage": ["See why the receiver was down. `sniffer uploads` and the event log still have every upload."],
+        "record": None,
+    }
+
+
+def _gone(target: Target) -> str:
+    return f"outbox.gone.{target.name}.{target.address}"

@@ -1,0 +1,1 @@
+"""Sinks that keep records on disk."""

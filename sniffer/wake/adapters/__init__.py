@@ -1,0 +1,1 @@
+"""Wake sources, one small file each."""

@@ -1,0 +1,476 @@
+"""The daemon's loop with a source, a clock and sinks of our own: what is kept, told and survived."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scapy.layers.inet import IP, fragment
+from scapy.layers.l2 import Ether
+
+from sniffer.app.build import build_pipeline, load_rulebook
+from sniffer.app.config import Config
+from sniffer.app.daemon import Daemon, Edges
+from sniffer.app.pipeline import Pipeline
+from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
+from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeEvent, WakeSource
+from sniffer.model.clock import SECOND
+from sniffer.sinks.delivery.outbox import Outbox, Target
+from sniffer.sinks.delivery.queue import Messages
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.settings import StoreSettings
+from sniffer.sinks.storage.store import Store
+from sniffer.testing import Frame, House, ManualClock, RecordingSink, frame_block
+from sniffer.wake.settings import WakeSettings
+from tests.records.test_schemas import check
+
+START = 1_700_000_000 * SECOND
+MAC = "02:00:00:00:00:0a"
+EAR = WakeSource("ear", miss_rate=0.0, measured=False, assumed_up=True)
+CONFIG = Config(devices=(DeviceSettings(mac=MAC, name="kitchen"),))
+
+
+@dataclass
+class Counts:
+    received: int = 0
+    dropped: int = 0
+
+
+@dataclass
+class Source:
+    """Hands out frames as the clock passes their times."""
+
+    clock: ManualClock
+    frames: list[Frame] = field(default_factory=list)
+    watched: list[frozenset[int]] = field(default_factory=list)
+    counts: dict[str, Counts] = field(default_factory=lambda: {"br-lan": Counts()})
+    lost: list[Loss] = field(default_factory=list)
+    ends: bool = False
+
+    def poll(self, timeout: float) -> list[FrameBlock] | None:
+        if self.ends:
+            return None
+        self.clock.advance(timeout)
+        due = [frame for frame in self.frames if frame.time_ns <= self.clock.now_ns()]
+        self.frames = self.frames[len(due) :]
+        return [frame_block(due, interface="br-lan")] if due else []
+
+    def hurry(self, hurried: bool) -> None:
+        pass
+
+    def complete_ns(self) -> int:
+        return self.clock.now_ns()
+
+    def watch(self, keys: Iterable[int]) -> None:
+        self.watched.append(frozenset(keys))
+
+    def statistics(self) -> Mapping[str, Counts]:
+        return dict(self.counts)
+
+    def up(self) -> Mapping[str, bool]:
+        return {"br-lan": True}
+
+    def losses(self) -> list[Loss]:
+        lost, self.lost = self.lost, []
+        return lost
+
+    def events(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class World:
+    """A daemon and everything around it."""
+
+    daemon: Daemon
+    source: Source
+    store: Store
+    metrics: Metrics
+    sink: RecordingSink
+    clock: ManualClock
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.1)):
+            self.daemon.step()
+
+    def uploads(self) -> list[Record]:
+        return [record for record in self.sink.records if record["event_type"] == "upload"]
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+PHONE = "02:00:00:00:00:0b"
+PHONES = {"sources": [{"type": "presence", "name": "phones", "macs": [PHONE]}]}
+
+
+def build(config: Config, state: Mapping[str, Any] | None = None) -> Pipeline:
+    return build_pipeline(config, load_rulebook(config), [EAR], "br-lan", offline=False, state=state)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    stores: list[Store] = []
+
+    def make(state: Mapping[str, Any] | None = None, config: Config = CONFIG, **options: Any) -> World:
+        clock = ManualClock(START)
+        store = Store(StoreSettings(path=tmp_path / f"{len(stores)}.db"))
+        stores.append(store)
+        source, sink, metrics = Source(clock), RecordingSink(), Metrics("test", ["kitchen"], process=False)
+        pipeline = build(config, state)
+        daemon = Daemon(
+            source=source,
+            edges=Edges(pipeline, [sink]),
+            store=store,
+            metrics=metrics,
+            clock=clock,
+            poll_timeout=0.1,
+            **options,
+        )
+        return World(daemon, source, store, metrics, sink, clock)
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+def says(seconds: float, at: float) -> list[Frame]:
+    house = House(seed=3, start_ns=START)
+    house.host("kitchen", mac=MAC).says(seconds).to("voice.example.com", at=at)
+    return list(house.frames())
+
+
+def test_an_upload_nobody_asked_for_is_told_once(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [(r["verdict"], r["revision"]) for r in w.uploads()] == [("unexpected", 0)]
+    assert len([r for r in w.sink.records if r["event_type"] == "alert"]) == 1
+    assert w.store.upload(w.uploads()[0]["id"]) == w.uploads()[0]
+    assert w.metric("sniffer_uploads_total", device="kitchen", **{"class": "speech"}, verdict="unexpected") == 1
+
+
+def test_it_is_announced_while_it_lasts(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(6.0, at=2.0)
+    w.run(4.5)
+    assert w.metric("sniffer_listening", device="kitchen") == 1
+    assert w.uploads() == []
+    w.run(10)
+    assert w.metric("sniffer_listening", device="kitchen") == 0
+
+
+def test_a_wake_event_over_http_explains_it(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(1.6)
+    w.daemon.wake({"device": "kitchen"}, "ear")
+    w.run(13)
+    assert [r["verdict"] for r in w.uploads()] == ["expected"]
+    assert w.metric("sniffer_wake_events_total", device="kitchen", source="ear") == 1
+
+
+def test_an_event_from_another_age_is_refused(world: Callable[..., World]) -> None:
+    w = world()
+    with pytest.raises(WakeError):
+        w.daemon.wake({"device": "kitchen", "timestamp": "1999-01-01T00:00:00Z"}, "ear")
+
+
+def test_what_was_seen_survives_the_end(world: Callable[..., World]) -> None:
+    """Stopped while the upload waits for its verdict; a new daemon gives it."""
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(5.6)
+    w.daemon.stop()
+    w.daemon.run()
+    assert w.uploads() == []
+    state = {name: w.store.state_get(f"stage.{name}") for name in ("identify", "detect", "judge", "history", "alerts")}
+    after = world(state)
+    after.clock.advance(30)
+    after.run(2)
+    assert [r["verdict"] for r in after.uploads()] == ["unexpected"]
+
+
+def test_muted_devices_are_judged_and_not_told(world: Callable[..., World]) -> None:
+    w = world()
+    w.daemon.mute({"device": "kitchen", "seconds": 600})
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert not [r for r in w.sink.records if r["event_type"] == "alert"]
+
+
+def test_a_mistyped_name_is_not_muted_silently(world: Callable[..., World]) -> None:
+    w = world()
+    w.run(0.1)
+    for name in ("kitchen", "Kitchen", MAC, MAC.upper(), "all"):
+        w.daemon.mute({"device": name, "seconds": 1})
+    with pytest.raises(WakeError, match="no device is called 'kitchn'; did you mean 'kitchen'"):
+        w.daemon.mute({"device": "kitchn", "seconds": 1})
+    with pytest.raises(WakeError, match="`sniffer devices` lists them"):
+        w.daemon.mute({"device": "=cmd()", "seconds": 1})
+
+
+def test_a_wake_event_for_a_mistyped_name_is_told_once(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+    w.run(0.1)
+    for device in ("kitchn", "kitchn", "Kitchen", MAC.upper().replace(":", "-"), None):
+        w.daemon.wake({"device": device, "kind": "mute"}, "phone")
+    w.run(0.1)
+    assert caplog.messages == ["wake source phone: no device is called 'kitchn'; did you mean 'kitchen'?"]
+    assert w.daemon.unknown("02:00:00:00:00:0b") is not None
+    assert w.daemon.unknown("kitchen") is None
+
+
+def test_a_replay_tells_at_its_end_whom_its_wake_events_mistyped(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(replayed=True, events=[WakeEvent(START, "me", device=name) for name in ("kitchn", "kitchen", None)])
+    w.source.frames, w.source.ends = [], True
+    w.daemon.run()
+    assert caplog.messages == ["wake source me: no device is called 'kitchn'; did you mean 'kitchen'?"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"device": "kitchen"},
+        {"device": "", "seconds": 1},
+        {"device": "kitchen", "seconds": -1},
+        {"device": "kitchen", "seconds": True},
+        {"device": "kitchen", "until": "tomorrow"},
+        {"device": "kitchen", "until": "2026-01-01", "seconds": 1},
+        {"device": "x" * 65, "seconds": 1},
+    ],
+)
+def test_a_wrong_mute_is_refused(world: Callable[..., World], request_: dict[str, Any]) -> None:
+    with pytest.raises((WakeError, UsageError)):
+        world().daemon.mute(request_)
+
+
+def test_lost_packets_make_nobody_guilty(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(3)
+    w.source.counts["br-lan"].dropped = 40
+    w.source.lost = [Loss("br-lan", w.clock.now_ns() - SECOND, w.clock.now_ns(), 40)]
+    w.run(12)
+    assert [(r["verdict"], r["reason"]) for r in w.uploads()] == [("inconclusive", "capture_loss")]
+    assert w.metric("sniffer_capture_dropped_packets_total", interface="br-lan") == 40
+
+
+def test_a_wrong_configuration_changes_nothing(world: Callable[..., World]) -> None:
+    def wrong(old: Pipeline) -> Edges:
+        raise ConfigError("unknown key 'windw'", file="sniffer.yaml", line=6, column=3)
+
+    w = world(reload=wrong)
+    w.daemon.reload()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert w.metric("sniffer_config_last_reload_successful") == 0
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+
+
+def test_a_reload_in_the_middle_of_an_upload_loses_nothing(world: Callable[..., World]) -> None:
+    renamed = CONFIG.model_copy(update={"devices": (DeviceSettings(mac=MAC, name="pantry"),)})
+    sink = RecordingSink()
+
+    def reload(old: Pipeline) -> Edges:
+        pipeline = build(renamed, old.state())
+        pipeline.take_over(old)
+        return Edges(pipeline, [sink])
+
+    w = world(reload=reload)
+    w.source.frames = says(5.0, at=2.0)
+    w.run(4)
+    w.daemon.reload()
+    w.run(12)
+    (upload,) = [r for r in sink.records if r["event_type"] == "upload"]
+    assert (upload["device"]["name"], upload["verdict"]) == ("pantry", "unexpected")
+    assert upload["upload"]["duration"] > 4.5
+
+
+def test_names_are_asked_of_who_learns_them_after_a_reload(world: Callable[..., World]) -> None:
+    sink = RecordingSink()
+
+    def reload(old: Pipeline) -> Edges:
+        pipeline = build(CONFIG, old.state())
+        pipeline.take_over(old)
+        return Edges(pipeline, [sink])
+
+    w = world(reload=reload)
+    w.run(1)
+    w.daemon.reload()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    (upload,) = [r for r in sink.records if r["event_type"] == "upload"]
+    assert upload["service"]["host"] == "voice.example.com"
+
+
+def test_a_clock_that_is_set_back_hides_nothing_and_accuses_nobody(world: Callable[..., World]) -> None:
+    hour = 3600
+    w = world()
+    w.clock.advance(hour)
+    w.daemon.wake({"device": "kitchen", "kind": "mute"}, "ear")
+    w.run(2)
+    w.daemon.wake({"device": "kitchen", "kind": "unmute"}, "ear")
+    w.run(2)
+    w.clock._now_ns = START
+    w.run(1)
+    w.source.frames = says(3.0, at=2.0)
+    w.run(6)
+    assert w.uploads() == []  # its verdict waits for the ear, as ever
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 1.5}, "ear")
+    w.run(5)
+    assert [(r["verdict"], r["upload"]["class"]) for r in w.uploads()] == [("expected", "speech")]
+    assert w.uploads()[0]["upload"]["duration"] > 2.5
+    w.clock.advance(hour)  # the times of mute and unmute come a second time
+    begun = (w.clock.now_ns() - START) / SECOND
+    w.source.frames = says(3.0, at=begun + 2)
+    w.run(15)
+    assert [r["reason"] for r in w.uploads()] == ["wake_event", "no_wake_event"]
+
+
+def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> None:
+    class Broken(RecordingSink):
+        name = "broken"
+
+        def emit(self, record: Record) -> None:
+            raise StoreError("the disk is full")
+
+    w = world()
+    w.daemon._sinks = [Broken(), w.sink]
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert len(w.uploads()) == 1
+
+
+def test_every_record_is_as_its_schema_says(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.lost = [Loss("br-lan", START, START + SECOND, 7)]
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 30}, "ear")
+    w.source.frames = says(3.0, at=12.0)
+    w.run(20)
+    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 11}, "ear")
+    w.clock.advance(86_400)
+    w.run(2)
+    kinds = {record["event_type"] for record in w.sink.records}
+    assert kinds >= {"upload", "listening", "device", "wake", "alert", "resolved", "loss", "stats", "digest"}
+    for record in w.sink.records:
+        check(dict(record))
+
+
+def test_a_full_disk_ends_nothing_and_loses_nothing(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+    outbox = Outbox(w.store, w.clock, [Told()])
+    w.daemon._sinks = [w.sink, outbox]
+    w.run(1)
+    w.store._db.execute("PRAGMA max_page_count = 1").fetchall()
+    w.source.lost = [Loss("br-lan", START - 9 * SECOND, START - 8 * SECOND, 7)]  # something waits from the beginning
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert w.metric("sniffer_store_errors_total") > 0
+    assert w.store.uploads() == []
+    assert sum("held in memory" in record.message for record in caplog.records) == 1
+    w.store._db.execute("PRAGMA max_page_count = 100000").fetchall()
+    w.run(1)
+    assert w.store.uploads() == w.uploads()
+    assert Messages(w.store).count("told")[0] == 1
+    alerts = w.store.state_get("stage.alerts")
+    assert list(alerts["uploads"]) == [w.uploads()[0]["id"]]
+    w.run(1)
+    assert len(w.store.records(("alert",))) == 1
+
+
+class Told(Target):
+    name, address, events = "told", "here", ("alert",)
+
+
+def test_the_end_of_a_replay_judges_everything(world: Callable[..., World]) -> None:
+    w = world(replayed=True)
+    w.source.frames = says(3.0, at=2.0)
+    w.run(5)
+    w.source.ends = True
+    w.daemon.run()
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert w.daemon.ready() == (True, "the capture has ended")
+    assert w.store.state_get("stage.judge") is None
+
+
+def test_uploads_that_pass_us_by_and_interfaces_that_go_are_metrics(world: Callable[..., World]) -> None:
+    house = House(seed=4, start_ns=START)
+    house.host("kitchen", mac=MAC).flushes(2_000_000, 4.0).to("logs.example.com", at=1.0)
+    frames = list(house.frames())
+    w = world()
+    w.source.frames = frames[:60] + frames[-20:]
+    w.run(7)
+    hidden = w.metric("sniffer_capture_hidden_bytes_total", interface="br-lan")
+    assert hidden is not None
+    assert hidden > 1_000_000
+    assert w.metric("sniffer_capture_up", interface="br-lan") == 1
+    assert w.metric("sniffer_capture_merged_packets_total", interface="br-lan") == 0
+
+
+@pytest.mark.parametrize("leap", [1201.0, 3600.0, 23 * 3600.0])
+def test_a_clock_that_is_set_empties_no_house(world: Callable[..., World], leap: float) -> None:
+    """The phone sends every half a minute, before and after; the clock is set forward between two of its packets."""
+    w = world(config=CONFIG.model_copy(update={"wake": WakeSettings.model_validate(PHONES)}))
+
+    def phone(at: float) -> list[Frame]:
+        house = House(seed=5, start_ns=START)
+        for n in range(4):
+            host = house.host(f"phone-{n}", mac=PHONE)
+            host.looks_up("cloud.example.com", at=at + 30 * n)
+        return list(house.frames())
+
+    w.source.frames = phone(0.0) + phone(120.0 + leap)
+    w.run(120)
+    w.clock.leap(leap)
+    w.run(120)
+    told = [record["kind"] for record in w.sink.records if record["event_type"] == "wake"]
+    assert told == ["home"]
+    (loss,) = [record for record in w.sink.records if record["event_type"] == "loss"]
+    check(loss)
+    w.run(1300)
+    assert [record["kind"] for record in w.sink.records if record["event_type"] == "wake"] == ["home", "away"]
+
+
+def test_an_upload_while_the_clock_is_set_accuses_nobody(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(4.0, at=5.0)
+    w.run(7)
+    w.clock.leap(1800)
+    w.source.frames = [frame._replace(time_ns=frame.time_ns + 1800 * SECOND) for frame in w.source.frames]
+    w.run(20)
+    assert {upload["reason"] for upload in w.uploads() if upload["verdict"]} == {"capture_loss"}
+    assert {upload["revision"] for upload in w.uploads()} == {0}, "not even for a moment"
+
+
+def test_speech_in_fragments_is_heard_and_the_fragments_are_counted(world: Callable[..., World]) -> None:
+    """A speaker that cuts up its packets hides nothing: what follows the first part has no ports, but has bytes."""
+    w = world()
+    w.source.frames = [part for frame in says(4.0, at=5.0) for part in cut_up(frame)]
+    w.run(20)
+    heard = [record for record in w.uploads() if record["upload"]["class"] == "speech"]
+    assert {record["dest_port"] for record in heard} == {443, 0}
+    assert sum(record["upload"]["bytes"] for record in heard) > 30_000
+    assert w.metric("sniffer_capture_fragments_total", interface="br-lan") > 100  # type: ignore[operator]
+
+
+def cut_up(frame: Frame) -> list[Frame]:
+    packet = Ether(frame.data)
+    if IP not in packet or len(packet) < 300:
+        return [frame]
+    header = Ether(src=packet.src, dst=packet.dst)
+    parts = [bytes(header / part) for part in fragment(packet[IP], 256)]
+    return [Frame(frame.time_ns, part, len(part)) for part in parts]

@@ -1,0 +1,130 @@
+"""`sniffer explain` and `calibrate` over records that are known."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from sniffer.cli import analyze, explain
+from sniffer.cli.calibrate import Lesson, learned
+from sniffer.errors import CaptureError, UsageError
+from sniffer.testing import House
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    return {
+        "event_type": "upload", "id": "20261122T180405.120-8f3a19c2", "revision": 0, "capture": "x.pcap",
+        "timestamp": "2026-11-22T18:04:05.120000Z", "end": "2026-11-22T18:04:08.470000Z",
+        "device": {"mac": "68:db:f5:90:19:64", "ip": "192.168.1.23", "name": "kitchen", "model": "Echo"},
+        "src_ip": "192.168.1.23", "src_port": 40412, "dest_ip": "52.94.233.109", "dest_port": 443, "proto": "TCP",
+        "service": {"host": "avs-alexa-4-na.amazon.com", "role": "voice", "source": "sni"},
+        "upload": {"class": "speech", "score": 9.5, "probability": 0.99, "bytes": 46012, "bytes_toclient": 39121,
+                   "packets": 71, "duration": 3.35, "chunk_bytes": 437, "chunks_per_second": 20.0,
+                   "speech_seconds": 3.4, "answered": True, "bins": [18000, 2185, 2185, 2185, 2185, 0], "body": [1, 5]},
+        "evidence": [{"name": "pace", "value": 3.0, "weight": 4.0, "text": "For 3.0 s data left at one steady speed"}],
+        "wake": {"seen": False, "relation": "none", "source": None, "gap_seconds": None},
+        "verdict": "unexpected", "reason": "no_wake_event", "confidence": 0.97, "listened": ["ear"],
+    } | changes  # fmt: skip
+
+
+def log(tmp_path: Path, *records: dict[str, Any]) -> Path:
+    path = tmp_path / "events.jsonl"
+    path.write_text("not json\n[]\n" + "\n".join(json.dumps(one) for one in records) + "\n")
+    return path
+
+
+def wake(timestamp: str) -> dict[str, Any]:
+    return {"event_type": "wake", "timestamp": timestamp, "device": "kitchen", "source": "ear", "kind": "wake"}
+
+
+def said(*arguments: str) -> str:
+    result = CliRunner().invoke(explain.command, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_words_evidence_picture_and_wake_events(tmp_path: Path) -> None:
+    path = log(tmp_path, record(), wake("2026-11-22T18:03:55Z"), wake("2026-11-22T10:00:00Z"))
+    text = said("20261122T18", "--log", str(path))
+    assert "3.4 s of speech could have left the kitchen Echo" in text
+    assert "+4.0  For 3.0 s data left at one steady speed" in text
+    assert "█▃▃▃▃ \n   ~~~~\n" in text
+    assert text.count("says ear") == 1
+    assert "10.1 s before the upload began" in text
+    assert "What would have changed it: A wake event" in text
+    assert "+5.5  To begin with" in text  # what is listed adds up to the score
+    assert "Without the strongest of these it would still be called speech." in text
+
+
+def test_what_is_no_speech_is_not_explained_as_speech(tmp_path: Path) -> None:
+    other = record(verdict=None, reason="not_judged")
+    other["upload"] = other["upload"] | {"class": "telemetry", "score": -3.0}
+    text = said("2026", "--log", str(log(tmp_path, other)))
+    assert "Why it is not called speech (score -3.0; from 0 on it is speech):" in text
+    assert "What would have changed it: Only what could hold speech is judged" in text
+    other["upload"] |= {"class": "media", "score": 2.0}
+    assert "It has the pace of speech (score +2.0" in said("2026", "--log", str(log(tmp_path, other)))
+
+
+def test_the_newest_revision_is_the_one_that_counts(tmp_path: Path) -> None:
+    later = record(revision=1, verdict="expected", reason="wake_event")
+    assert "It was asked for" in said("last", "--log", str(log(tmp_path, record(), later)))
+
+
+def test_an_unknown_or_ambiguous_id_says_so(tmp_path: Path) -> None:
+    path = log(tmp_path, record(), record(id="20261122T180405.120-00000000"))
+    for wanted, message in (("x", "no upload"), ("2026", "several uploads")):
+        with pytest.raises(UsageError, match=message):
+            CliRunner().invoke(explain.command, [wanted, "--log", str(path)], catch_exceptions=False)
+
+
+def test_a_log_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match="cannot be read"):
+        CliRunner().invoke(explain.command, ["x", "--log", str(tmp_path / "no")], catch_exceptions=False)
+
+
+def test_what_was_added_up_over_minutes_has_no_pace(tmp_path: Path) -> None:
+    slow = record()
+    slow["upload"] = slow["upload"] | {"class": "bulk", "score": 0.0, "packets": 0, "body": None}
+    text = said("2026", "--log", str(log(tmp_path, slow)))
+    assert "It left little by little" in text
+    assert "Why it is listed:\n  For 3.0 s" in text
+    assert "one column for 60 s" in text
+
+
+def test_a_stranger_s_text_moves_no_cursor(tmp_path: Path) -> None:
+    evil = record(service={"host": "\x1b[2Jevil", "role": "voice", "source": "sni"})
+    assert "\x1b" not in said("last", "--log", str(log(tmp_path, evil)))
+
+
+def test_what_was_learned_is_said() -> None:
+    lesson = Lesson([[record()], [record()], []], silence=[])
+    text = "\n".join(learned("kitchen", lesson))
+    assert "2 of 3 spoken commands were heard" in text
+    assert "in pieces of 437 bytes (2 of 2 times)" in text
+    assert "8.7 kB a second" in text
+    assert "in the silence: 0 times speech" in text
+
+
+@pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
+def test_tshark_sees_the_same_pieces(tmp_path: Path) -> None:
+    pytest.importorskip("pyshark")
+    house = House(seed=3)
+    house.host("kitchen", mac="02:00:00:00:00:0a").says(2.0).to("voice.example.com", at=1)
+    capture = tmp_path / "x.pcap"
+    capture.write_bytes(house.pcap())
+    judged = CliRunner().invoke(
+        analyze.command, [str(capture), "--device", "02:00:00:00:00:0a=kitchen", "--format", "jsonl"]
+    )
+    found = tmp_path / "found.jsonl"
+    found.write_text(judged.stdout)
+    text = said("last", "--log", str(found), "--deep")
+    assert "commonest payloads sent: 437 B" in text
+    (waited,) = re.findall(r"between two packets sent: median (\d+) ms", text)
+    assert 35 <= int(waited) <= 60  # twenty a second

@@ -1,0 +1,85 @@
+"""One run, read in several ways: a short utterance in its head, pieces among other data, ticks of many packets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sniffer.detect.features.alternatives import other_readings
+from sniffer.detect.features.pacing import UNKNOWN_LINE, Rows, Shape, measure
+
+
+def rows(pieces: list[tuple[float, int]], answered: bool = False) -> Rows:
+    seconds, size = (np.array(column) for column in zip(*sorted(pieces), strict=True))
+    answers = np.full(len(size), answered)
+    return Rows(seconds - seconds[0], size, answers, size, np.ones_like(size))
+
+
+def readings(run: Rows) -> list[Shape]:
+    return list(other_readings(run, UNKNOWN_LINE, measure(run)))
+
+
+HEAD = [(0.04 * i, 300 + 60 * i) for i in range(9)]
+
+
+def test_a_head_is_not_taken_for_the_body_of_a_short_utterance() -> None:
+    run = rows(HEAD + [(0.42 + 0.12 * i, 505) for i in range(8)])
+    assert measure(run).begin < 0.1
+    impatient = readings(run)[0]
+    assert impatient.begin > 0.1
+    assert impatient.rate == pytest.approx(505 / 0.12, rel=0.1)
+    assert impatient.head_bytes > 4_000
+
+
+def test_pieces_of_one_size_are_seen_through_other_data() -> None:
+    luck = np.random.default_rng(4)
+    pieces = [(0.1 * i, 457) for i in range(30)]
+    other = [
+        (float(at), int(size)) for at, size in zip(luck.uniform(0, 3, 60), luck.integers(60, 1400, 60), strict=True)
+    ]
+    alone = [shape for shape in readings(rows(pieces + other)) if shape.constancy == 1.0]
+    assert alone
+    assert alone[0].writes_per_second == pytest.approx(10, rel=0.05)
+    assert alone[0].outside_bytes > 20_000
+
+
+def ticks(number: int, gap: float, *, late: float = 0.0, last: int = 900) -> Rows:
+    luck = np.random.default_rng(7)
+    pieces = [(0.002 * i, 1_250) for i in range(60)]
+    for tick in range(number):
+        at = 0.5 + gap * tick + luck.uniform(-late, late) * gap
+        pieces += [(at + 0.001 * i, 1_250 if i < 5 else last) for i in range(6)]
+    return rows(pieces)
+
+
+def test_slow_ticks_of_many_packets_are_a_pace() -> None:
+    (found,) = [shape for shape in readings(ticks(5, 0.4)) if shape.comb_size == 7_150]
+    assert found.writes == 5
+    assert found.rate == pytest.approx(7_150 / 0.4, rel=0.02)
+    assert found.comb == 1.0
+    assert found.head_bytes == 75_000
+    assert found.full_share == 0.0
+
+
+def test_ticks_that_are_full_to_the_last_packet_may_be_a_windows() -> None:
+    (found,) = [shape for shape in readings(ticks(5, 0.4, last=1_250)) if shape.comb_size == 7_500]
+    assert found.full_share == 1.0
+
+
+@pytest.mark.parametrize("run", [ticks(2, 0.4), ticks(5, 0.1), ticks(5, 0.4, late=0.45)])
+def test_two_bursts_or_those_of_a_round_trip_or_of_chance_are_no_ticks(run: Rows) -> None:
+    assert not [shape for shape in readings(run) if shape.comb_size == 7_150 and shape.comb > 0.5]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 90), st.integers(1, 65_000)), min_size=1, max_size=120))
+def test_whatever_was_sent_every_reading_accounts_for_no_more_than_that(pieces: list[tuple[float, int]]) -> None:
+    run = rows(pieces)
+    whole = measure(run)
+    for shape in readings(run):
+        assert shape.bytes == whole.bytes
+        assert 0 < shape.body_bytes <= whole.bytes
+        assert 0 <= shape.begin <= shape.end <= whole.duration
+        assert shape.rate > 0

@@ -1,0 +1,51 @@
+"""apprise, delivering to a receiver that really listens."""
+
+import json
+
+import pytest
+
+from sniffer.alerts.policy import AlertPolicy
+from sniffer.errors import ConfigError
+from sniffer.explain.headline import headline
+from sniffer.model import Secret
+from sniffer.model.clock import SECOND
+from sniffer.sinks.delivery.notify import Notify
+from sniffer.sinks.delivery.outbox import UnansweredError
+from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.settings import NotifySettings
+from tests.sinks.builders import START, upload
+from tests.sinks.receiver import receiver
+
+pytest.importorskip("apprise", reason="apprise is not installed")
+
+
+def notify(url: str) -> Notify:
+    return Notify(NotifySettings(name="phone", url=Secret(env="URL")), lambda secret: url, headline)
+
+
+def message() -> Message:
+    alert = AlertPolicy().process(upload(), START + 10 * SECOND)[0]
+    return Message(1, "phone", "msg", alert, 0, 0, 0, 0)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_it_is_told_why_and_how_sure() -> None:
+    with receiver() as web:
+        url = web.url.replace("http://", "json://")
+        target = notify(url)
+        target.send(message(), START)
+        body = json.loads(web.requests[0].body)
+        assert body["type"] == "warning"
+        assert "kitchen" in body["title"]
+        assert "nobody said the wake word" in body["message"]
+        assert "How sure: 97 %" in body["message"]
+        web.answer = lambda request: 500
+        with pytest.raises(UnansweredError, match="did not take it"):
+            target.send(message(), START)
+        assert url not in repr(target)
+
+
+def test_a_url_that_apprise_does_not_know_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError, match="does not understand") as caught:
+        notify("nonsense-t0ken")
+    assert "t0ken" not in str(caught.value)

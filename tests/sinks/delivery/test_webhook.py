@@ -1,0 +1,158 @@
+"""Webhooks against a receiver that really listens, checked with the Standard Webhooks library of others."""
+
+import base64
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from standardwebhooks.webhooks import Webhook as Verifier
+
+from sniffer.errors import ConfigError, DeliveryError
+from sniffer.model import Secret
+from sniffer.model.clock import SECOND, SystemClock
+from sniffer.sinks.delivery.http import parse_retry_after
+from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError, dropped_record
+from sniffer.sinks.delivery.queue import Message, message_id
+from sniffer.sinks.delivery.webhook import Webhook
+from sniffer.sinks.metrics import Metrics
+from sniffer.sinks.settings import StoreSettings, WebhookSettings
+from sniffer.sinks.storage.store import Store
+from tests.sinks.builders import upload
+from tests.sinks.receiver import Receiver, receiver
+
+KEY = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
+OLD_KEY = "whsec_" + base64.b64encode(b"another key of 24 bytes!").decode()
+SECRETS = {"KEY": KEY, "OLD": OLD_KEY, "TOKEN": "t0ps3cret", "SHORT": "whsec_abc"}
+
+
+@pytest.fixture
+def web():
+    with receiver() as told:
+        yield told
+
+
+def read_secret(secret: Secret) -> str:
+    return SECRETS[str(secret.env)]
+
+
+def hook(url: str | Secret, **options) -> Webhook:
+    settings = WebhookSettings(name="home", url=url, timeout=5, **options)
+    return Webhook(settings, read_secret, lambda record: f"What {record['event_type']} says")
+
+
+def message(record: dict) -> Message:
+    return Message(1, "home", message_id(record), record, 0, 0, 0, 0)
+
+
+def send(target: Webhook, record: dict | None = None) -> None:
+    record = record or dict(dropped_record("home", 3, SystemClock().now_ns()))
+    try:
+        target.send(message(record), SystemClock().now_ns())
+    finally:
+        target.close()
+
+
+def test_the_signature_convinces_the_librarys_verifier(web: Receiver) -> None:
+    target = hook(web.url, secret=Secret(env="KEY"), previous_secret=Secret(env="OLD"))
+    send(target)
+    request = web.requests[0]
+    for key in (KEY, OLD_KEY):
+        body = Verifier(key).verify(request.body, request.headers)
+        assert body["type"] == "sniffer.alert"
+        assert body["data"]["rule"] == "outbox-dropped"
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_a_bearer_token_is_sent_where_one_is_configured(web: Receiver) -> None:
+    send(hook(web.url, token=Secret(env="TOKEN")))
+    assert web.requests[0].headers["authorization"] == "Bearer t0ps3cret"
+    assert "webhook-signature" not in web.requests[0].headers
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_taken(web: Receiver, status: int) -> None:
+    web.answer = lambda request: status
+    send(hook(web.url))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "permanent", "retry_after"),
+    [
+        (500, {}, False, None),
+        (503, {"retry-after": "120"}, False, 120),
+        (429, {"retry-after": "0.5"}, False, 0.5),
+        (429, {}, False, None),
+        (408, {}, False, None),
+        (400, {}, True, None),
+        (404, {}, True, None),
+        (301, {"location": "http://127.0.0.1:1/"}, True, None),
+    ],
+)
+def test_not_taken(web: Receiver, status: int, headers: dict, permanent: bool, retry_after: float | None) -> None:
+    web.answer = lambda request: (status, headers)
+    with pytest.raises(DeliveryError, match=f"^HTTP {status}$") as caught:
+        send(hook(web.url))
+    assert (caught.value.permanent, caught.value.retry_after) == (permanent, retry_after)
+    assert len(web.requests) == 1
+
+
+def test_gone(web: Receiver) -> None:
+    web.answer = lambda request: 410
+    with pytest.raises(GoneError):
+        send(hook(web.url))
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(UnansweredError, match="cannot be reached"):
+        send(hook("http://127.0.0.1:9/hook"))
+
+
+def test_retry_after_as_a_date() -> None:
+    now = 1_700_000_000 * SECOND
+    assert parse_retry_after("Tue, 14 Nov 2023 22:14:20 GMT", now) == 60
+    assert parse_retry_after("Tue, 14 Nov 2000 22:14:20 GMT", now) == 0
+    for text in ("soon", "nan", "inf", "", None):
+        assert parse_retry_after(text, now) is None
+
+
+def test_a_secret_that_signs_nothing_well_is_refused() -> None:
+    with pytest.raises(ConfigError, match="24 or more random bytes") as caught:
+        hook("http://127.0.0.1/", secret=Secret(env="SHORT"))
+    assert "whsec_abc" not in str(caught.value)
+
+
+def test_secrets_are_in_no_log_repr_metric_error_or_store(
+    web: Receiver, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    SECRETS["URL"] = web.url + "/T0KEN-IN-PATH"
+    statuses = iter([500, 400, 400, 400, 410])
+    web.answer = lambda request: next(statuses)
+    target = hook(Secret(env="URL"), secret=Secret(env="KEY"), token=Secret(env="TOKEN"), format="slack")
+    metrics = Metrics()
+    store = Store(StoreSettings(path=tmp_path / "sniffer.db"))
+    from sniffer.testing import ManualClock
+
+    clock = ManualClock()
+    box = Outbox(store, clock, [target], metrics=metrics)
+    for number in (1, 2):
+        box.emit(dropped_record("home", number, clock.now_ns() + number))
+    for _ in range(20):
+        clock.advance(box.step(target) or 0)
+    assert len(web.requests) == 5
+    assert any("gone" in record.message for record in caplog.records)
+    store.close()
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    shown = (
+        caplog.text + repr(target) + str(vars(box)) + metrics.render()[0].decode() + written.decode(errors="replace")
+    )
+    for secret in ("T0KEN-IN-PATH", "t0ps3cret", KEY, KEY.removeprefix("whsec_"), "0123456789abcdef"):
+        assert secret not in shown
+    target.close()
+
+
+def test_an_upload_can_be_sent_too(web: Receiver) -> None:
+    send(hook(web.url), upload(host="evil\r\nx-header: 1"))
+    assert json.loads(web.requests[0].body)["data"]["service"]["host"] == "evil\r\nx-header: 1"
+    assert "x-header" not in web.requests[0].headers

@@ -1,0 +1,225 @@
+"""Against a small server of ours that speaks Home Assistant's documented WebSocket API."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sniffer.model import Trust, WakeKind
+from sniffer.wake.adapters.home_assistant import HomeAssistantFeed, websocket_url
+from sniffer.wake.settings import HomeAssistantSource
+from tests.wake.ears import Heard, until
+
+server = pytest.importorskip("websockets.sync.server", reason="the extra 'homeassistant' is not installed")
+
+
+class House:
+    """auth_required, auth, auth_ok or auth_invalid; subscribe_events and its result; events; ping and pong."""
+
+    def __init__(self, token: str = "long-lived") -> None:
+        self.token, self.port = token, 0
+        self.subscriptions: dict[str, int] = {}
+        self.states: dict[str, str] = {}
+        self.knows_entities = True
+        self._socket: Any = None
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._server = server.serve(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        if self._socket is not None:
+            self._socket.close()
+        assert self._thread
+        self._thread.join(5)
+        self._server.socket.close()
+        self.subscriptions.clear()
+
+    def _serve(self, socket: Any) -> None:
+        assert socket.request.path == "/api/websocket"
+        socket.send(json.dumps({"type": "auth_required", "ha_version": "2026.11.0"}))
+        if json.loads(socket.recv()) != {"type": "auth", "access_token": self.token}:
+            socket.send(json.dumps({"type": "auth_invalid", "message": "Invalid access token or password"}))
+            return
+        socket.send(json.dumps({"type": "auth_ok", "ha_version": "2026.11.0"}))
+        self._socket = socket
+        for text in socket:
+            asked = json.loads(text)
+            if asked["type"] == "subscribe_events":
+                self.subscriptions[asked["event_type"]] = asked["id"]
+                socket.send(json.dumps({"id": asked["id"], "type": "result", "success": True, "result": None}))
+            elif asked["type"] == "subscribe_entities":
+                socket.send(json.dumps({"id": asked["id"], "type": "result", "success": self.knows_entities}))
+                if self.knows_entities:
+                    now = {entity: {"s": state, "a": {}} for entity, state in self.states.items()}
+                    socket.send(json.dumps({"id": asked["id"], "type": "event", "event": {"a": now}}))
+            elif asked["type"] == "ping":
+                socket.send(json.dumps({"id": asked["id"], "type": "pong"}))
+
+    def fire(self, event_type: str, data: object, fired: str | None = None) -> None:
+        event = {"event_type": event_type, "data": data, "origin": "LOCAL"}
+        event |= {"time_fired": fired} if fired else {}
+        self._socket.send(json.dumps({"id": self.subscriptions[event_type], "type": "event", "event": event}))
+
+    def changes(self, entity: str, old: str | None, new: str) -> None:
+        self.fire("state_changed", {
+            "entity_id": entity, "old_state": {"state": old} if old else None, "new_state": {"state": new},
+        })  # fmt: skip
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    it = House()
+    it.start()
+    yield it
+    it.stop()
+
+
+def feed(house: House, token: str = "long-lived", **more: object) -> HomeAssistantFeed:
+    return HomeAssistantFeed(settings(house.port, **more), token)
+
+
+def settings(port: int, **more: object) -> HomeAssistantSource:
+    values = {"type": "home_assistant", "name": "ha", "url": f"http://127.0.0.1:{port}", "token": {"env": "HA"}}
+    return HomeAssistantSource.model_validate(values | more)
+
+
+def test_a_satellite_hears_its_wake_word(house: House) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.kitchen": "kitchen", "assist_satellite.hall": ""})) as heard:
+        until(lambda: heard.up)
+        house.changes("assist_satellite.kitchen", "idle", "listening")
+        house.changes("assist_satellite.kitchen", "listening", "processing")
+        house.changes("assist_satellite.kitchen", "listening", "listening")
+        house.changes("assist_satellite.somewhere", "idle", "listening")
+        house.changes("assist_satellite.hall", None, "listening")
+        until(lambda: len(heard.wakes()) == 2)
+    assert [(event.device, event.trust) for event in heard.wakes()] == [
+        ("kitchen", Trust.INDEPENDENT),
+        (None, Trust.INDEPENDENT),
+    ]
+
+
+def test_the_vendors_history_is_late_and_only_the_vendors_word(house: House) -> None:
+    asked = time.time() - 42
+    with Heard(feed(house, devices_by_name={"Kitchen Echo": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        said = {"name": "Kitchen Echo", "serial": "G0911", "timestamp": round(asked * 1000), "summary": "what time"}
+        house.fire("alexa_media_last_called_event", said)
+        until(heard.wakes)
+    (event,) = heard.wakes()
+    assert (event.device, event.source, event.trust) == ("kitchen", "ha-vendor", Trust.SELF_REPORT)
+    assert event.time_ns == pytest.approx(asked * 1e9, abs=2e6)
+    assert event.received_ns - event.time_ns > 41e9
+
+
+def test_entities_tell_of_mute_and_who_watches(house: House) -> None:
+    entities = [
+        {"entity": "switch.echo_mic", "to": "off", "kind": "mute", "device": "kitchen"},
+        {"entity": "camera.door", "to": "streaming", "kind": "view_start", "device": "door"},
+    ]
+    with Heard(feed(house, entities=entities)) as heard:
+        until(lambda: heard.up)
+        house.changes("switch.echo_mic", "on", "off")
+        house.changes("camera.door", "idle", "streaming")
+        until(lambda: WakeKind.VIEW_START in heard.kinds())
+    assert [(event.kind, event.device) for event in heard.events[2:4]] == [
+        (WakeKind.MUTE, "kitchen"),
+        (WakeKind.VIEW_START, "door"),
+    ]
+
+
+def test_a_wrong_token_is_said_and_never_shown(house: House) -> None:
+    with Heard(feed(house, token="secret-thing")) as heard:
+        until(lambda: heard.session.status().problem)
+    problem = heard.session.status().problem or ""
+    assert "refused the token" in problem
+    assert "secret-thing" not in problem
+
+
+def test_it_comes_back_when_home_assistant_does(house: House) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        house.stop()
+        until(lambda: not heard.up)
+        house.start()
+        until(lambda: heard.up)
+        house.changes("assist_satellite.a", "idle", "listening")
+        until(heard.wakes)
+    down, up = WakeKind.SOURCE_DOWN, WakeKind.SOURCE_UP
+    assert heard.kinds() == [down, up, down, up, WakeKind.WAKE, down]
+
+
+def test_a_satellite_that_is_gone_is_no_witness(house: House) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen", "assist_satellite.b": "hall"})) as heard:
+        until(lambda: heard.up)
+        house.changes("assist_satellite.a", "idle", "unavailable")
+        house.changes("assist_satellite.b", "idle", "unavailable")
+        until(lambda: not heard.up)
+        house.changes("assist_satellite.b", "unavailable", "idle")
+        house.changes("assist_satellite.a", "unavailable", "idle")
+        until(lambda: heard.up)
+    assert heard.session.status().attempts == 1
+
+
+@pytest.mark.parametrize("data", [None, [], {}, {"timestamp": "soon"}, {"timestamp": 1e300}, {"timestamp": 5}])
+def test_nonsense_harms_nobody(house: House, data: object) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        house.fire("alexa_media_last_called_event", data)
+        house.fire("state_changed", data)
+        house.changes("assist_satellite.a", "idle", "listening")
+        until(heard.wakes)
+    assert len(heard.wakes()) == 1
+    assert heard.session.status().attempts == 1
+
+
+def test_without_satellites_its_silence_means_nothing() -> None:
+    own, vendor = settings(1).specs()
+    assert own.hears == frozenset()
+    assert (vendor.name, vendor.trust, vendor.hears) == ("ha-vendor", Trust.SELF_REPORT, frozenset({"wake"}))
+    assert settings(1, satellites={"assist_satellite.a": ""}, last_called=False).specs()[0].hears == {"wake"}
+
+
+@pytest.mark.parametrize(
+    ("url", "socket"),
+    [
+        ("http://ha.local:8123", "ws://ha.local:8123/api/websocket"),
+        ("https://example.org/ha/", "wss://example.org/ha/api/websocket"),
+    ],
+)
+def test_the_address(url: str, socket: str) -> None:
+    assert websocket_url(url) == socket
+
+
+def test_how_things_stand_when_we_come(house: House) -> None:
+    house.states = {"assist_satellite.a": "unavailable", "switch.echo_mic": "off", "camera.door": "streaming"}
+    entities = [
+        {"entity": "switch.echo_mic", "to": "off", "kind": "mute", "device": "kitchen"},
+        {"entity": "camera.door", "to": "streaming", "kind": "view_start", "device": "door"},
+    ]
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"}, entities=entities)) as heard:
+        until(lambda: WakeKind.MUTE in heard.kinds())
+        until(lambda: not heard.up)
+        house.changes("assist_satellite.a", "unavailable", "idle")
+        until(lambda: heard.up)
+    assert WakeKind.VIEW_START not in heard.kinds()
+    assert heard.session.status().attempts == 1
+
+
+def test_a_home_assistant_that_cannot_say_how_things_stand(house: House) -> None:
+    house.knows_entities = False
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        house.changes("assist_satellite.a", "idle", "listening")
+        until(heard.wakes)
+    assert heard.session.status().attempts == 1
