@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from sniffer.detect import native
-from sniffer.detect.flows.rows import Flags
+from sniffer import native
 from sniffer.model import I64, PROTO_TCP, PROTO_UDP, U64, PacketBatch
+
+#: One truth value a row.
+Flags = npt.NDArray[np.bool_]
 
 #: Connections that are held at a time. When there are more, all are added up, and one that goes on counts as another.
 MOST = 1 << 15
@@ -65,12 +68,12 @@ class Traffic:
         """Count these packets; which of them are the first from their end of a connection?"""
         first, fresh = 0, np.zeros(len(batch), dtype=np.bool_)
         while first < len(batch):
-            if native.NATIVE is None:
+            if native.DETECT is None:
                 first = self._meter(batch, first, fresh)
             else:
                 columns = tuple(np.ascontiguousarray(getattr(batch, name)) for name in _COLUMNS)
                 table = (self._table, self._places, self._taken, MOST)
-                first, self._taken = native.NATIVE.meter(columns, first, *table, fresh)
+                first, self._taken = native.DETECT.meter(columns, first, *table, fresh)
             if first < len(batch):
                 self._add_up()
         return fresh

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sniffer import native
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
@@ -48,12 +49,9 @@ def test_one_look_finds_what_two_find(mix: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_compiled_pieces_change_nothing(mix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sniffer.capture import native as walking
-    from sniffer.decode import native as decoding
-
     compiled = judge(mix)
-    monkeypatch.setattr(walking, "NATIVE", None)
-    monkeypatch.setattr(decoding, "NATIVE", None)
+    monkeypatch.setattr(native, "CAPTURE", None)
+    monkeypatch.setattr(native, "DECODE", None)
     assert judge(mix) == compiled
 
 

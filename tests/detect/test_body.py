@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.detect import native
+from sniffer import native
 from sniffer.detect.features.pacing import SLACK, find_body
 
 
-@pytest.mark.skipif(native.NATIVE is None, reason="the compiled piece is not built (python hatch_build.py)")
+@pytest.mark.skipif(native.DETECT is None, reason="the compiled piece is not built (python hatch_build.py)")
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(0, 2**32),
@@ -29,5 +29,5 @@ def test_compiled_and_not(seed: int, packets: int, duration: float, largest: int
     size = random.integers(56, largest + 1, len(seconds))
     found = find_body(seconds, size, slack)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "NATIVE", None)
+        patch.setattr(native, "DETECT", None)
         assert find_body(seconds, size, slack) == found

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.detect import native
+from sniffer import native
 from sniffer.identify import traffic_volume as traffic
 from sniffer.identify.traffic_volume import Amount, Traffic
 from sniffer.model import PacketBatch
@@ -58,7 +58,7 @@ def test_nothing_depends_on_batches_or_on_the_compiled_piece(seed: int, cuts: li
         patch.setattr(traffic, "MOST", most)
         expected = counted(batch, [])
         assert counted(batch, cuts) == expected
-        patch.setattr(native, "NATIVE", None)
+        patch.setattr(native, "DETECT", None)
         assert counted(batch, cuts) == expected
     assert sum(amount.packets_sent for amount in expected[0].values()) == int((batch.eth_src != 0).sum())
 

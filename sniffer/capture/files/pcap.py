@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.capture import native
+from sniffer import native
 from sniffer.capture.files.frame_columns import MAX_FRAME, MAX_WIRE, Columns, gather_u32
 from sniffer.model import FrameBlock
 
@@ -72,10 +72,10 @@ class PcapWalker:
         ], taken
 
     def _columns(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
-        if native.NATIVE is None:
+        if native.CAPTURE is None:
             return self._columns_python(data, position, end)
         room = self._room = self._room or Columns.empty(len(data) // self._header + 1)
-        rows, taken, claimed = native.NATIVE.pcap(
+        rows, taken, claimed = native.CAPTURE.pcap(
             data, position, end, self._order == ">", self._header, self._tick_ns, MAX_FRAME, MAX_WIRE, room.arrays()
         )
         if claimed >= 0:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sniffer.capture import native
+from sniffer import native
 from sniffer.capture.files.frame_columns import MAX_WIRE, gather_u32
 from sniffer.capture.files.pcapng_interfaces import INT64_MAX, Columns, Interface, Rows
 from sniffer.model import FrameBlock
@@ -213,10 +213,10 @@ class PcapngWalker:
         """Take the enhanced packet blocks that follow each other and are as they should be; where they end."""
         columns: Columns
         behind: int
-        if native.NATIVE is not None:
+        if native.CAPTURE is not None:
             room = self._room = self._room or Columns.empty(len(data) // PACKET_BYTES)
             found = room.cut(slice(rows.taken, None))
-            count, behind = native.NATIVE.pcapng(
+            count, behind = native.CAPTURE.pcapng(
                 data, position, end, self._order == ">", len(self._interfaces), MAX_BLOCK, MAX_WIRE, found
             )
             columns = found.cut(slice(count))

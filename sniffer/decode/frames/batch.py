@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sniffer.decode import native
+from sniffer import native
 from sniffer.decode.frames.layout import Bytes, Mask, address_keys
 from sniffer.decode.frames.link import LINKS
 from sniffer.decode.frames.network import network
@@ -31,7 +31,7 @@ def decode(
     A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
     cannot be read is kept, with zeros where nothing is known.
     """
-    return (_decode_python if native.NATIVE is None else _decode_native)(block, selection, news, slim)
+    return (_decode_python if native.DECODE is None else _decode_native)(block, selection, news, slim)
 
 
 _SYN = 0x02
@@ -64,9 +64,9 @@ class Room:
         self, block: FrameBlock, first: int, selection: Selection, news: News | None, *, slim: bool
     ) -> tuple[int, DecodeErrors]:
         """Write what `decode` gives from one frame of a block on, as far as there is room; where that was. Compiled."""
-        assert native.NATIVE is not None
+        assert native.DECODE is not None
         keys = selection.keys if news is None else news.also(selection.keys)
-        first, self.rows, self.filled, link, ipv4, ipv6, tcp, udp, fragments = native.NATIVE.decode(
+        first, self.rows, self.filled, link, ipv4, ipv6, tcp, udp, fragments = native.DECODE.decode(
             block.data,
             block.link_type,
             np.ascontiguousarray(block.offset, dtype=np.int64),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sniffer.decode import native
+from sniffer import native
 from sniffer.decode.frames.batch import LARGEST_FRAME, Room, decode, empty_columns
 from sniffer.decode.novelty import News
 from sniffer.model import FrameBlock, PacketBatch, Selection
@@ -35,7 +35,7 @@ class Gatherer:
         if self._link != (block.interface, block.link_type):
             yield from self.flush()
             self._link = (block.interface, block.link_type)
-        if native.NATIVE is None:
+        if native.DECODE is None:
             yield from self._add_python(block, selection, news, slim)
             return
         first = 0

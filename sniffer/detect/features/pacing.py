@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sniffer.detect import native
+from sniffer import native
 from sniffer.model import I64
 
 F64 = npt.NDArray[np.float64]
@@ -313,8 +313,8 @@ def find_body(seconds: F64, size: I64, slack: float = SLACK) -> tuple[float, flo
 
 def _stretch(total: F64, step: float, slack: float) -> tuple[int, int]:
     """The steps of the longest stretch within the tube; `total` is the sum of bytes before each step, and of all."""
-    if native.NATIVE is not None:
-        first, last = native.NATIVE.stretch(total, step, slack, SLOWEST, FASTEST, PLAIN_RATE)
+    if native.DETECT is not None:
+        first, last = native.DETECT.stretch(total, step, slack, SLOWEST, FASTEST, PLAIN_RATE)
         return first, last
     steps = len(total) - 1
     rise = total[None, :] - total[:, None]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from sniffer.capture import native
+from sniffer import native
 from sniffer.capture.files import reader
 from sniffer.capture.files.pipe import read_stream
 from sniffer.decode import decode, identity_rows
@@ -138,15 +138,14 @@ def mutants(name: str) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("name", SEEDS)
 def test_mutants_lead_to_an_error_of_ours_or_to_what_is_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sniffer.decode import native as decode_native
 
     # A small buffer is filled and moved many times, so that its seams are tested too.
     monkeypatch.setattr(reader, "BUFFER_BYTES", 1 << 16)
     for mutant in mutants(name):
         compiled = outcomes(mutant)
         with monkeypatch.context() as pure:
-            pure.setattr(native, "NATIVE", None)
-            pure.setattr(decode_native, "NATIVE", None)
+            pure.setattr(native, "CAPTURE", None)
+            pure.setattr(native, "DECODE", None)
             assert outcomes(mutant) == compiled
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.capture import native
+from sniffer import native
 from sniffer.capture.files.open import open_capture
 from sniffer.errors import CaptureError
 from tests.capture.formats import interface, old_packet, packet, pcap, section, simple_packet, statistics
@@ -17,8 +17,8 @@ from tests.capture.formats import interface, old_packet, packet, pcap, section, 
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test here runs both ways."""
     if request.param == "python":
-        monkeypatch.setattr(native, "NATIVE", None)
-    elif native.NATIVE is None:
+        monkeypatch.setattr(native, "CAPTURE", None)
+    elif native.CAPTURE is None:
         pytest.skip("the compiled piece is not built (python hatch_build.py)")
 
 

@@ -10,7 +10,8 @@ from scapy.layers.l2 import ARP, CookedLinux, Ether, Loopback
 from scapy.layers.ppp import PPP, PPPoE
 from scapy.packet import Packet, Raw
 
-from sniffer.decode import decode, identity_rows, native
+from sniffer import native
+from sniffer.decode import decode, identity_rows
 from sniffer.model import FrameBlock, PacketBatch, Selection, address_key, address_pair, mac_key, sorted_keys
 from tests.decode.packets import BODY, ETHER, IDENTITY, OTHER, SEGMENT, V4, V6, WRAPPED, A, B, C
 
@@ -19,8 +20,8 @@ from tests.decode.packets import BODY, ETHER, IDENTITY, OTHER, SEGMENT, V4, V6, 
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every test here runs both ways."""
     if request.param == "numpy":
-        monkeypatch.setattr(native, "NATIVE", None)
-    elif native.NATIVE is None:
+        monkeypatch.setattr(native, "DECODE", None)
+    elif native.DECODE is None:
         pytest.skip("the compiled piece is not built (python hatch_build.py)")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sniffer.decode import decode, native
+from sniffer import native
+from sniffer.decode import decode
 from sniffer.decode.frames import batcher as module
 from sniffer.decode.frames.batcher import Gatherer
 from sniffer.decode.novelty import News
@@ -18,8 +19,8 @@ FRAMES = [bytes(packet) for packet in ALL]
 @pytest.fixture(params=["compiled", "numpy"], autouse=True)
 def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "numpy":
-        monkeypatch.setattr(native, "NATIVE", None)
-    elif native.NATIVE is None:
+        monkeypatch.setattr(native, "DECODE", None)
+    elif native.DECODE is None:
         pytest.skip("the compiled piece is not built (python hatch_build.py)")
 
 
