@@ -1,4 +1,4 @@
-"""The compiled twins of three hot loops, where they were built (hatch_build.py): in `capture`, `decode` and `detect`."""
+"""The compiled twins of hot loops in `capture`, `decode` and `detect`, where they were built (hatch_build.py)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from sniffer.detect.settings import DetectSettings
 from sniffer.errors import ConfigError
 from sniffer.identify.settings import IdentifySettings
 from sniffer.judge.settings import AlertSettings, JudgeSettings
-from sniffer.model import DeviceSettings, Secret, Section, key_text
+from sniffer.model import key_text
+from sniffer.settings.base import DeviceSettings, Secret, Section
 from sniffer.settings.yaml import parse_yaml, read_text
 from sniffer.sinks.settings import SinkSettings, StoreSettings
 from sniffer.wake.settings import WakeSettings

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from sniffer.app.config import Config, read_secret
 from sniffer.errors import ConfigError
-from sniffer.model import Secret, Section, host_key, key_text
+from sniffer.model import host_key, key_text
+from sniffer.settings.base import Secret, Section
 from sniffer.settings.yaml import load_yaml, located, mark_of, read_text
 from sniffer.wake.settings import HomeAssistantSource, HttpSource, MqttSource
 

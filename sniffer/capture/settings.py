@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sniffer.model import Section
+from sniffer.settings.base import Section
 
 
 class CaptureSettings(Section):

@@ -9,7 +9,7 @@ from typing import Any
 
 from sniffer.app.config import Config, read_secret
 from sniffer.errors import ConfigError, UsageError
-from sniffer.model import Secret
+from sniffer.settings.base import Secret
 
 
 def find_url(url: str | None, config: Config) -> str:

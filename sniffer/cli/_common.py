@@ -13,7 +13,8 @@ import click
 from sniffer.app.config import Config, load_config
 from sniffer.app.config_lint import unknown_name
 from sniffer.errors import UsageError
-from sniffer.model import DeviceSettings, host_key
+from sniffer.model import host_key
+from sniffer.settings.base import DeviceSettings
 
 if TYPE_CHECKING:
     from sniffer.sinks.storage.store import Store

@@ -14,7 +14,8 @@ from sniffer.app.config import Config
 from sniffer.cli._show import COLOURS, plain
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.explain.sentences import explain
-from sniffer.model import DeviceSettings, Record
+from sniffer.model import Record
+from sniffer.settings.base import DeviceSettings
 from sniffer.wake.adapters.file import read_events
 
 

@@ -11,9 +11,10 @@ import httpx
 from sniffer.app.config import read_secret
 from sniffer.errors import UsageError
 from sniffer.listener.client import post
-from sniffer.model import Secret, WakeKind
+from sniffer.model import WakeKind
 from sniffer.model.clock import SystemClock
 from sniffer.records.build import timestamp
+from sniffer.settings.base import Secret
 from sniffer.wake.events import parse_event, parse_time
 
 URL = "http://127.0.0.1:9877"

@@ -24,18 +24,8 @@ from sniffer.identify.packet_facts import (
 )
 from sniffer.identify.roles import Roles
 from sniffer.identify.settings import IdentifySettings
-from sniffer.model import (
-    AddressSeen,
-    Device,
-    DeviceSettings,
-    Fact,
-    FlowKey,
-    NameSeen,
-    Observation,
-    PacketBatch,
-    Service,
-    key_text,
-)
+from sniffer.model import AddressSeen, Device, Fact, FlowKey, NameSeen, Observation, PacketBatch, Service, key_text
+from sniffer.settings.base import DeviceSettings
 
 #: A device that was recognised stays so until the facts speak clearly against it.
 LOSE_CONFIDENCE = 0.5

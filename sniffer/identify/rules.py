@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sniffer.errors import RuleError
 from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable
-from sniffer.model import Section
+from sniffer.settings.base import Section
 from sniffer.settings.yaml import load_yaml, located, mark_of, parse_yaml, read_text, validate
 
 Role = Literal["voice", "telemetry", "control", "update", "media", "time", "unknown"]

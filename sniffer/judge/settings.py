@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from sniffer.model import Level, Section
+from sniffer.model import Level
+from sniffer.settings.base import Section
 
 
 class ExceptionSettings(Section):

@@ -20,9 +20,10 @@ from pydantic import Field
 from sniffer.errors import ConfigError, RuleError
 from sniffer.judge.fields import FIELDS
 from sniffer.judge.settings import ExceptionSettings, RuleSettings
-from sniffer.model import LEVELS, Level, Section
+from sniffer.model import LEVELS, Level
 from sniffer.rules.exceptions import applies
 from sniffer.rules.sigma import DetectionError, Test, compile_detection
+from sniffer.settings.base import Section
 from sniffer.settings.yaml import built, located, mark_of, read_text, validate
 
 Text = Annotated[str, Field(min_length=1, max_length=4000)]

@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from sniffer.errors import ConfigError, DeliveryError
-from sniffer.model import Record, Secret
+from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.homeassistant import DeviceState, discovery, slug

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from sniffer.model import Level, Secret, Section
+from sniffer.model import Level
+from sniffer.settings.base import Secret, Section
 
 #: What a delivery target is called: in metrics, in messages and in the store.
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]

@@ -7,7 +7,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from sniffer.model import Secret, Section, Trust, WakeKind, WakeSource, host_key
+from sniffer.model import Trust, WakeKind, WakeSource, host_key
+from sniffer.settings.base import Secret, Section
 
 Seconds = Annotated[float, Field(ge=0, le=600)]
 Port = Annotated[int, Field(ge=1, le=65535)]

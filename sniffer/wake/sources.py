@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import assert_never
 
-from sniffer.model import Secret
 from sniffer.model.clock import Clock
+from sniffer.settings.base import Secret
 from sniffer.wake.adapters.home_assistant import HomeAssistantFeed
 from sniffer.wake.adapters.mqtt import MqttFeed
 from sniffer.wake.adapters.tail import FileFeed

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from sniffer.model import Secret, Section
+from sniffer.settings.base import Secret, Section
 
 
 class TokenSettings(Section):

@@ -7,7 +7,7 @@ import pytest
 
 from sniffer.app.config import Config, load_config, parse_config, read_secret
 from sniffer.errors import ConfigError
-from sniffer.model import Secret
+from sniffer.settings.base import Secret
 
 MISTAKES = {
     "unknown key": ("capture:\n  interfase: br-lan\n", "2:3: unknown key 'interfase'; did you mean 'interface'?"),

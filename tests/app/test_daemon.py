@@ -14,8 +14,9 @@ from sniffer.app.config import Config
 from sniffer.app.daemon import Daemon, Edges
 from sniffer.app.pipeline import Pipeline
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
-from sniffer.model import DeviceSettings, FrameBlock, Loss, Record, WakeEvent, WakeSource
+from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeSource
 from sniffer.model.clock import SECOND
+from sniffer.settings.base import DeviceSettings
 from sniffer.sinks.delivery.outbox import Outbox, Target
 from sniffer.sinks.delivery.queue import Messages
 from sniffer.sinks.metrics import Metrics

@@ -16,7 +16,8 @@ from sniffer.app.pipeline import EVERYTHING, Pipeline
 from sniffer.capture.files.open import open_capture
 from sniffer.decode import decode
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
-from sniffer.model import DeviceSettings, PacketBatch, Record
+from sniffer.model import PacketBatch, Record
+from sniffer.settings.base import DeviceSettings
 from sniffer.wake.adapters.file import read_events
 from sniffer.wake.file_sources import file_sources
 

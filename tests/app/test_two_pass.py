@@ -11,7 +11,8 @@ from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.app.two_pass import FirstLook
-from sniffer.model import DeviceSettings, Record
+from sniffer.model import Record
+from sniffer.settings.base import DeviceSettings
 from tests.bench.mix import HOST_MACS, House, write_mix
 
 PACKETS = 12_000

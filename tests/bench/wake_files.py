@@ -21,6 +21,7 @@ from sniffer.cli._common import captures_in, effective_config
 from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import JUDGED_CLASSES, Device, Upload, VerdictKind, WakeEvent
+from sniffer.wake.file_sources import file_sources
 
 S = 1_000_000_000
 SEED = 20261122

@@ -9,7 +9,8 @@ import pytest
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
-from sniffer.model import DeviceSettings, Record
+from sniffer.model import Record
+from sniffer.settings.base import DeviceSettings
 from sniffer.testing import Frame, House, pcap_bytes, pcapng_bytes
 from tests.captures.make import FOLDER, MAC, STORIES
 

@@ -16,19 +16,9 @@ from sniffer.identify.classifier import Scales
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import FACT_KINDS, load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
-from sniffer.model import (
-    AddressSeen,
-    DeviceSettings,
-    Fact,
-    FlowKey,
-    NameSeen,
-    Observation,
-    Service,
-    address_key,
-    address_pair,
-    mac_key,
-)
+from sniffer.model import AddressSeen, Fact, FlowKey, NameSeen, Observation, Service, address_key, address_pair, mac_key
 from sniffer.resources import shipped
+from sniffer.settings.base import DeviceSettings
 from sniffer.testing import Frame, House, packet_batch
 
 SECOND = 1_000_000_000

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from sniffer.errors import ConfigError
-from sniffer.model import Device, Listening, Secret, Service
+from sniffer.model import Device, Listening, Service
 from sniffer.model.clock import SystemClock, timestamp
 from sniffer.records.build import device_record, listening_record
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import Outbox, UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.mqtt import Mqtt

@@ -65,8 +65,8 @@ def alert(number: int) -> dict:
 
 def live(path: str, port: int, most: int) -> None:
     """One life: write alerts up to `most` in all, deliver, and end when nothing waits."""
-    from sniffer.model import Secret
     from sniffer.model.clock import SystemClock
+    from sniffer.settings.base import Secret
     from sniffer.sinks.delivery.outbox import Outbox
     from sniffer.sinks.delivery.queue import Messages
     from sniffer.sinks.delivery.webhook import Webhook

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from sniffer.errors import ConfigError, WakeError
-from sniffer.model import Secret, WakeEvent, WakeKind, mac_key
+from sniffer.model import WakeEvent, WakeKind, mac_key
 from sniffer.model.ratelimit import RateLimit
+from sniffer.settings.base import Secret
 from sniffer.testing import ManualClock
 from sniffer.wake.adapters.presence import Presence
 from sniffer.wake.adapters.tail import FileFeed

@@ -7,7 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from sniffer.errors import WakeError
-from sniffer.model import Record, Secret
+from sniffer.model import Record
+from sniffer.settings.base import Secret
 from sniffer.testing import ManualClock
 from sniffer.web.api import MAX_BODY_BYTES, build_app
 from sniffer.web.auth import EVENT_BACKLOG, RATE_PER_MINUTE, read_tokens

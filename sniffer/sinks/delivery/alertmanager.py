@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sniffer.model import Record, Secret
+from sniffer.model import Record
 from sniffer.model.clock import SECOND, timestamp
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import alert_labels, notes_of
 from sniffer.sinks.delivery.http import Sender
 from sniffer.sinks.delivery.outbox import ConfiguredTarget

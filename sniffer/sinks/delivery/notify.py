@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable
 
 from sniffer.errors import ConfigError
-from sniffer.model import Record, Secret
+from sniffer.model import Record
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import details_of, plain, title_of
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from sniffer.model import Record, Secret
+from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import Target
 from sniffer.sinks.delivery.queue import Messages
 from sniffer.sinks.settings import SinkSettings

@@ -10,8 +10,9 @@ import hmac
 from collections.abc import Callable, Sequence
 
 from sniffer.errors import ConfigError
-from sniffer.model import Record, Secret
+from sniffer.model import Record
 from sniffer.model.clock import SECOND
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import FORMATS
 from sniffer.sinks.delivery.http import Sender
 from sniffer.sinks.delivery.outbox import ConfiguredTarget

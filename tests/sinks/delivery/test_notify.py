@@ -7,8 +7,8 @@ import pytest
 from sniffer.alerts.policy import AlertPolicy
 from sniffer.errors import ConfigError
 from sniffer.explain.headline import headline
-from sniffer.model import Secret
 from sniffer.model.clock import SECOND
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.notify import Notify
 from sniffer.sinks.delivery.outbox import UnansweredError
 from sniffer.sinks.delivery.queue import Message

@@ -9,8 +9,8 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from sniffer.errors import ConfigError, DeliveryError
-from sniffer.model import Secret
 from sniffer.model.clock import SECOND, SystemClock
+from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import parse_retry_after
 from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError, dropped_record
 from sniffer.sinks.delivery.queue import Message, message_id
