@@ -13,7 +13,7 @@ CONFIG  ?= $(wildcard sniffer.yaml)
 JOBS    ?= auto
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl
 
-.PHONY: run demo test check setup clean bench lab image
+.PHONY: run demo test test-fast fmt check setup clean bench lab image
 
 setup: $(BIN)/.installed
 
@@ -53,6 +53,14 @@ packages:
 
 test: packages $(BIN)/.installed-dev check
 	$(BIN)/python -m pytest -q -n $(JOBS)
+
+# The first look at a change, in about a minute: no services, no root, no real captures.
+test-fast: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
+
+fmt: $(BIN)/.installed-dev
+	$(BIN)/ruff check --fix sniffer tests dashboards
+	$(BIN)/ruff format sniffer tests dashboards
 
 check: $(BIN)/.installed-dev
 	$(BIN)/ruff check sniffer tests dashboards

@@ -18,6 +18,8 @@ from sniffer.rules.engine import RuleSet, load_upload_rules
 from tests.records.test_schemas import check
 from tests.sinks.builders import KITCHEN, START, upload
 
+pytestmark = pytest.mark.slow
+
 MINUTE = 60
 HOUR = 3600
 BATH = Device(key=mac_key("68:db:f5:00:00:01"), name="bath", microphone=True)

@@ -11,6 +11,8 @@ from sniffer.cli import main as cli
 from sniffer.demo import CAPTURE
 from tests.captures.hostile import Case, cases
 
+pytestmark = pytest.mark.slow
+
 CASES = list(cases())
 #: Some alone, each of which costs the start of a command; more in a folder. All are in test_hostile.py.
 ALONE = [case for case in CASES if case.expect == 3][::9] + [case for case in CASES if case.expect != 3][::90]

@@ -16,6 +16,8 @@ from sniffer.cli.calibrate import Lesson, learned
 from sniffer.errors import CaptureError, UsageError
 from sniffer.testing import House
 
+pytestmark = pytest.mark.slow
+
 
 def record(**changes: Any) -> dict[str, Any]:
     return {

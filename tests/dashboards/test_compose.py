@@ -15,6 +15,8 @@ import yaml
 from sniffer.app.config import load_config
 from sniffer.resources import shipped
 
+pytestmark = pytest.mark.slow
+
 DASHBOARDS = shipped("dashboards")
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())

@@ -23,6 +23,8 @@ from tests.dashboards.live import Prometheus, free_port, prometheus
 from tests.dashboards.test_grafana import QUERIES, VARIABLES, each_query, filled, shown
 from tests.dashboards.test_grafana import check_panel as check
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:

@@ -18,6 +18,8 @@ from tests.dashboards.live import STEP, Prometheus, metrics_page, prometheus
 from tests.dashboards.test_prometheus import RECORDS, metric_names, names_in
 from tests.sinks.builders import FLOW, KITCHEN, START, upload
 
+pytestmark = pytest.mark.slow
+
 FOLDER = shipped("dashboards") / "grafana"
 FILES = sorted(FOLDER.glob("*.json"))
 DASHBOARDS = {path.stem: json.loads(path.read_text()) for path in FILES}

@@ -12,6 +12,8 @@ from sniffer.resources import shipped
 from sniffer.sinks.metrics import Metrics
 from tests.conftest import ToolFinder
 
+pytestmark = pytest.mark.slow
+
 FOLDER = shipped("dashboards")
 RULE_FILES = sorted((FOLDER / "prometheus").glob("*.rules.yml"))
 TEST_FILES = sorted((FOLDER / "prometheus" / "tests").glob("*.test.yml"))

@@ -12,6 +12,8 @@ import pytest
 
 from tests.dashboards.test_grafana import DASHBOARDS
 
+pytestmark = pytest.mark.slow
+
 #: The types of the Grafana that compose.yaml runs.
 PACKAGES = ["@grafana/schema@12.1.1", "typescript@5.9.2"]
 PANELS = {

@@ -15,6 +15,8 @@ from tests.capture.formats import pcap
 from tests.conftest import ToolFinder
 from tests.decode.packets import ALL, links
 
+pytestmark = pytest.mark.slow
+
 FIELDS = (
     "frame.time_epoch", "frame.len", "eth.src", "eth.dst", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst", "ip.proto",
     "tcp.srcport", "tcp.dstport", "tcp.len", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "udp.srcport", "udp.dstport",

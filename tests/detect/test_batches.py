@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from sniffer.detect.settings import DetectSettings
 from sniffer.model import Listening, PacketBatch, Upload
 from sniffer.resources import shipped
 from tests.detect.traffic import DEVICE, ROUTER, Nobody, Wire
+
+pytestmark = pytest.mark.slow
 
 WEIGHTS = load_weights(shipped("rules") / "detect")
 OTHER = 0x68DBF5000002

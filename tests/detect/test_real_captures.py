@@ -12,7 +12,7 @@ from sniffer.evaluation.discover import find
 from sniffer.evaluation.run import play
 from sniffer.evaluation.score import Counts, score, together
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 
 def ours(*paths: Path) -> Counts:

@@ -12,7 +12,7 @@ from sniffer.errors import UsageError
 from tests.e2e.test_run import MAC, Process, lan, speak
 
 __all__ = ["lan"]
-pytestmark = [pytest.mark.root]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 CONFIG = """
 capture: {{interface: lan0}}

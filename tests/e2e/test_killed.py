@@ -6,6 +6,8 @@ import pytest
 
 from tests.e2e.killed import torture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(200)
 def test_what_passed_in_one_life_is_told_once_whatever_is_killed(tmp_path: Path) -> None:

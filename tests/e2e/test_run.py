@@ -21,7 +21,7 @@ from sniffer.testing import House
 from tests.capture.net import namespace, why_not
 from tests.sinks.receiver import Receiver, receiver
 
-pytestmark = [pytest.mark.root]
+pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 MAC = "02:00:00:00:00:0a"
 CONFIG = """

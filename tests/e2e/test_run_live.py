@@ -19,7 +19,7 @@ from sniffer.testing import Frame, House
 from tests.capture.net import add_pair, ip, namespace, raw_socket, why_not
 
 REASON = why_not()
-pytestmark = [pytest.mark.root, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+pytestmark = [pytest.mark.root, pytest.mark.skipif(REASON is not None, reason=str(REASON)), pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 MAC = "02:00:00:00:00:0a"
 

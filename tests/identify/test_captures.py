@@ -15,6 +15,8 @@ from sniffer.identify.settings import IdentifySettings
 from sniffer.model import Device, Selection, key_text
 from sniffer.resources import shipped
 
+pytestmark = pytest.mark.slow
+
 RULES = [shipped("rules")]
 SCALES, ROLES, OUI = Scales(load_device_rules(RULES)), Roles(load_service_rules(RULES)), load_oui(RULES)
 

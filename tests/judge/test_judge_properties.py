@@ -15,6 +15,8 @@ from sniffer.judge.settings import JudgeSettings
 from sniffer.model import Judged, Loss, Trust, Upload, UploadClass, WakeEvent, WakeKind, WakeSource
 from tests.judge.story import DEVICES, S, at, ear, final, hand, hears, history, lost, says, told
 
+pytestmark = pytest.mark.slow
+
 Item = Upload | WakeEvent | Loss
 
 SOURCES = (

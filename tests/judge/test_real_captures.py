@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.wake_files import SPOILT, Story, measure, stories
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 
 CAPTURES = (
     "flip_a_coin_5_30s",

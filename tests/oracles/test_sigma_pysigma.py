@@ -24,6 +24,8 @@ from sigma.collection import SigmaCollection
 from sigma.plugins import InstalledSigmaPlugins
 from sigma.validation import SigmaValidator
 
+pytestmark = pytest.mark.slow
+
 RULES = load_upload_rules([shipped("rules") / "uploads"]).rules
 
 

@@ -11,6 +11,8 @@ from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.model import Fact, NameSeen, Observation, Selection, address_text
 
+pytestmark = pytest.mark.slow
+
 CAPTURES = (
     "ndpi/alexa-app.pcapng",
     "ndpi/iphone.pcap",

@@ -20,6 +20,8 @@ from sniffer.testing import ManualClock
 from tests.sinks.builders import FLOW, KITCHEN, START, upload
 from tests.sinks.programs import free_port, running, until
 
+pytestmark = pytest.mark.slow
+
 paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed")
 SLUG = "68dbf5901964"
 CONFIG = "homeassistant/device/sniffer_68dbf5901964/config"

@@ -22,6 +22,8 @@ from sniffer.model import PACKET_COLUMNS, PacketBatch, Selection, sorted_keys
 from tests.capture.formats import block, interface, old_packet, packet, pcap, section, simple_packet, statistics
 from tests.decode.packets import ALL, links
 
+pytestmark = pytest.mark.slow
+
 MUTANTS_A_SEED = 60
 
 

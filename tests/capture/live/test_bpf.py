@@ -22,6 +22,8 @@ from sniffer.capture.live.bpf import BPF_MAXINSNS, BUCKET, Program, compile_filt
 from sniffer.model import KEY_FROM_ADDRESS, mac_key
 from tests.oracles.bpf import run
 
+pytestmark = pytest.mark.slow
+
 SNAP, FULL = 192, 4080
 WATCHED = ["68:db:f5:90:19:64", "68:db:f5:90:19:65", "c4:95:00:e3:93:2f", "02:00:f5:90:19:64"]
 STRANGERS = ["68:db:f5:90:19:66", "68:dc:f5:90:19:64", "00:11:22:33:44:55", "02:00:f5:90:19:65"]

@@ -21,7 +21,7 @@ from sniffer.errors import CaptureError
 from tests.capture.net import add_pair, ip, namespace, raw_socket, transmit, wait_until_running, why_not
 
 REASON = why_not()
-pytestmark = [pytest.mark.root, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
+pytestmark = [pytest.mark.root, pytest.mark.skipif(REASON is not None, reason=str(REASON)), pytest.mark.slow]
 
 SPEAKER, OTHER, ROUTER = 0x68DBF5901964, 0x0200C0FFEE01, 0x020000000001
 Start = Callable[..., LiveCapture]

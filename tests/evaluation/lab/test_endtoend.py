@@ -1,11 +1,14 @@
 """Detector, wake sources and judge together; the long run fills the table in docs/wake.md."""
 
 import numpy as np
+import pytest
 
 from sniffer.evaluation.lab.ears import EAR, Ear, Setup
 from sniffer.evaluation.lab.endtoend import count, judged, main, simulate, uploads_of
 from sniffer.evaluation.lab.months import DAY, House
 from sniffer.model import WakeKind
+
+pytestmark = pytest.mark.slow
 
 
 def test_without_a_source_nobody_is_accused() -> None:

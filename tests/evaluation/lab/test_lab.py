@@ -14,6 +14,8 @@ from sniffer.evaluation.lab.network import Network, through, writes
 from sniffer.evaluation.lab.score import Claim, compare, poisson_upper, said, wilson
 from sniffer.evaluation.lab.speakers import FAMILIES
 
+pytestmark = pytest.mark.slow
+
 landed = pytest.mark.skipif(not hasattr(sniffer.detect, "Detector"), reason="the detector has not landed yet")
 
 

@@ -18,6 +18,8 @@ from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
 from tests.sinks.builders import KITCHEN, START, upload
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
