@@ -33,7 +33,7 @@ from sniffer.model.hosts import AddressSeen, Device, Fact, FlowKey, NameSeen, Ob
 from sniffer.model.packets import PACKET_COLUMNS, DecodeErrors, FrameBlock, PacketBatch, Selection
 from sniffer.model.uploads import JUDGED_CLASSES, Drift, Evidence, Listening, Upload, UploadClass
 from sniffer.model.verdicts import LEVELS, Judged, Level, Record, Sink, Verdict, VerdictKind, WakeMatch
-from sniffer.model.wake import Loss, Trust, WakeEvent, WakeKind, WakeSource
+from sniffer.model.wake import Loss, Testimony, Trust, WakeEvent, WakeKind, WakeSource
 
 __all__ = [
     "AddressSeen",
@@ -68,6 +68,7 @@ __all__ = [
     "Service",
     "ServiceLookup",
     "Sink",
+    "Testimony",
     "Trust",
     "U16",
     "U32",

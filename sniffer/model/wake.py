@@ -22,6 +22,29 @@ class WakeKind(enum.StrEnum):
     SOURCE_DOWN = "source_down"
 
 
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What a listener heard between two times, also where it heard nothing. No sound and no words.
+
+    `scores` are the best probability (0 to 1) of each wake word model in that time, by the model's name; `voice` is
+    the share of the tenths of a second with voice activity (0 to 1); `level_db` the loudest tenth of a second and
+    `noise_db` the noise floor, both in dB relative to full scale; `seconds` how much of the span was heard.
+    """
+
+    from_ns: int
+    to_ns: int
+    scores: tuple[tuple[str, float], ...]
+    voice: float
+    level_db: float
+    noise_db: float
+    seconds: float
+
+    @property
+    def best(self) -> float:
+        """The best score of any wake word, 0 where there is none."""
+        return max((score for _, score in self.scores), default=0.0)
+
+
 class Trust(enum.StrEnum):
     """Whose word it is: an ear of one's own, or the vendor's."""
 
