@@ -38,7 +38,8 @@ class Verdict:
     """The judgement of one upload; `kind` None where its class is not judged.
 
     `reason` is a word from the fixed list in `sniffer.judge`; `confidence` the probability that the verdict is right;
-    `listened` the sources that were up and would have heard.
+    `listened` the sources that were up and would have heard; `decided_by` the name of the policy that gave the verdict
+    (empty where it is not known).
     """
 
     kind: VerdictKind | None
@@ -48,6 +49,7 @@ class Verdict:
     revision: int = 0
     time_ns: int = 0
     listened: tuple[str, ...] = ()
+    decided_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
