@@ -82,3 +82,10 @@ def test_every_command_line_can_be_typed() -> None:
             assert command is not None, name
         with contextlib.suppress(click.exceptions.Exit):  # --help
             assert command.make_context(name, words)
+
+
+def test_the_threat_model_names_tests_that_exist() -> None:
+    named = re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / "threat-model.md").read_text())
+    assert named
+    for test in named:
+        assert (ROOT / test).exists(), test
