@@ -345,7 +345,7 @@ class Daemon:
             self._devices = tuple(self._pipeline.devices())
             sources = self._pipeline.stages.judge.sources()
             self._sources = tuple(dataclasses.asdict(source) for source in sources)
-            for name, hears in self._pipeline.stages.judge.ears().items():
+            for name, hears in self._pipeline.stages.judge.listeners().items():
                 self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         if not self._replayed:
             for name, state in self._pipeline.state(*stages).items():

@@ -1,19 +1,21 @@
-"""Correlation of uploads with wake events, rules, verdicts, explanation. No I/O.
+"""Verdicts: uploads, wake events and losses in, verdicts with reasons out. No I/O.
 
-`Judge` takes uploads, wake events and losses and gives verdicts; `Reason` is the list of its reasons and `MEANING`
-what each means. How an upload comes to its verdict::
+`Judge` is the way in; `Reason` lists the reasons of a verdict, `MEANING` says what each means. docs/judge.md describes
+how a verdict is reached. The way of an upload::
 
-    wakelog, timeline   what sources said, and what was the case when
-    correlation         which event explains which upload (matching), directly, as follow-up, arbitration or call
-    overrides           muted, quiet hours, nobody home; calls and views
+    engine, queue       what arrives and what is due, in the order of its own time
+    sources, coverage   which sources were up, when microphones were muted, what was lost
+    wakelog             the wake events of the last day
+    correlation         which event explains which upload (matching): directly, as follow-up, arbitration or call
+    verdict             the policies, in their order; policy holds the rules of the house
     probability         how probable it is that nobody asked
-    verdict             all of it, into one verdict with its reason
-    learning, offsets   what was learned of sources and devices, and what was known when
-    deafness, quality   what sources are worth
+    learning, offsets   what was learned of sources and devices, and what was known at each time
+    outages             sources that are up and do not respond
+    state               all of it, saved and read
 """
 
 from sniffer.judge.engine import Judge
-from sniffer.judge.quality import SourceQuality
 from sniffer.judge.reasons import KIND, MEANING, Reason
+from sniffer.judge.sources import SourceQuality
 
 __all__ = ["KIND", "MEANING", "Judge", "Reason", "SourceQuality"]

@@ -1,6 +1,6 @@
-"""Which wake event explains which upload, and how: directly, as a follow-up, as one of several speakers, as a call.
+"""Match uploads with wake events: directly, as a follow-up, as one of several speakers, as a call.
 
-A pure function of the uploads and events of one episode, in any order they arrived in.
+A pure function of the uploads and events of one episode; their order of arrival makes no difference.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from sniffer.judge.settings import JudgeSettings
 from sniffer.model import Trust, UploadClass, WakeEvent, WakeSource
 from sniffer.model.clock import SECOND
 
-#: One source that says the same within this time says it once.
+#: Equal events of one source within this time count as one.
 SAME_WAKE_NS = SECOND
-#: What a wake word leads to, most of all.
+#: How likely each class is to follow a wake word: of two uploads that fit one event alike, speech takes it.
 _WEIGHT: Mapping[UploadClass, float] = {UploadClass.SPEECH: 1.0, UploadClass.BULK: 0.8}
-#: Pieces of one call may lie this far apart.
+#: Two media streams of one call may lie this far apart.
 _CALL_PAUSE_NS = 30 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why an upload was asked for. `depth` counts follow-ups since the wake event."""
+class Match:
+    """The wake event that explains an upload, and how. `depth` counts follow-ups since the event."""
 
     relation: str
     reason: Reason
@@ -36,19 +36,25 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """What was found: hits of every source for each case, explanations, distinct events, those nobody used, and the
-    cases that nothing explains but that were answered, or belong to a dialogue that was."""
+    """The result for one group of cases, by case number where it is about cases.
 
-    hits: Mapping[Case, Mapping[str, Hit]]
-    independent: Mapping[Case, Explanation]
-    self_reported: Mapping[Case, Explanation]
+    `hits` is the paired event of each source; `independent` and `self_reported` are the matches without and with the
+    vendor's word; `events` the distinct events of each source, `unused` those that were paired with no upload;
+    `used_by_device` the events that were paired with uploads of each device; `answered` the unmatched cases that were
+    answered, or belong to a dialogue that was.
+    """
+
+    hits: Mapping[int, Mapping[str, Hit]]
+    independent: Mapping[int, Match]
+    self_reported: Mapping[int, Match]
     events: Mapping[str, Sequence[WakeEvent]]
     unused: Sequence[WakeEvent]
-    answered: frozenset[Case]
+    used_by_device: Mapping[int, frozenset[WakeEvent]]
+    answered: frozenset[int]
 
 
 def addresses(event: WakeEvent, speaker: Speaker) -> bool:
-    """Does an event speak of a device?"""
+    """Return whether an event is about a device."""
     return speaker.is_of(event.vendor) and (event.device is None or event.device.casefold() in speaker.names)
 
 
@@ -58,35 +64,39 @@ def correlate(
     sources: Mapping[str, WakeSource],
     settings: JudgeSettings,
 ) -> Episode:
-    """Explain `cases` (sorted) by wake `events` (by source, sorted)."""
-    hits: dict[Case, dict[str, Hit]] = {case: {} for case in cases}
-    used: set[int] = set()
-    unused: list[WakeEvent] = []
+    """Match `cases` (in order) with wake `events` (by source, in order)."""
+    hits: dict[int, dict[str, Hit]] = {case.number: {} for case in cases}
+    used: set[WakeEvent] = set()
     spoken = [case for case in cases if case.judged_class and not case.camera]
     by_device: dict[int, list[Case]] = {}
     for case in spoken:
         if not case.call:
             by_device.setdefault(case.upload.key, []).append(case)
-    said = {name: _distinct(events[name]) for name in sorted(events)}
-    for name, distinct in said.items():
-        for mine in by_device.values():
-            for case, hit in _pairs(mine, distinct, sources[name]):
-                hits[case][name] = hit
-                used.add(id(hit.event))
-        unused += [event for event in distinct if id(event) not in used]
+    distinct = {name: _distinct(events[name]) for name in sorted(events)}
+    for name, mine in distinct.items():
+        for group in by_device.values():
+            for case, hit in _pairs(group, mine, sources[name]):
+                hits[case.number][name] = hit
+                used.add(hit.event)
+    unused = [event for mine in distinct.values() for event in mine if event not in used]
     independent = _direct(spoken, hits, Trust.INDEPENDENT)
     _arbitrate(spoken, independent, Reason.ARBITRATION, settings)
     _follow(by_device, independent, settings)
-    witnesses = [event for name in said for event in said[name] if sources[name].trust is Trust.INDEPENDENT]
-    _calls(spoken, independent, witnesses, settings)
+    words = [event for name in distinct for event in distinct[name] if sources[name].trust is Trust.INDEPENDENT]
+    _calls(spoken, independent, words, settings)
     self_reported = _direct(spoken, hits, Trust.SELF_REPORT) | independent
     _arbitrate(spoken, self_reported, Reason.VENDOR_REPORTS_REQUEST, settings)
     _follow(by_device, self_reported, settings)
-    return Episode(hits, independent, self_reported, said, unused, _answered(by_device, independent, settings))
+    used_by_device = {
+        key: frozenset(hit.event for case in group for hit in hits[case.number].values())
+        for key, group in by_device.items()
+    }
+    answered = _answered(by_device, independent, settings)
+    return Episode(hits, independent, self_reported, distinct, unused, used_by_device, answered)
 
 
 def _distinct(events: Sequence[WakeEvent]) -> list[WakeEvent]:
-    """Events without those that repeat one just before."""
+    """Drop events that repeat one just before."""
     last: dict[tuple[str | None, str | None, Trust], int] = {}
     kept = []
     for event in events:
@@ -122,63 +132,61 @@ def _pairs(cases: Sequence[Case], events: Sequence[WakeEvent], source: WakeSourc
     return found
 
 
-def _direct(cases: Sequence[Case], hits: Mapping[Case, Mapping[str, Hit]], trust: Trust) -> dict[Case, Explanation]:
+def _direct(cases: Sequence[Case], hits: Mapping[int, Mapping[str, Hit]], trust: Trust) -> dict[int, Match]:
     reason = Reason.WAKE_EVENT if trust is Trust.INDEPENDENT else Reason.VENDOR_REPORTS_REQUEST
     found = {}
     for case in cases:
-        mine = [hit for _, hit in sorted(hits[case].items()) if hit.trust is trust]
+        mine = [hit for _, hit in sorted(hits[case.number].items()) if hit.trust is trust]
         if mine:
-            found[case] = Explanation("direct", reason, max(mine, key=lambda hit: hit.fit))
+            found[case.number] = Match("direct", reason, max(mine, key=lambda hit: hit.fit))
     return found
 
 
 def in_earshot(one: Speaker, other: Speaker) -> bool:
-    """Could two speakers hear the same voice and answer to the same word? Rooms that nobody named may be one."""
+    """Return whether two speakers may hear the same voice and answer to the same word. Speakers without a configured
+    room may stand in one room."""
     same_vendor = one.vendor is not None and other.vendor is not None and one.vendor == other.vendor
     return one.key != other.key and same_vendor and one.earshot == other.earshot
 
 
-def _arbitrate(
-    cases: Sequence[Case], explained: dict[Case, Explanation], reason: Reason, settings: JudgeSettings
-) -> None:
-    """Speakers that began within moments of one that was asked; of those that one event named, all but the first."""
+def _arbitrate(cases: Sequence[Case], matches: dict[int, Match], reason: Reason, settings: JudgeSettings) -> None:
+    """Explain speakers that began within moments of a speaker with a match. If one event names several speakers, all
+    but the first are arbitration."""
     span = round(settings.arbitration * SECOND)
-    direct = [case for case in cases if case in explained and explained[case].relation == "direct"]
-    named: dict[int, list[Case]] = {}
+    direct = [case for case in cases if case.number in matches and matches[case.number].relation == "direct"]
+    named: dict[WakeEvent, list[Case]] = {}
     for case in direct:
-        mine = explained[case].hit
-        heard = named.setdefault(id(mine.event), [])
+        mine = matches[case.number].hit
+        heard = named.setdefault(mine.event, [])
         if any(in_earshot(case.speaker, first.speaker) for first in heard):
-            explained[case] = Explanation("arbitration", reason, mine)
+            matches[case.number] = Match("arbitration", reason, mine)
         heard.append(case)
-    direct = [case for case in direct if explained[case].relation == "direct"]
+    direct = [case for case in direct if matches[case.number].relation == "direct"]
     starts = [case.upload.start_ns for case in direct]
     for case in cases:
-        if case in explained or case.call:
+        if case.number in matches or case.call:
             continue
         start = case.upload.start_ns
         low, high = bisect.bisect_left(starts, start - span), bisect.bisect_right(starts, start + span)
         near = [
-            (abs(start - first.upload.start_ns), first.order, place)
-            for place, first in enumerate(direct[low:high], start=low)
+            (abs(start - first.upload.start_ns), first.order, first.number)
+            for first in direct[low:high]
             if in_earshot(case.speaker, first.speaker)
         ]
         if near:
-            hit = explained[direct[min(near)[2]]].hit
+            hit = matches[min(near)[2]].hit
             gap = case.upload.start_ns - hit.event.time_ns
-            explained[case] = Explanation("arbitration", reason, Hit(hit.event, gap, 0.0, hit.trust))
+            matches[case.number] = Match("arbitration", reason, Hit(hit.event, gap, 0.0, hit.trust))
 
 
-def _follow(
-    by_device: Mapping[int, Sequence[Case]], explained: dict[Case, Explanation], settings: JudgeSettings
-) -> None:
-    """A dialogue that goes on without a wake word, from the last upload that was explained."""
+def _follow(by_device: Mapping[int, Sequence[Case]], matches: dict[int, Match], settings: JudgeSettings) -> None:
+    """Explain uploads that continue a dialogue without a wake word of their own."""
     rules = settings.follow_up
     for cases in by_device.values():
         last: Case | None = None
         for case in cases:
-            if case not in explained and last is not None:
-                before = explained[last]
+            if case.number not in matches and last is not None:
+                before = matches[last.number]
                 pause = case.upload.start_ns - last.upload.end_ns
                 allowed = rules.gap if last.upload.answered else rules.unanswered_gap
                 if pause <= allowed * SECOND and before.depth < rules.chain:
@@ -186,24 +194,24 @@ def _follow(
                     hit = Hit(before.hit.event, gap, 0.0, before.hit.trust)
                     trusted = before.hit.trust is Trust.INDEPENDENT
                     reason = Reason.FOLLOW_UP if trusted else Reason.VENDOR_REPORTS_REQUEST
-                    explained[case] = Explanation("follow_up", reason, hit, before.depth + 1)
-            if case in explained:
+                    matches[case.number] = Match("follow_up", reason, hit, before.depth + 1)
+            if case.number in matches:
                 last = case
 
 
 def _answered(
-    by_device: Mapping[int, Sequence[Case]], explained: Mapping[Case, Explanation], settings: JudgeSettings
-) -> frozenset[Case]:
-    """If the word that began a dialogue was missed, an answer to any part of it speaks for all of it."""
-    found: set[Case] = set()
+    by_device: Mapping[int, Sequence[Case]], matches: Mapping[int, Match], settings: JudgeSettings
+) -> frozenset[int]:
+    """Find the unmatched dialogues of which a part was answered: the answer to one part speaks for all of it."""
+    found: set[int] = set()
     for cases in by_device.values():
         dialogue: list[Case] = []
         for case in [*cases, None]:
             if dialogue and (case is None or _apart(dialogue[-1], case, settings)):
                 if any(part.upload.answered for part in dialogue):
-                    found.update(dialogue)
+                    found.update(part.number for part in dialogue)
                 dialogue = []
-            if case is not None and case not in explained:
+            if case is not None and case.number not in matches:
                 dialogue.append(case)
     return frozenset(found)
 
@@ -213,14 +221,11 @@ def _apart(one: Case, other: Case, settings: JudgeSettings) -> bool:
 
 
 def _calls(
-    cases: Sequence[Case],
-    explained: dict[Case, Explanation],
-    events: Sequence[WakeEvent],
-    settings: JudgeSettings,
+    cases: Sequence[Case], matches: dict[int, Match], events: Sequence[WakeEvent], settings: JudgeSettings
 ) -> None:
-    """Media sessions that somebody asked for just before, at this speaker or at another one of its vendor."""
+    """Explain media sessions that follow a request at this speaker, or at another one of its vendor."""
     setup = round(settings.call_setup * SECOND)
-    asked = [(case, explained[case].hit) for case in cases if case in explained and not case.call]
+    asked = [(case, matches[case.number].hit) for case in cases if case.number in matches and not case.call]
     words = [event for event in events if event.trust is Trust.INDEPENDENT]
     last: dict[int, Case] = {}
     for case in cases:
@@ -237,11 +242,11 @@ def _calls(
             event for event in words if -2 * SECOND <= start - event.time_ns <= setup and addresses(event, case.speaker)
         ]
         if before is not None and start - before.upload.end_ns <= _CALL_PAUSE_NS:
-            found.append(explained[before].hit.event)
+            found.append(matches[before.number].hit.event)
         if found:
             event = min(found, key=lambda event: (abs(start - event.time_ns), event.source))
             hit = Hit(event, start - event.time_ns, 0.0, Trust.INDEPENDENT)
-            explained[case] = Explanation("call", Reason.CALL, hit)
+            matches[case.number] = Match("call", Reason.CALL, hit)
             last[case.upload.key] = case
 
 

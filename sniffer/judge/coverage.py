@@ -1,6 +1,6 @@
-"""What was the case when: sources that were up, microphones that were muted, calls that went on.
+"""Intervals: sources that were up, microphones that were muted, calls that lasted, packets that were lost.
 
-All of it is sorted by the events' own times, whatever the order they arrived in, and bounded.
+All of it is sorted by the events' own times, not by their arrival, and bounded.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from sniffer.model import Loss
 from sniffer.model.clock import SECOND
 
-#: More marks than this of one kind are not kept: the oldest go.
+#: At most this many marks of one kind are kept; the oldest go first.
 MAX_MARKS = 4096
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mark:
-    """From `time_ns` on it is (`on`) or is not. `device` is a name or MAC, empty for every one."""
+    """From `time_ns` on, a state holds (`on`) or does not. `device` is a name or MAC, empty for every device.
+    `miss_rate` is what the source stated, negative if it stated none."""
 
     time_ns: int
     on: bool
@@ -28,12 +29,12 @@ class Mark:
 
 @dataclass(slots=True)
 class Marks:
-    """Marks sorted by time, each kept once."""
+    """Marks sorted by time, without duplicates."""
 
     items: list[Mark] = field(default_factory=list)
 
     def add(self, mark: Mark) -> bool:
-        """False where it was known already."""
+        """Add a mark. Returns False if it was known already."""
         place = bisect.bisect_left(self.items, mark)
         if place < len(self.items) and self.items[place] == mark:
             return False
@@ -43,11 +44,11 @@ class Marks:
         return True
 
     def upto(self, time_ns: int) -> int:
-        """How many marks lie at or before a time."""
+        """Count the marks at or before a time."""
         return bisect.bisect_right(self.items, time_ns, key=lambda mark: mark.time_ns)
 
     def prune(self, before_ns: int) -> None:
-        """Forget marks before a time, save for the newest of each source and device: it still holds."""
+        """Forget marks before a time, except the newest of each source and device, which still holds."""
         if not self.items or self.items[0].time_ns >= before_ns:
             return
         old = self.upto(before_ns)
@@ -57,7 +58,7 @@ class Marks:
             self.items[:old] = keep
 
     def set_back(self, time_ns: int) -> None:
-        """The clock was set back to a time: what lies behind it holds from there, in the same order."""
+        """Move the marks that lie after `time_ns`, to which the clock was set back, to that time, in the same order."""
         place = self.upto(time_ns)
         newest = {(mark.source, mark.device): mark for mark in self.items[place:]}
         later = [
@@ -68,8 +69,8 @@ class Marks:
 
 
 @dataclass(slots=True)
-class Presence:
-    """When one source was up. Where `expires` is given, its word holds for so many nanoseconds only."""
+class SourceUptime:
+    """When one source was up. With `expires_ns`, each sign of life holds for that many nanoseconds only."""
 
     assumed_up: bool
     miss_rate: float
@@ -78,18 +79,18 @@ class Presence:
     rates: Marks = field(default_factory=Marks)
 
     def add(self, mark: Mark) -> bool:
-        """False where it was known already."""
+        """Add a mark. Returns False if it was known already."""
         if mark.on and mark.miss_rate >= 0:
             self.rates.add(mark)
         return self.marks.add(mark)
 
     def prune(self, before_ns: int) -> None:
-        """Forget what no longer holds."""
+        """Forget marks before a time that no longer matter."""
         self.marks.prune(before_ns)
         self.rates.prune(before_ns)
 
     def up_throughout(self, start_ns: int, end_ns: int) -> bool:
-        """Was it up all the time between two times?"""
+        """Return whether it was up all the time between two times."""
         place = self.marks.upto(start_ns)
         if place == 0:
             if not self.assumed_up:
@@ -110,9 +111,9 @@ class Presence:
         return None if self.expires_ns is None else mark.time_ns + self.expires_ns
 
     def awaited(self, time_ns: int) -> int | None:
-        """Until when a sign of life after a time may still come; None where it need not, or has come.
+        """Return until when a sign of life after a time may still come; None if none is needed, or one has come.
 
-        Who is killed says nothing: that a source whose word expires was alive is only known from what it said later.
+        A source that is killed sends no goodbye: only a later sign of life shows that it was alive.
         """
         if self.expires_ns is None:
             return None
@@ -122,18 +123,18 @@ class Presence:
         return self.marks.items[place - 1].time_ns + self.expires_ns
 
     def stated_miss_rate(self, time_ns: int) -> float | None:
-        """The miss rate that the newest `source_up` before a time stated."""
+        """Return the miss rate that the newest `source_up` before a time stated, if any."""
         place = self.rates.upto(time_ns)
         return self.rates.items[place - 1].miss_rate if place else None
 
     def next_mark(self, time_ns: int) -> int | None:
-        """The time of the first mark after a time."""
+        """Return the time of the first mark after a time, if any."""
         place = self.marks.upto(time_ns)
         return self.marks.items[place].time_ns if place < len(self.marks.items) else None
 
 
 def latest(marks: Marks, names: frozenset[str], time_ns: int) -> Mark | None:
-    """The newest mark at or before a time that speaks of a device (or of every device)."""
+    """Return the newest mark at or before a time that is about a device (or about every device)."""
     for mark in reversed(marks.items[: marks.upto(time_ns)]):
         if not mark.device or mark.device in names:
             return mark
@@ -142,12 +143,12 @@ def latest(marks: Marks, names: frozenset[str], time_ns: int) -> Mark | None:
 
 @dataclass(slots=True)
 class Losses:
-    """When packets were lost."""
+    """The intervals in which packets were lost."""
 
     items: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, loss: Loss) -> None:
-        """Losses that touch become one."""
+        """Add a loss; losses that touch become one."""
         start, end = min(loss.start_ns, loss.end_ns), max(loss.start_ns, loss.end_ns)
         merged = []
         for known_start, known_end in self.items:
@@ -159,11 +160,11 @@ class Losses:
         self.items = merged[-MAX_MARKS:]
 
     def touch(self, start_ns: int, end_ns: int) -> bool:
-        """Was anything lost between two times?"""
+        """Return whether any packet was lost between two times."""
         place = bisect.bisect_right(self.items, (end_ns, 1 << 63))
         return any(end >= start_ns for _, end in self.items[:place])
 
     def prune(self, before_ns: int) -> None:
-        """Forget what ended before a time."""
+        """Forget losses that ended before a time."""
         if self.items and self.items[0][1] < before_ns:
             self.items = [item for item in self.items if item[1] >= before_ns]

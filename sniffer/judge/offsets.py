@@ -1,35 +1,48 @@
-"""How far a source's events lie from the uploads they explain: its skew and spread, learned robustly.
+"""The offset of a source's events from the uploads they explain: its skew and spread, learned robustly.
 
-Neither the source's clock nor its delay need be right: a gap that keeps coming back is its skew. A few strange gaps
-move nothing (the densest second wins, and the median inside it), and nothing moves further than the bound.
+Neither the source's clock nor its delay need be right: a gap that recurs is its skew. A few outliers move nothing (the
+densest second wins, and the median inside it), and no skew exceeds the bound.
 """
 
 from __future__ import annotations
 
 import bisect
 import statistics
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sniffer.judge.matching import fit
 from sniffer.model import WakeSource
 from sniffer.model.clock import SECOND
 
-#: Gaps that are remembered, and how many must agree before they are believed.
-SAMPLES, ENOUGH = 32, 5
-#: Gaps that are this near to each other agree.
+#: Uploads whose gaps are remembered.
+SAMPLES = 32
+#: Gaps that must agree before a skew is believed.
+ENOUGH = 5
+#: Gaps within this distance of each other agree.
 AGREE_NS = SECOND
-#: A window is never narrower than this on either side, however steady a source is.
+#: Each side of a window is at least this wide, also for a steady source.
 LEAST_HALF_NS = 2 * SECOND
+#: Gaps of one upload that are remembered: the nearest.
+NEAREST = 8
+
+Item = TypeVar("Item")
+
+
+def remember(items: list[Item], item: Item, most: int) -> None:
+    """Append to a list that keeps its last `most` items."""
+    items.append(item)
+    if len(items) > most:
+        del items[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Where a source's events lie, as believed at one time. Gap = upload start minus event time.
+    """Where a source's events are expected, as known at one time. Gap = upload start minus event time.
 
-    Events that lie outside, but within `reach_ns`, explain nothing and still keep us from accusing: the source's
-    clock may just have been set.
+    Events outside it, but within `reach_ns`, explain nothing and still prevent an accusation: the source's clock may
+    just have been set.
     """
 
     skew_ns: int
@@ -40,33 +53,33 @@ class Window:
     reach_ns: int = 0
 
     def fit(self, gap_ns: int) -> float:
-        """How well a gap fits, 0 to 1."""
+        """Return how well a gap fits, 0 to 1."""
         return fit(gap_ns, self.skew_ns, self.before_ns, self.after_ns)
 
 
 def first_window(source: WakeSource, max_skew_ns: int) -> Window:
-    """Before anything is known of its clock: what was configured, widened by how far a clock may be off."""
+    """Return the window before a clock is known: as configured, widened by the largest error of a clock."""
     before, after = round(source.before * SECOND) + max_skew_ns, round(source.after * SECOND) + max_skew_ns
     return Window(0, before, after, reach_ns=max(before, after))
 
 
 @dataclass(slots=True)
 class Offsets:
-    """The gaps of one source, and what they say; `history` knows what was believed when."""
+    """The gaps of one source. `history` is (time, window): what was believed from then on."""
 
-    gaps: deque[tuple[int, ...]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
-    history: deque[tuple[int, Window]] = field(default_factory=lambda: deque(maxlen=SAMPLES))
+    gaps: list[tuple[int, ...]] = field(default_factory=list)
+    history: list[tuple[int, Window]] = field(default_factory=list)
 
     def learn(self, time_ns: int, gaps: Iterable[int], source: WakeSource, max_skew_ns: int) -> None:
-        """One upload's gaps to all of the source's events around it: the true one is among them, or none is."""
-        near = tuple(sorted(gaps, key=abs)[:8])
+        """Learn from the gaps between one upload and all events of the source around it: at most one is its own."""
+        near = tuple(sorted(gaps, key=abs)[:NEAREST])
         if not near:
             return
-        self.gaps.append(near)
-        self.history.append((time_ns, self.window(source, max_skew_ns)))
+        remember(self.gaps, near, SAMPLES)
+        remember(self.history, (time_ns, self.window(source, max_skew_ns)), SAMPLES)
 
     def window(self, source: WakeSource, max_skew_ns: int) -> Window:
-        """What the gaps say now."""
+        """Return the window that the gaps give now."""
         flat = sorted(gap for near in self.gaps for gap in near)
         best: tuple[int, int, int] | None = None
         for gap in flat:
@@ -87,6 +100,6 @@ class Offsets:
         return Window(skew, min(before, half), min(after, half), True, spread, max(before, after) + max_skew_ns)
 
     def as_of(self, time_ns: int, source: WakeSource, max_skew_ns: int) -> Window:
-        """What was believed before a time: what is learned at that very time comes later."""
+        """Return the window as known before a time."""
         place = bisect.bisect_left(self.history, time_ns, key=lambda item: item[0])
         return self.history[place - 1][1] if place else first_window(source, max_skew_ns)

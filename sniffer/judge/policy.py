@@ -1,4 +1,4 @@
-"""Times in which nothing should be sent, whoever asks: muted, quiet hours, nobody home. And calls and views."""
+"""Rules of the house (muted, quiet hours, away), and the calls and views that an upload may belong to."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sniffer.judge.case import Case
-from sniffer.judge.coverage import Mark, Marks, Presence, latest
+from sniffer.judge.coverage import Mark, Marks, SourceUptime, latest
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import DAYS, JudgeSettings, QuietHours
 from sniffer.model.clock import SECOND
 
-#: A switch and an upload this near to each other may have happened in either order.
+#: A switch and an upload within this time of each other may have happened in either order.
 SWITCH_NS = 2 * SECOND
-#: A call or a view may be reported this long after, and its start this long before, its first packet.
+#: A call or view may be reported this long after its first packet, and may start this long before it.
 SESSION_NS = 10 * SECOND
-#: A call or view whose end was never heard of ends after this.
+#: A call or view whose end is never reported ends after this.
 LONGEST_NS = 4 * 3600 * SECOND
 
 
 @dataclass(slots=True)
 class Switches:
-    """What people and schedules set: each a list of marks."""
+    """States that people and schedules set, each a list of marks."""
 
     mute: Marks = field(default_factory=Marks)
     away: Marks = field(default_factory=Marks)
@@ -31,34 +31,34 @@ class Switches:
     view: Marks = field(default_factory=Marks)
 
     def named(self) -> tuple[tuple[str, Marks], ...]:
-        """All of them, by name."""
+        """Return all of them with their names."""
         return (("mute", self.mute), ("away", self.away), ("call", self.call), ("view", self.view))
 
 
 def broken_rule(
-    case: Case, asked: bool, switches: Switches, presences: Mapping[str, Presence], settings: JudgeSettings
+    case: Case, asked: bool, switches: Switches, uptime: Mapping[str, SourceUptime], settings: JudgeSettings
 ) -> Reason | None:
-    """The rule that an upload broke. `asked`: an independent wake event explains it."""
-    if _muted(case, switches.mute, presences):
+    """Return the rule that an upload broke, if any. `asked`: an independent wake event explains it."""
+    if _muted(case, switches.mute, uptime):
         return Reason.MUTED
     if case.camera:
         return None
     for hours in settings.quiet_hours:
         if not (asked and hours.unless_asked) and _quiet(case, hours, settings.time_zone):
             return Reason.QUIET_HOURS
-    if not (asked and settings.away.unless_asked) and _away(case, switches.away, presences, settings):
+    if not (asked and settings.away.unless_asked) and _away(case, switches.away, uptime, settings):
         return Reason.AWAY
     return None
 
 
 def session(case: Case, marks: Marks) -> Mark | None:
-    """The call or view in whose time an upload began."""
+    """Return the start of the call or view in which an upload began, if any."""
     names, start = case.speaker.names, case.upload.start_ns
     mark = latest(marks, names, start + SESSION_NS)
     if mark is None:
         return None
     if not mark.on:
-        # It ended about when the upload began, so it may have gone on then: look whether one had begun at all.
+        # It ended about when the upload began, so it may still have lasted then, if one had begun at all.
         before = latest(marks, names, mark.time_ns - 1)
         if mark.time_ns < start or before is None or not before.on:
             return None
@@ -66,35 +66,35 @@ def session(case: Case, marks: Marks) -> Mark | None:
     return mark if start - mark.time_ns <= LONGEST_NS else None
 
 
-def _still_told(mark: Mark, time_ns: int, presences: Mapping[str, Presence]) -> bool:
-    """Was the source of a mark there ever since? If it went down, nobody would have told us of the end."""
-    presence = presences.get(mark.source)
-    if presence is None:
+def _still_known(mark: Mark, time_ns: int, uptime: Mapping[str, SourceUptime]) -> bool:
+    """Return whether the source of a mark was up ever since: a source that went down could not report the end."""
+    source = uptime.get(mark.source)
+    if source is None:
         return True
-    marks = presence.marks
+    marks = source.marks
     if not all(item.on for item in marks.items[marks.upto(mark.time_ns) : marks.upto(time_ns)]):
         return False
-    if presence.expires_ns is None or not marks.items:
+    if source.expires_ns is None or not marks.items:
         return True
-    return presence.up_throughout(max(mark.time_ns, marks.items[0].time_ns), time_ns)
+    return source.up_throughout(max(mark.time_ns, marks.items[0].time_ns), time_ns)
 
 
-def _muted(case: Case, marks: Marks, presences: Mapping[str, Presence]) -> bool:
+def _muted(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime]) -> bool:
     start = case.upload.start_ns
     mark = latest(marks, case.speaker.names, start - SWITCH_NS)
     after = latest(marks, case.speaker.names, start + SWITCH_NS)
     if mark is None or not mark.on or after is None or not after.on:
         return False
-    return (bool(mark.device) or not case.camera) and _still_told(mark, start, presences)
+    return (bool(mark.device) or not case.camera) and _still_known(mark, start, uptime)
 
 
-def _away(case: Case, marks: Marks, presences: Mapping[str, Presence], settings: JudgeSettings) -> bool:
+def _away(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime], settings: JudgeSettings) -> bool:
     start, grace = case.upload.start_ns, round(settings.away.grace * SECOND)
     mark = latest(marks, case.speaker.names, start - grace)
     after = latest(marks, case.speaker.names, start + grace)
     if mark is None or not mark.on or after is None or not after.on:
         return False
-    return _still_told(mark, start, presences)
+    return _still_known(mark, start, uptime)
 
 
 def _quiet(case: Case, hours: QuietHours, time_zone: str) -> bool:

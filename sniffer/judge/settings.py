@@ -90,6 +90,18 @@ class BaseRates(Section):
     answered_if_unasked: Probability = 0.4
 
 
+class ExplanationConfidence(Section):
+    """How sure an explanation makes us. These are set, not computed; docs/judge.md says why each has its value. No
+    value is 1, because the wire does not show who spoke. `vendor_reports_request` is the word of the accused."""
+
+    wake_event: Probability = 0.99
+    follow_up: Probability = 0.9
+    arbitration: Probability = 0.9
+    call: Probability = 0.95
+    view: Probability = 0.95
+    vendor_reports_request: Probability = 0.6
+
+
 class JudgeSettings(Section):
     """`bound` is the probability that nobody asked, above which an upload is called unexpected.
 
@@ -101,6 +113,7 @@ class JudgeSettings(Section):
 
     bound: Annotated[float, Field(ge=0.5, le=0.98)] = 0.9
     rates: BaseRates = BaseRates()
+    confidence: ExplanationConfidence = ExplanationConfidence()
     shared_misses: Annotated[float, Field(ge=0, le=1)] = 0.1
     follow_up: FollowUpSettings = FollowUpSettings()
     arbitration: Annotated[float, Field(ge=0, le=10)] = 2.5

@@ -1,29 +1,25 @@
-"""The verdict on one upload: what explains it, who would have heard, and how sure that makes us."""
+"""The verdict on one upload: an ordered list of named policies, of which the first that applies decides.
+
+docs/judge.md lists them and says for each whether its confidence is set or computed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
+from sniffer.judge import policy
 from sniffer.judge.case import Case, Hit
-from sniffer.judge.correlation import Episode, Explanation, addresses
-from sniffer.judge.coverage import Losses, Presence
-from sniffer.judge.policy import Switches, broken_rule, session
+from sniffer.judge.correlation import Episode, Match, addresses
+from sniffer.judge.coverage import Losses, SourceUptime
+from sniffer.judge.policy import Switches
 from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.sources import SourceBook
 from sniffer.model import Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
-
-#: How sure an explanation is. A vendor's word is the word of the accused.
-_SURE: Mapping[Reason, float] = {
-    Reason.WAKE_EVENT: CERTAIN,
-    Reason.FOLLOW_UP: 0.9,
-    Reason.ARBITRATION: 0.9,
-    Reason.CALL: 0.95,
-    Reason.VIEW: 0.95,
-    Reason.VENDOR_REPORTS_REQUEST: 0.6,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +27,15 @@ class World:
     """Everything but the episode itself that a verdict depends on."""
 
     settings: JudgeSettings
-    sources: Mapping[str, WakeSource]
-    presences: Mapping[str, Presence]
-    deaf: Mapping[str, Sequence[tuple[int, int]]]
+    book: SourceBook
     switches: Switches
     losses: Losses
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict without its revision, and what is learned from it later. `pending_ns`: until then
-    it rests on the silence of a source that may be dead by now."""
+    """A verdict without its revision, and what is learned from it later. `pending_ns`: until then it depends on the
+    silence of a source that may be dead by now."""
 
     verdict: Verdict
     unasked: float
@@ -49,151 +43,230 @@ class Judgement:
     pending_ns: int | None = None
 
 
-def covers(source: WakeSource, case: Case) -> bool:
-    """Would a source hear who asks this device? Where the vendor is unknown, better assume not."""
-    if case.hears not in source.hears:
-        return False
-    if source.vendor is not None and (case.speaker.vendor or "").casefold() != source.vendor.casefold():
-        return False
-    return not source.devices or any(name.casefold() in case.speaker.names for name in source.devices)
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy decides. `unasked` is the probability that nobody asked, if the policy settles it."""
+
+    reason: Reason
+    confidence: float
+    match: WakeMatch
+    unasked: float | None = None
 
 
-def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
-    """The verdict on one case of an episode."""
-    settings = world.settings
-    covering = {name: source for name, source in sorted(world.sources.items()) if covers(source, case)}
-    ears = {name: source for name, source in covering.items() if source.trust is Trust.INDEPENDENT}
-    up = {name for name, source in ears.items() if _listened(case, source, world.presences[name])}
-    awaited = {name: world.presences[name].awaited(case.upload.start_ns + SECOND) for name in up}
-    up -= {name for name, until in awaited.items() if until is not None and until <= now_ns}
-    hearing = {name for name in up if not _inside(world.deaf.get(name, ()), case.upload.start_ns)}
-    missed = missed_by_all([_miss_rate(case, name, world) for name in sorted(hearing)], settings.shared_misses)
-    answered = case.upload.answered or case in episode.answered
-    unasked = nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
+class Situation:
+    """One case with everything that policies ask about it, computed on demand."""
 
-    explanation = episode.independent.get(case)
-    broken = broken_rule(case, explanation is not None, world.switches, world.presences, settings)
-    if broken is None:
-        explanation = explanation or _session(case, world.switches)
-        if explanation is None and not hearing:
-            explanation = episode.self_reported.get(case)
-    hearing_names = tuple(sorted(hearing))
-    if broken is not None and (doubt := _doubt(case, CERTAIN, settings)) is not None:
-        return _judgement(doubt, case.sound, _testimony(case, episode), unasked, hearing_names)
-    if broken is not None:
-        match = _match(explanation) if explanation else _testimony(case, episode)
-        return _judgement(broken, CERTAIN, match, 1.0, hearing_names)
-    if explanation is not None:
-        sure = _SURE[explanation.reason]
-        return _judgement(explanation.reason, sure, _match(explanation), 0.0, hearing_names)
+    def __init__(self, case: Case, episode: Episode, world: World, now_ns: int) -> None:
+        self.case, self.episode, self.world, self.now_ns = case, episode, world, now_ns
+        self.settings = world.settings
 
-    match = _testimony(case, episode)
-    pending = min((until for name in up if (until := awaited[name]) is not None), default=None)
-    reason = _silence(case, covering, ears, up, hearing, world)
+    @cached_property
+    def covering(self) -> Mapping[str, WakeSource]:
+        """The sources that would report a request to this device."""
+        return self.world.book.covering(self.case)
+
+    @cached_property
+    def independent(self) -> Mapping[str, WakeSource]:
+        """Those of them that are not the vendor's."""
+        return {name: source for name, source in self.covering.items() if source.trust is Trust.INDEPENDENT}
+
+    @cached_property
+    def _answering(self) -> Mapping[str, int | None]:
+        """The independent sources that were up as far as is known, each with the time until which it may still
+        confirm that."""
+        uptime, start = self.world.book.uptime, self.case.upload.start_ns
+        return {
+            name: uptime[name].awaited(start + SECOND)
+            for name, source in self.independent.items()
+            if _was_up(self.case, source, uptime[name])
+        }
+
+    @cached_property
+    def up(self) -> frozenset[str]:
+        """The independent sources that were up."""
+        return frozenset(name for name, until in self._answering.items() if until is None or until > self.now_ns)
+
+    @cached_property
+    def pending_ns(self) -> int | None:
+        """Until when a source may still show that it was up."""
+        return min((until for name in self.up if (until := self._answering[name]) is not None), default=None)
+
+    @cached_property
+    def listened(self) -> tuple[str, ...]:
+        """The independent sources that were up and not in an outage: their silence counts."""
+        start = self.case.upload.start_ns
+        return tuple(sorted(name for name in self.up if not self.world.book.unresponsive(name, start)))
+
+    @cached_property
+    def unasked(self) -> float:
+        """The probability that nobody asked, if no event explains the upload."""
+        case, settings = self.case, self.settings
+        missed = missed_by_all([self._miss_rate(name) for name in self.listened], settings.shared_misses)
+        answered = case.upload.answered or case.number in self.episode.answered
+        return nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
+
+    def _miss_rate(self, name: str) -> float:
+        stated = self.world.book.uptime[name].stated_miss_rate(self.case.upload.start_ns)
+        return stated if stated is not None else self.case.known[name].miss_rate
+
+    @cached_property
+    def match(self) -> Match | None:
+        """The independent event that explains the upload."""
+        return self.episode.independent.get(self.case.number)
+
+    @cached_property
+    def disbelieved(self) -> WakeMatch:
+        """The vendor's word where it explains nothing: shown, and not believed."""
+        for _, hit in sorted(self.episode.hits[self.case.number].items()):
+            if hit.trust is Trust.SELF_REPORT:
+                return WakeMatch(False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND)
+        return WakeMatch()
+
+    def doubt(self, unasked: float) -> Reason | None:
+        """What an accusation lacks besides silence: that it was sound, and that the device has a microphone."""
+        if unasked * self.case.sound <= self.settings.bound:
+            return Reason.MAY_NOT_BE_SPEECH
+        return None if self.case.speaker.microphone else Reason.DEVICE_NOT_RECOGNISED
+
+    def inconclusive(self, reason: Reason) -> Decision:
+        """Decide with the computed confidence: the probability that nobody asked, and that it was sound."""
+        return Decision(reason, self.unasked * self.case.sound, self.disbelieved)
+
+
+Policy = Callable[[Situation], Decision | None]
+
+
+def broken_rule(situation: Situation) -> Decision | None:
+    """Nothing should be sent now: muted, quiet hours, away."""
+    case, world = situation.case, situation.world
+    asked = situation.match is not None
+    reason = policy.broken_rule(case, asked, world.switches, world.book.uptime, situation.settings)
     if reason is None:
-        reason = _stray(case, episode, hearing)
-    if reason is None and unasked <= settings.bound:
-        reason = Reason.SOURCE_MAY_HAVE_MISSED
-    if reason is None:
-        reason = _doubt(case, unasked, settings) or Reason.NO_WAKE_EVENT
-    return replace(_judgement(reason, unasked * case.sound, match, unasked, hearing_names), pending_ns=pending)
-
-
-def _doubt(case: Case, unasked: float, settings: JudgeSettings) -> Reason | None:
-    """What an accusation takes beside silence: that it was sound, and that the device has a microphone."""
-    if unasked * case.sound <= settings.bound:
-        return Reason.MAY_NOT_BE_SPEECH
-    return None if case.speaker.microphone else Reason.DEVICE_NOT_RECOGNISED
-
-
-def _judgement(
-    reason: Reason, confidence: float, match: WakeMatch, unasked: float, listened: tuple[str, ...]
-) -> Judgement:
-    verdict = Verdict(KIND[reason], str(reason), confidence, match, listened=listened)
-    return Judgement(verdict, unasked, frozenset(listened))
-
-
-def _listened(case: Case, source: WakeSource, presence: Presence) -> bool:
-    """Was it there for as long as its event could have come?"""
-    start = case.upload.start_ns
-    after = max(SECOND, round(source.after * SECOND))
-    return presence.up_throughout(start - round(source.before * SECOND), start + after)
-
-
-def _inside(intervals: Sequence[tuple[int, int]], time_ns: int) -> bool:
-    return any(start <= time_ns < end for start, end in intervals)
-
-
-def _miss_rate(case: Case, name: str, world: World) -> float:
-    stated = world.presences[name].stated_miss_rate(case.upload.start_ns)
-    return stated if stated is not None else case.known[name].miss_rate
-
-
-def _session(case: Case, switches: Switches) -> Explanation | None:
-    """The call or view that an upload belongs to."""
-    mark = session(case, switches.view if case.camera else switches.call)
-    if mark is None:
         return None
-    event = WakeEvent(mark.time_ns, mark.source, device=mark.device or None)
-    hit = Hit(event, case.upload.start_ns - mark.time_ns, 1.0, Trust.INDEPENDENT)
-    return Explanation("view", Reason.VIEW, hit) if case.camera else Explanation("call", Reason.CALL, hit)
+    doubt = situation.doubt(CERTAIN)
+    if doubt is not None:
+        return Decision(doubt, case.sound, situation.disbelieved)
+    shown = _shown(situation.match) if situation.match else situation.disbelieved
+    return Decision(reason, CERTAIN, shown, unasked=1.0)
 
 
-def _match(explanation: Explanation) -> WakeMatch:
-    hit = explanation.hit
-    return WakeMatch(True, explanation.relation, hit.event.source, hit.trust, hit.gap_ns / SECOND)
+def explained(situation: Situation) -> Decision | None:
+    """An independent event, a call or a view explains it; the vendor's word only if no independent source listened."""
+    match = situation.match or _session(situation.case, situation.world.switches)
+    if match is None and not situation.listened:
+        match = situation.episode.self_reported.get(situation.case.number)
+    if match is None:
+        return None
+    return Decision(match.reason, getattr(situation.settings.confidence, match.reason), _shown(match), unasked=0.0)
 
 
-def _testimony(case: Case, episode: Episode) -> WakeMatch:
-    """What the vendor says, where that explains nothing: shown, and not believed."""
-    for _, hit in sorted(episode.hits[case].items()):
-        if hit.trust is Trust.SELF_REPORT:
-            return WakeMatch(False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND)
-    return WakeMatch()
-
-
-def _silence(
-    case: Case,
-    covering: Mapping[str, WakeSource],
-    ears: Mapping[str, WakeSource],
-    up: set[str],
-    hearing: set[str],
-    world: World,
-) -> Reason | None:
-    """Why nobody could have told us that somebody asked; None where somebody could."""
-    if not ears:
+def uncovered(situation: Situation) -> Decision | None:
+    """No source could have reported a request, or packets are missing."""
+    case, world = situation.case, situation.world
+    reason = None
+    if not situation.independent:
         if case.camera:
-            return Reason.NO_VIEW_SOURCE
-        if case.call and any("wake" in source.hears for source in world.sources.values()):
-            return Reason.NO_CALL_SOURCE
-        return Reason.NO_INDEPENDENT_SOURCE if covering else Reason.NO_WAKE_SOURCE
-    if world.losses.touch(case.upload.start_ns - SECOND, case.upload.end_ns + SECOND):
-        return Reason.CAPTURE_LOSS
-    if not up:
-        return Reason.WAKE_SOURCE_DOWN
-    return None if hearing else Reason.WAKE_SOURCE_DEAF
+            reason = Reason.NO_VIEW_SOURCE
+        elif case.call and any("wake" in source.hears for source in world.book.configured.values()):
+            reason = Reason.NO_CALL_SOURCE
+        else:
+            reason = Reason.NO_INDEPENDENT_SOURCE if situation.covering else Reason.NO_WAKE_SOURCE
+    elif world.losses.touch(case.upload.start_ns - SECOND, case.upload.end_ns + SECOND):
+        reason = Reason.CAPTURE_LOSS
+    elif not situation.up:
+        reason = Reason.WAKE_SOURCE_DOWN
+    elif not situation.listened:
+        reason = Reason.WAKE_SOURCE_DEAF
+    return situation.inconclusive(reason) if reason else None
 
 
-def _stray(case: Case, episode: Episode, hearing: set[str]) -> Reason | None:
-    """A wake event close by that explains nothing, or may explain something else: no ground to accuse on."""
+def unmatched_event(situation: Situation) -> Decision | None:
+    """A wake event is near that explains nothing, or may explain another upload."""
+    case, episode = situation.case, situation.episode
     start = case.upload.start_ns
     for event in episode.unused:
         known = case.known.get(event.source)
         if known is None or known.window.fit(start - event.time_ns) <= 0 or not case.speaker.is_of(event.vendor):
             continue
         if not addresses(event, case.speaker) and event.trust is Trust.INDEPENDENT:
-            return Reason.WAKE_EVENT_ELSEWHERE
-    mine = {id(hit.event) for other, hits in episode.hits.items() for hit in hits.values() if _same(other, case)}
-    for name in sorted(hearing):
+            return situation.inconclusive(Reason.WAKE_EVENT_ELSEWHERE)
+    used_here = episode.used_by_device.get(case.upload.key, frozenset())
+    for name in situation.listened:
         window = case.known[name].window
         for event in episode.events.get(name, ()):
-            # While the source's clock is not known, an event that fits another upload may still be this one's.
-            if id(event) in mine and window.calibrated:
+            # Until the source's clock is known, an event that fits another upload may still be this one's.
+            if event in used_here and window.calibrated:
                 continue
             if abs(start - event.time_ns - window.skew_ns) <= window.reach_ns and addresses(event, case.speaker):
-                return Reason.WAKE_EVENT_OFF_TIME
+                return situation.inconclusive(Reason.WAKE_EVENT_OFF_TIME)
     return None
 
 
-def _same(one: Case, other: Case) -> bool:
-    return one.upload.key == other.upload.key
+def probably_missed(situation: Situation) -> Decision | None:
+    """The sources that listened may well have missed a request."""
+    if situation.unasked <= situation.settings.bound:
+        return situation.inconclusive(Reason.SOURCE_MAY_HAVE_MISSED)
+    return None
+
+
+def doubtful(situation: Situation) -> Decision | None:
+    """Nobody asked, but this may not have been sound, or the device may have no microphone."""
+    doubt = situation.doubt(situation.unasked)
+    return situation.inconclusive(doubt) if doubt else None
+
+
+def silence(situation: Situation) -> Decision | None:
+    """Sources listened and reported nothing: nobody asked."""
+    return situation.inconclusive(Reason.NO_WAKE_EVENT)
+
+
+#: In this order: the first policy that decides is named in the verdict.
+POLICIES: Sequence[Policy] = (
+    broken_rule, explained, uncovered, unmatched_event, probably_missed, doubtful, silence,
+)  # fmt: skip
+#: The policies whose verdicts rest on the silence of sources; they wait until those have shown that they were up.
+RESTING_ON_SILENCE = frozenset({uncovered, unmatched_event, probably_missed, doubtful, silence})
+
+
+def judge(case: Case, episode: Episode, world: World, now_ns: int) -> Judgement:
+    """Return the verdict on one case of an episode."""
+    situation = Situation(case, episode, world, now_ns)
+    for decide in POLICIES:
+        decision = decide(situation)
+        if decision is not None:
+            break
+    else:
+        raise AssertionError("the last policy always decides")
+    verdict = Verdict(
+        KIND[decision.reason],
+        str(decision.reason),
+        decision.confidence,
+        decision.match,
+        listened=situation.listened,
+        decided_by=decide.__name__,
+    )
+    unasked = situation.unasked if decision.unasked is None else decision.unasked
+    pending = situation.pending_ns if decide in RESTING_ON_SILENCE else None
+    return Judgement(verdict, unasked, frozenset(situation.listened), pending)
+
+
+def _was_up(case: Case, source: WakeSource, uptime: SourceUptime) -> bool:
+    """Return whether it was up for as long as its event could have come."""
+    start = case.upload.start_ns
+    after = max(SECOND, round(source.after * SECOND))
+    return uptime.up_throughout(start - round(source.before * SECOND), start + after)
+
+
+def _session(case: Case, switches: Switches) -> Match | None:
+    """Return the call or view that an upload belongs to."""
+    mark = policy.session(case, switches.view if case.camera else switches.call)
+    if mark is None:
+        return None
+    event = WakeEvent(mark.time_ns, mark.source, device=mark.device or None)
+    hit = Hit(event, case.upload.start_ns - mark.time_ns, 1.0, Trust.INDEPENDENT)
+    return Match("view", Reason.VIEW, hit) if case.camera else Match("call", Reason.CALL, hit)
+
+
+def _shown(match: Match) -> WakeMatch:
+    hit = match.hit
+    return WakeMatch(True, match.relation, hit.event.source, hit.trust, hit.gap_ns / SECOND)

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniffer.judge.coverage import MAX_MARKS, Losses, Mark, Marks, Presence, latest
+from sniffer.judge.coverage import MAX_MARKS, Losses, Mark, Marks, SourceUptime, latest
 from sniffer.model import Loss
 
 marks = st.lists(st.builds(Mark, st.integers(0, 60), st.booleans()), max_size=12, unique_by=lambda mark: mark.time_ns)
 
 
-def presence(items: list[Mark], assumed: bool, expires: int | None) -> Presence:
-    found = Presence(assumed, 0.0, expires)
+def presence(items: list[Mark], assumed: bool, expires: int | None) -> SourceUptime:
+    found = SourceUptime(assumed, 0.0, expires)
     for mark in items:
         found.add(mark)
     return found

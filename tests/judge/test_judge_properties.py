@@ -202,11 +202,11 @@ def waits_for_a_heartbeat() -> Judge:
 
 def test_who_says_much_does_not_make_others_wait_in_a_longer_queue() -> None:
     judge = waits_for_a_heartbeat()
-    before = len(judge.state()["waiting"])
+    before = len(judge.state()["queue"])
     for number in range(20):  # near the upload, and for another room
         hand(judge, [hears(10_001 + number / 2, "bedroom", received=10_031 + number)])
         judge.advance(at(10_031 + number))
-    assert len(judge.state()["waiting"]) == before + 20  # each event is learned from later; nothing else was queued
+    assert len(judge.state()["queue"]) == before + 20  # each event is learned from later; nothing else was queued
 
 
 @pytest.mark.parametrize("back", [0, 7_200])

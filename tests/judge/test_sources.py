@@ -113,10 +113,10 @@ def test_a_deaf_ear_is_found_and_accuses_nobody() -> None:
     found = final(play(judge, before, 8 * HOUR))
     assert {judged.verdict.reason for judged in found.values()} == {"wake_source_deaf"}
     assert {judged.verdict.kind for judged in found.values()} == {VerdictKind.INCONCLUSIVE}
-    assert quality(judge).deaf_since_ns == at(6 * HOUR - 1)
+    assert quality(judge).unresponsive_since_ns == at(6 * HOUR - 1)
     again = play(judge, requests(3, start=8 * HOUR), 9 * HOUR)
     assert {judged.verdict.reason for judged in again} == {"wake_event"}
-    assert quality(judge).deaf_since_ns is None
+    assert quality(judge).unresponsive_since_ns is None
 
 
 def test_the_other_ear_goes_on_alone() -> None:
@@ -124,7 +124,7 @@ def test_the_other_ear_goes_on_alone() -> None:
     both = requests(20, source="a") + [e for e in requests(20, source="b") if isinstance(e, WakeEvent)]
     play(judge, both, 4 * HOUR)
     play(judge, requests(8, source="b", start=4 * HOUR), 6 * HOUR)
-    assert quality(judge, "a").deaf_since_ns is not None
+    assert quality(judge, "a").unresponsive_since_ns is not None
     (judged,) = play(judge, [says(7 * HOUR, answered=False)], 8 * HOUR)
     assert judged.verdict.listened == ("b",)
 
@@ -133,7 +133,7 @@ def test_unanswered_uploads_do_not_make_an_ear_deaf() -> None:
     judge = court(live(miss_rate=0.001))
     found = play(judge, [says(n * 600.0, answered=False) for n in range(10)], 3 * HOUR)
     assert {judged.verdict.kind for judged in found} == {VerdictKind.UNEXPECTED}
-    assert quality(judge).deaf_since_ns is None
+    assert quality(judge).unresponsive_since_ns is None
 
 
 def test_an_ear_whose_heart_stops_is_down() -> None:
@@ -200,7 +200,7 @@ def test_what_is_kept_is_bounded() -> None:
     state = judge.state()
     assert len(state["cases"]) <= 160
     assert len(state["events"]) <= 2000
-    assert len(state["strangers"]) <= 64
+    assert len(state["unknown_sources"]) <= 64
     assert len(json.dumps(state)) < 1_000_000
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from sniffer.app.config import parse_config
-from sniffer.judge import KIND, Reason
 from sniffer.model import WakeKind
 from sniffer.wake.events import KEYS, parse_event
 from sniffer.wake.settings import TYPES
@@ -26,18 +25,8 @@ def test_events_can_be_copied(text: str) -> None:
     assert parse_event(json.loads(text))
 
 
-def test_every_kind_key_type_and_reason_is_named() -> None:
+def test_every_kind_key_and_type_is_named() -> None:
     for word in [*WakeKind, *(KEYS - {"event_type", "note"})]:
         assert f"`{word}`" in DOCS, word
     for name in TYPES:
         assert f"type: {name}" in DOCS, name
-    for reason in Reason:
-        if KIND[reason] is not None:
-            assert f"`{reason}`" in DOCS, reason
-
-
-def test_every_reason_stands_beside_its_verdict() -> None:
-    for reason, kind in KIND.items():
-        if kind is not None:
-            row = next(line for line in DOCS.splitlines() if line.startswith(f"| `{kind}` | `"))
-            assert f"`{reason}`" in row, reason
