@@ -1,25 +1,23 @@
 # speaker-sniffer: analyses captures, shows the demonstration, and watches a network, never as root.
 #
-#   docker build -t speaker-sniffer .
-#   docker run --rm speaker-sniffer demo
-#   docker run --rm -v "$PWD:/data:ro" speaker-sniffer analyze capture.pcap
-#   docker run --rm --network host --cap-add NET_RAW speaker-sniffer run
+#   docker build -t localhost/speaker-sniffer .
+#   docker run --rm localhost/speaker-sniffer demo
+#   docker run --rm -v "$PWD:/data:ro" localhost/speaker-sniffer analyze capture.pcap
+#   docker run --rm --network host --cap-add NET_RAW localhost/speaker-sniffer run
 #
 # Where there is no registry, any Debian with python3 and python3-venv will do as BASE (see .ci/image).
 ARG BASE=python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
-# A compiler makes the two small C files fast twins; without one the same program is pure Python.
+# A compiler compiles the three C files; without one the same program is pure Python.
 RUN (apt-get update -qq && apt-get install -y -qq --no-install-recommends gcc libc6-dev \
      $([ -x /usr/local/bin/python3 ] || echo python3-dev)) >/dev/null 2>&1 || echo "no compiler: pure Python"
 RUN python3 -m venv /opt/sniffer
 # What we depend on changes less often than we do: a layer of its own.
-COPY pyproject.toml README.md LICENSE ./
-RUN python3 -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-x = p['optional-dependencies']; print(*p['dependencies'], *x['mqtt'], *x['notify'], *x['homeassistant'], sep='\n')" > needed.txt \
- && /opt/sniffer/bin/pip install --no-cache-dir --disable-pip-version-check -r needed.txt
-COPY hatch_build.py ./
+COPY requirements.lock ./
+RUN /opt/sniffer/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE hatch_build.py ./
 COPY sniffer sniffer
 COPY rules rules
 COPY dashboards dashboards

@@ -1,86 +1,150 @@
 # On a fresh Debian 12 or newer with python3, python3-venv, make and git:
 #   make run                        the daemon on the LAN side of this machine
 #   make run CAPTURE=file.pcap      the same daemon over a capture
-#   make test                       everything that is tested, with what that needs
+#   make test                       all tests, with what they need
+#   make help                       every target
 SHELL   := /bin/bash
 VENV    := .venv
 # The system's Python before a version manager's: `make run` may need sudo, which knows only the former.
 PYTHON  ?= $(shell for p in /usr/bin/python3 $$(command -v python3); do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CAPTURE ?=
 CONFIG  ?= $(wildcard sniffer.yaml)
 JOBS    ?= auto
+# What `make run` and the image install besides the core, and what the tests need besides.
+comma   := ,
+EXTRAS  := serve,mqtt,notify,homeassistant
+TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
+# Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl
 
-.PHONY: run demo test test-fast fmt check setup clean bench lab image
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench dist constraints sbom audit clean
 
+help:
+	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+## setup: create .venv with the program
 setup: $(BIN)/.installed
 
 $(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later with venv is needed: apt-get install python3 python3-venv" >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or later with venv is required: apt-get install python3 python3-venv" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-# The C files are compiled where there is a compiler; when one changes, it is compiled again.
-$(BIN)/.installed: pyproject.toml hatch_build.py $(wildcard sniffer/*/_native.c) | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mqtt,notify,homeassistant]'
+# Compiles the C files where there is a compiler; again when one changes. The program gives the same results without.
+$(BIN)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard sniffer/*/_native.c) | $(BIN)/python
+	$(PIP) -c constraints.txt -e '.[$(EXTRAS)]'
+	@ls sniffer/*/_native*.so >/dev/null 2>&1 || echo "make: no C compiler found: sniffer runs as pure Python, at about a quarter of the speed (apt-get install gcc libc6-dev python3-dev)" >&2
 	@touch $@
 
-$(BIN)/.installed-dev: pyproject.toml | $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,mqtt,notify,homeassistant,deep]'
-	@# The wake-word runtime has no wheel for every machine: its tests are skipped where it cannot be had.
-	-@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[listen,parquet]' || echo "make: extras 'listen' and 'parquet' cannot be had here" >&2
+$(BIN)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/.installed
+	$(PIP) -c constraints.txt -e '.[$(TESTING)]'
+	@# The wake-word runtime has no wheel for every machine: its tests are skipped where it cannot be installed.
+	-@$(PIP) -c constraints.txt -e '.[listen,parquet]' || echo "make: the extras 'listen' and 'parquet' cannot be installed here; their tests are skipped" >&2
 	@touch $@
 
+## run: start the daemon (CAPTURE=file.pcap, CONFIG=sniffer.yaml)
 run: setup
 	@$(BIN)/sniffer run $(if $(CONFIG),-c $(CONFIG)) $(if $(CAPTURE),--capture '$(CAPTURE)')
 
+## demo: show an evening with two speakers
 demo: setup
 	@$(BIN)/sniffer demo
 
-# Debian packages are installed where we may; where not, the tests that need them are skipped and say so.
-.PHONY: packages
+## packages: install the Debian packages that tests use (asks first, unless CI=true or YES=1)
 packages:
-	@missing=; for p in $(APT); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
-	[ -z "$$missing" ] && exit 0; \
-	if [ "$$(id -u)" = 0 ]; then run=; elif sudo -n true 2>/dev/null; then run=sudo; else \
-	  echo "make: not installed, and no right to install:$$missing (tests that need them are skipped)" >&2; exit 0; fi; \
-	echo "make: installing$$missing"; \
-	$$run apt-get update -qq >/dev/null 2>&1; \
-	$$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null 2>&1 \
-	  || for p in $$missing; do $$run env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$p >/dev/null 2>&1 \
-	  || echo "make: $$p cannot be had here (tests that need it are skipped)" >&2; done
+	@tools/packages $(APT)
 
-test: packages $(BIN)/.installed-dev check
+## test: run all tests
+test: packages $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -n $(JOBS)
 
-# The first look at a change, in about a minute: no services, no root, no real captures.
+## test-fast: run the tests that need no service, no root and no real capture (a minute)
 test-fast: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
 
-fmt: $(BIN)/.installed-dev
-	$(BIN)/ruff check --fix sniffer tests dashboards
-	$(BIN)/ruff format sniffer tests dashboards
+## test-pure: run the fast tests without the compiled pieces
+test-pure: $(BIN)/.installed-dev
+	SNIFFER_PURE_PYTHON=1 $(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
 
+# The lowest versions that pyproject.toml allows, in a virtual environment of their own.
+## test-lowest: run the fast tests with the lowest allowed versions of the dependencies
+test-lowest: | $(BIN)/python
+	$(PIP) uv
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/uv pip compile -q --resolution lowest-direct --extra serve --extra mqtt --extra notify --extra homeassistant \
+	  --extra deep --extra testing --python .venv-lowest/bin/python pyproject.toml -o .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt -c constraints.txt -e '.[dev]' 2>/dev/null \
+	  || .venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -q -n $(JOBS) -m 'not slow'
+
+## check: lint, types and spelling
 check: $(BIN)/.installed-dev
-	$(BIN)/ruff check sniffer tests dashboards
-	$(BIN)/ruff format --check sniffer tests dashboards
+	$(BIN)/ruff check sniffer tests dashboards tools
+	$(BIN)/ruff format --check sniffer tests dashboards tools
 	$(BIN)/mypy
+	$(BIN)/codespell --toml pyproject.toml
 
-# The container image, built and tried; without a registry: make image BASE=debootstrap (root).
+## fmt: format the code
+fmt: $(BIN)/.installed-dev
+	$(BIN)/ruff check --fix sniffer tests dashboards tools
+	$(BIN)/ruff format sniffer tests dashboards tools
+
+## docs: write the generated pages of docs/
+docs: $(BIN)/.installed-dev
+	$(BIN)/python tools/make_docs.py
+
+## coverage: run the fast tests and print what they leave out
+coverage: $(BIN)/.installed-dev
+	$(BIN)/python -m coverage run -m pytest -q -m 'not slow'
+	$(BIN)/python -m coverage report --skip-covered --sort=cover
+
+## dist: build the source distribution and the wheel, and check them
+dist: $(BIN)/.installed-dev
+	$(PIP) build twine
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+
+# Exact versions for reproducible installs, for every Python and platform that pyproject.toml allows.
+## constraints: write constraints.txt (all extras) and requirements.lock (the image, with hashes) from pyproject.toml
+constraints: | $(BIN)/python
+	$(PIP) uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
+	  --custom-compile-command 'make constraints' pyproject.toml -o constraints.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(foreach x,$(subst $(comma), ,$(EXTRAS)),--extra $(x)) \
+	  --no-annotate --generate-hashes --constraint constraints.txt --custom-compile-command 'make constraints' \
+	  pyproject.toml -o requirements.lock
+
+## sbom: write the software bill of materials of the program and its dependencies to dist/sbom.cdx.json
+sbom: requirements.lock
+	$(PIP) cyclonedx-bom
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+
+## audit: ask for known vulnerabilities of the locked versions (reads PyPI's advisory data)
+audit: requirements.lock
+	$(PIP) pip-audit
+	$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock
+
+## image: build the container image and try it (BASE=debootstrap without a registry, as root)
 image:
 	BASE='$(BASE)' .ci/image
 
 # False alarms per device-month and recall over simulated houses, then false accusations by wake source. About an hour.
 MONTHS ?= 100
 SEED   ?= 1
+## lab: simulate houses and print recall and false alarms (MONTHS=100, SEED=1)
 lab: $(BIN)/.installed-dev
 	$(BIN)/python -m sniffer.evaluation.lab --months $(MONTHS) --seed $(SEED) --jobs 2
 	$(BIN)/python -m sniffer.evaluation.lab.endtoend --months $(MONTHS) --seed $(SEED)
 
-# Packets a second beside every peer that is installed; `python -m tests.bench memory` and `live` are others.
+# `python -m tests.bench memory` and `live` are others.
+## bench: packets per second beside every peer that is installed
 bench: packages $(BIN)/.installed-dev
 	$(BIN)/python -m tests.bench offline
 
+## clean: remove what make created
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest build dist .mypy_cache .ruff_cache .hypothesis .coverage sniffer/*/_native*.so

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sniffer"
 #: What every room may import: the values that rooms exchange, the tree of errors, the compiled pieces.
-COMMON = {"model", "errors", "native"}
+COMMON = {"model", "errors", "native", "extras"}
 #: What each room may import besides. No arrow upwards: a room imports only rooms of the rows above its own.
 ROOMS: dict[str, set[str]] = {
     "settings": set(),

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sniffer import extras
 from sniffer.cli._show import plain
 from sniffer.errors import CaptureError, UsageError
 from sniffer.model import Record
@@ -59,7 +60,7 @@ def _packets(capture: Path, display_filter: str, sender: str) -> list[dict[str, 
     try:
         import pyshark
     except ImportError:
-        raise UsageError("--deep needs pyshark and tshark: pip install 'speaker-sniffer[deep]'") from None
+        raise UsageError(extras.missing("pyshark", "--deep (besides tshark)")) from None
     packets: list[dict[str, Any]] = []
     last = None
     try:

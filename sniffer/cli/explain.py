@@ -30,7 +30,7 @@ _MAX_LINES = 2_000_000
 @config_option
 @click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The daemon's store.")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="JSON Lines: an event log, or what `analyze --format jsonl` printed.")  # fmt: skip  # noqa: E501
-@click.option("--deep", is_flag=True, help="Also tshark's view of the packets (needs `pip install speaker-sniffer[deep]`).")  # fmt: skip  # noqa: E501
+@click.option("--deep", is_flag=True, help="Also tshark's view of the packets (needs tshark and the extra 'deep').")
 @click.option("--capture", type=click.Path(path_type=Path, dir_okay=False), help="The capture for --deep.")
 def command(
     upload_id: str,

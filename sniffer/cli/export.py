@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import click
 
+from sniffer import extras
 from sniffer.cli._common import config_option, effective_config, nobody
 from sniffer.cli._times import Moment
 from sniffer.errors import UsageError
@@ -138,7 +139,7 @@ def write_parquet(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
         import pyarrow
         from pyarrow import parquet
     except ImportError:
-        raise UsageError("Parquet needs an extra: pip install '.[parquet]' in the clone") from None
+        raise UsageError(extras.missing("pyarrow", "Parquet")) from None
     numbers = {"revision", "src_port", "dest_port", "bytes", "bytes_toclient", "packets"}
     floats = {"probability", "duration", "speech_seconds", "confidence", "gap_seconds"}
     kinds = {

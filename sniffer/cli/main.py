@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from sniffer.errors import SnifferError
+from sniffer import extras
+from sniffer.errors import SnifferError, UsageError
 
 #: Command name -> (module in `sniffer.cli`, one line of help). The module's `command` is a click command.
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -113,4 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SnifferError as error:
         click.echo(f"sniffer: {error}", err=True)
         status = error.exit_status
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in extras.EXTRA_OF:
+            raise
+        words = list(arguments) if arguments is not None else sys.argv[1:]
+        click.echo(f"sniffer: {extras.missing(str(error.name), f'`sniffer {words[0]}`')}", err=True)
+        status = UsageError.exit_status
     sys.exit(status if isinstance(status, int) else 0)

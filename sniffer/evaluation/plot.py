@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sniffer import extras
 from sniffer.errors import UsageError
 from sniffer.evaluation.statistics import Bin
 
@@ -23,7 +24,7 @@ def draw(spoken: Sequence[float], silent: Sequence[float], curve: Sequence[Bin],
         matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
-        raise UsageError("--plot needs matplotlib: pip install matplotlib") from None
+        raise UsageError(extras.missing("matplotlib", "--plot")) from None
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), width_ratios=(3, 2))
     clipped = [[max(_LOW + 0.5, min(_HIGH - 0.5, value)) for value in values] for values in (spoken, silent)]
     edges = [float(edge) for edge in range(_LOW, _HIGH + 1)]

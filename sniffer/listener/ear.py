@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sniffer import extras
 from sniffer.errors import WakeError
 
 RATE, WIDTH = 16_000, 2
@@ -74,7 +75,7 @@ def load_ear(names: Sequence[str]) -> Ear:
         from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
         from pymicro_wakeword import Model as BuiltIn
     except ImportError:
-        raise WakeError("needs the extra: pip install '.[listen]' in the clone") from None
+        raise WakeError(extras.missing("pymicro_wakeword", "the listener")) from None
     models = []
     for name in names:
         try:

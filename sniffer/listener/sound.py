@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from sniffer import extras
 from sniffer.errors import WakeError
 from sniffer.listener.ear import RATE, WIDTH
 from sniffer.model.clock import SECOND, Clock
@@ -80,8 +81,8 @@ class MicrophoneSound:
         try:
             import sounddevice
         except (ImportError, OSError) as error:
-            hint = "pip install '.[listen]' in the clone, and the Debian package libportaudio2"
-            raise WakeError(f"no microphone can be opened ({error}): {hint}") from None
+            hint = extras.missing("sounddevice", "A microphone (besides the Debian package libportaudio2)")
+            raise WakeError(f"no microphone can be opened ({error}). {hint}") from None
         self._sounddevice, self._clock = sounddevice, clock
         self._device = int(device) if device is not None and device.isdigit() else device
         self.start_ns = clock.now_ns()

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from sniffer import extras
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
@@ -170,7 +171,7 @@ class Mqtt(ConfiguredTarget):
             from paho.mqtt.client import Client
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError:
-            raise ConfigError("sinks.mqtt: install it with: pip install '.[mqtt]' in the clone") from None
+            raise ConfigError(extras.missing("paho", "sinks.mqtt")) from None
         settings = self._settings
         client_id = settings.client_id or f"sniffer-{socket.gethostname()}"
         client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)

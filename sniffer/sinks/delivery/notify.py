@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 
+from sniffer import extras
 from sniffer.errors import ConfigError
 from sniffer.model import Record
 from sniffer.settings.base import Secret
@@ -24,9 +25,7 @@ class Notify(ConfiguredTarget):
         try:
             import apprise
         except ImportError:
-            raise ConfigError(
-                f"notify '{settings.name}': install it with: pip install '.[notify]' in the clone"
-            ) from None
+            raise ConfigError(extras.missing("apprise", f"notify '{settings.name}'")) from None
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold tokens
         super().__init__(settings)
         url = read_secret(settings.url)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from sniffer import extras
 from sniffer.errors import WakeError
 from sniffer.model import Trust, WakeKind
 from sniffer.wake.events import parse_time
@@ -49,7 +50,7 @@ class HomeAssistantFeed:
             from websockets.exceptions import WebSocketException
             from websockets.sync.client import connect
         except ImportError:
-            raise WakeError("needs the extra: pip install '.[homeassistant]' in the clone") from None
+            raise WakeError(extras.missing("websockets", "Home Assistant")) from None
         url = websocket_url(self._settings.url)
         context = ssl.create_default_context(cafile=_path(self._settings)) if url.startswith("wss:") else None
         try:

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from sniffer import extras
 from sniffer.errors import WakeError
 from sniffer.model import WakeKind
 from sniffer.wake.events import MAX_LINE, parse_json
@@ -34,7 +35,7 @@ class MqttFeed:
             from paho.mqtt import client as paho
             from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
         except ImportError:
-            raise WakeError("needs the extra: pip install '.[mqtt]' in the clone") from None
+            raise WakeError(extras.missing("paho", "MQTT")) from None
         settings = self._settings
         port = settings.port or (8883 if settings.tls else 1883)
         problem: list[str] = []

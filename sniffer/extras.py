@@ -1,0 +1,63 @@
+"""Optional dependencies: which extra brings which module, and the command that installs it here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+DISTRIBUTION = "speaker-sniffer"
+
+#: The first part of a module's name -> the extra of pyproject.toml that installs it.
+EXTRA_OF: Mapping[str, str] = {
+    "anyio": "serve",
+    "httpx": "serve",
+    "jinja2": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "paho": "mqtt",
+    "apprise": "notify",
+    "websockets": "homeassistant",
+    "pymicro_wakeword": "listen",
+    "sounddevice": "listen",
+    "pyarrow": "parquet",
+    "pyshark": "deep",
+    "scapy": "pcap",
+    "matplotlib": "plot",
+}
+
+
+def install_command(extra: str) -> str:
+    """Return the shell command that adds an extra to this installation.
+
+    The package is not on a public index, so the command names the folder or archive that it was installed from
+    (PEP 610, direct_url.json); where that is unknown, the clone of the repository stands for it.
+    """
+    import shlex  # only where something is missing: each of these imports would slow every start
+    import sys
+
+    url, editable = _origin()
+    target = f"{url or '.'}[{extra}]"
+    words = [sys.executable or "python3", "-m", "pip", "install", *(["-e"] if editable else []), target]
+    return shlex.join(words) + ("" if url else "   (in a clone of the repository)")
+
+
+def missing(module: str, purpose: str) -> str:
+    """Return one line that says what is missing, what for, and how to install it."""
+    extra = EXTRA_OF[module.partition(".")[0]]
+    return f"{purpose} needs the extra '{extra}'. Install it with:  {install_command(extra)}"
+
+
+def _origin() -> tuple[str | None, bool]:
+    """Return where the package was installed from, and whether as an editable install."""
+    import json
+    from importlib import metadata
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        text = metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+        found = json.loads(text) if text else {}
+    except (metadata.PackageNotFoundError, ValueError):
+        return None, False
+    url = str(found.get("url", ""))
+    if url.startswith("file:"):
+        url = unquote(urlsplit(url).path)
+    return url or None, bool(found.get("dir_info", {}).get("editable"))
