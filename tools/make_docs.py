@@ -16,8 +16,8 @@ from pydantic_core import PydanticUndefined
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sniffer.app.config import Config  # noqa: E402
-from sniffer.cli.main import COMMANDS, cli  # noqa: E402
+from sniffer.app.config import Config
+from sniffer.cli.main import COMMANDS, cli
 
 DOCS = ROOT / "docs"
 WIDTH = 110

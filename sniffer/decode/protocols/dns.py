@@ -53,7 +53,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A DNS message; `records` are answers, authorities and additional records in that order, `answers` counts the first."""
+    """A DNS message; `records` holds answers, authorities and additional records; `answers` counts the first."""
 
     id: int
     response: bool
