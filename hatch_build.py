@@ -16,7 +16,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ModuleNotFoundError:  # `python hatch_build.py` compiles in place, and needs no build system
+
+    class BuildHookInterface:  # type: ignore[no-redef]
+        """Stands in for hatchling's class."""
+
+        def __class_getitem__(cls, item: object) -> type:
+            return cls
+
 
 SOURCES = ("sniffer/capture/_native.c", "sniffer/decode/_native.c", "sniffer/detect/_native.c")
 OLDEST = "cp311"

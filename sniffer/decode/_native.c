@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 4
+#define REVISION 5
 
 enum { IPV4 = 0x0800, IPV6 = 0x86DD, ARP = 0x0806, PPPOE = 0x8864, MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 enum { TCP = 6, UDP = 17, ICMPV6 = 58 };
@@ -114,7 +114,8 @@ static int read_ipv4(const uint8_t *p, int64_t cap, int64_t wire, struct row *r)
     const uint8_t *at = p + r->network;
     if (cap < r->network + 20) return !(r->bad4 = 1);
     int64_t header = (at[0] & 15) * 4, total = u16(at + 2);
-    if (total == 0) total = wire - r->network; /* segmentation offload: the kernel left it empty */
+    /* No packet is longer than its frame, whatever it claims. Segmentation offload leaves the length empty. */
+    if (total == 0 || total > wire - r->network) total = wire - r->network;
     if (at[0] >> 4 != 4 || header < 20 || total < header) return !(r->bad4 = 1);
     uint32_t fragment = u16(at + 6);
     r->version = 4;
@@ -138,11 +139,8 @@ static int is_extension(int proto) {
 static int read_ipv6(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     const uint8_t *at = p + r->network;
     if (cap < r->network + 40 || at[0] >> 4 != 6) return !(r->bad6 = 1);
-    int64_t length = u16(at + 4);
-    if (length == 0) { /* a jumbogram, or offload */
-        length = wire - r->network - 40;
-        if (length < 0) length = 0;
-    }
+    int64_t length = u16(at + 4), room = wire - r->network - 40;
+    if (length == 0 || length > room) length = room > 0 ? room : 0; /* 0: a jumbogram, or offload */
     r->version = 6;
     r->src_high = u64(at + 8);
     r->src_low = u64(at + 16);
@@ -462,7 +460,7 @@ static PyObject *decode(PyObject *self, PyObject *args) {
             int sent = keys_have(&keys, r.src), named = identity && !fresh && is_identity(p, cap, &r);
             if (!fresh && !sent && !named && !keys_have(&keys, r.dst)) continue;
             if (slim && !fresh) {
-                if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & 0x02) && !named) continue;
+                if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & 0x02) && !named && !keys_have(&keys, r.dst)) continue;
                 whole = named || (sent && r.length > 0);
             }
         }

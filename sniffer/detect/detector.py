@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sniffer.detect.flows.rows import LocalNetworks, packets_of
+from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
 from sniffer.detect.flows.segmenter import Meter, Task, Trifle
 from sniffer.detect.profiles.profile import Learned
 from sniffer.detect.scorer import Event, Hearing
@@ -55,6 +55,11 @@ class Detector:
         """How many runs are open: something is being uploaded just now."""
         return len(self._meter.open)
 
+    @property
+    def suspicious_segments(self) -> int:
+        """Segments of devices whose sequence numbers left out many bytes or scattered."""
+        return self._meter.flows.streams.suspicious
+
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
         self._hearing.ask(services)
@@ -87,7 +92,7 @@ class Detector:
     def _feed(self, batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> list[Event]:
         if not self._since_ns:
             self._since_ns = int(clock[0])
-        packets = packets_of(batch, watched, clock)
+        packets, acknowledgements = (take(batch, watched, clock) for take in (packets_of, acknowledgements_to))
         now_ns = int(clock[-1])
         events: list[Event] = []
         while len(packets):
@@ -95,10 +100,15 @@ class Detector:
             full = len(places) < len(packets)
             until_ns = int(packets.time_ns[len(places)]) if full else now_ns
             self._meter.push(packets.part(slice(len(places))), places, until_ns, self._count)
+            row = int(packets.rows[len(places)]) if full else len(batch)
+            heard = int(acknowledgements.rows.searchsorted(row))
+            self._meter.flows.hear_acknowledgements(acknowledgements.part(slice(heard)))
+            acknowledgements = acknowledgements.part(slice(heard, None))
             if full:
                 events += self._settle(until_ns)
-                self._meter.forget(until_ns, self._count + int(packets.rows[len(places)]))
+                self._meter.forget(until_ns, self._count + row)
             packets = packets.part(slice(len(places), None))
+        self._meter.flows.hear_acknowledgements(acknowledgements)
         self._count += len(batch)
         self._now_ns = now_ns
         return events + self._settle(now_ns)

@@ -248,6 +248,7 @@ class Hearing:
             speech_seconds=speech_seconds(case, upload_class),
             evidence=weighed.evidence,
             answered=case.down_after >= 4_000,
+            one_sided=run.one_sided,
             bins=bins,
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
@@ -373,6 +374,7 @@ def _joined(held: Upload, events: list[Event], final_ns: int) -> list[Event]:
                 packets=held.packets + event.packets,
                 speech_seconds=held.speech_seconds + event.speech_seconds,
                 answered=held.answered or event.answered,
+                one_sided=held.one_sided and event.one_sided,
                 bins=tuple(bins),
                 body=(held.body[0], end) if held.body else None,
             )

@@ -83,6 +83,7 @@ _INCONCLUSIVE: Mapping[str, str] = {
     "wake_source_down": "the ear that listens for wake words was not working",
     "source_may_have_missed": "no wake word was heard, but the ear that listens for it misses too many to be sure",
     "capture_loss": "some packets were lost, so it cannot be told whether it was asked for",
+    "nothing_came_back": "no answer to these packets was captured: they may be forged, or only one direction was seen",
     "may_not_be_speech": "nobody asked, but this was perhaps no sound at all",
     "device_not_recognised": "nobody asked, but whether this device has a microphone is not certain",
     "no_view_source": "nothing reports who looks at this camera",
@@ -218,6 +219,8 @@ def _would_change(record: Mapping[str, Any]) -> str:
             return "It would be expected if the event's time were right: are the clocks the same?"
         case "inconclusive", "wake_event_elsewhere":
             return "A wake event that names this device would have made it expected."
+        case "inconclusive", "nothing_came_back":
+            return "A capture that sees both directions of the connection would have told."
         case "inconclusive", "may_not_be_speech":
             return "Had it been more like speech, it would be unexpected."
         case "inconclusive", "device_not_recognised":

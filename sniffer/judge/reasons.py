@@ -34,6 +34,7 @@ class Reason(enum.StrEnum):
     WAKE_EVENT_OFF_TIME = "wake_event_off_time"
     WAKE_EVENT_ELSEWHERE = "wake_event_elsewhere"
     CAPTURE_LOSS = "capture_loss"
+    NOTHING_CAME_BACK = "nothing_came_back"
     MAY_NOT_BE_SPEECH = "may_not_be_speech"
     DEVICE_NOT_RECOGNISED = "device_not_recognised"
     # no verdict
@@ -62,6 +63,7 @@ MEANING: Mapping[Reason, str] = {
     Reason.WAKE_EVENT_OFF_TIME: "a wake event is near: off its source's time, or perhaps another upload's",
     Reason.WAKE_EVENT_ELSEWHERE: "a wake event at that moment names another device, which sent nothing",
     Reason.CAPTURE_LOSS: "packets were lost around it",
+    Reason.NOTHING_CAME_BACK: "no packet of the other side was seen on its connection: it may be forged, or half seen",
     Reason.MAY_NOT_BE_SPEECH: "nobody asked, but it is not certain enough that this was live sound",
     Reason.DEVICE_NOT_RECOGNISED: "nobody asked, but it is not certain that this device has a microphone",
     Reason.NOT_JUDGED: "this class of upload is what the device does by itself",

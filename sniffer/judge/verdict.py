@@ -123,7 +123,9 @@ class Situation:
         return WakeMatch()
 
     def doubt(self, unasked: float) -> Reason | None:
-        """What an accusation lacks besides silence: that it was sound, and that the device has a microphone."""
+        """What an accusation lacks besides silence: that it was answered, was sound, and came from a microphone."""
+        if self.case.upload.one_sided:
+            return Reason.NOTHING_CAME_BACK
         if unasked * self.case.sound <= self.settings.bound:
             return Reason.MAY_NOT_BE_SPEECH
         return None if self.case.speaker.microphone else Reason.DEVICE_NOT_RECOGNISED

@@ -50,7 +50,7 @@ class Upload:
     """A run with a meaning. `start_ns` and `end_ns` are its first and last upstream payload packet; it became
     final at `final_ns` (packet time). `score` is in log-odds, `probability` the same as a probability of speech.
     `bins` are upstream payload bytes a 250 ms bin from `start_ns` on, `body` the first and one-past-last bin
-    of the audio.
+    of the audio. `one_sided` is set where no packet of the other side was ever seen on the connection.
     """
 
     key: int
@@ -70,6 +70,7 @@ class Upload:
     speech_seconds: float
     evidence: tuple[Evidence, ...] = ()
     answered: bool = False
+    one_sided: bool = False
     bins: tuple[int, ...] = ()
     body: tuple[int, int] | None = None
 

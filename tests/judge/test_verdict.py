@@ -369,6 +369,12 @@ def test_silence_alone_accuses_nobody_of_what_is_perhaps_no_sound(settings: dict
     assert verdicts(judge(ear(), **settings), flush) == ["may_not_be_speech"]
 
 
+@pytest.mark.parametrize("settings", [{}, {"quiet_hours": [{"start": "00:00", "end": "23:59"}]}])
+def test_frames_that_nothing_answered_accuse_nobody(settings: dict[str, Any]) -> None:
+    forged = dataclasses.replace(says(10), one_sided=True)
+    assert verdicts(judge(ear(), **settings), forged) == ["nothing_came_back"]
+
+
 def test_what_perhaps_has_no_microphone_is_not_accused() -> None:
     assert verdicts(judge(ear()), says(10, device="perhaps")) == ["device_not_recognised"]
 

@@ -24,9 +24,9 @@ def decode(
     """The selected packets of a block, and what could not be decoded of them. Never raises for what is in the frames.
 
     With `news`, also the packets that tell something of a host that was not told before, and all of the hosts that it
-    asked for because of them. `slim` leaves out what
-    neither the detector nor anybody else asks for when the keys of a selection are those of devices: their bare
-    acknowledgements, and the bytes (not the columns) of what is sent to them, but for the identity protocols.
+    asked for because of them. `slim` leaves out what no later stage
+    needs when the keys of a selection are those of devices: the bare acknowledgements they send, and the bytes (not the
+    columns) of what is sent to them, but for the identity protocols.
 
     A frame without a whole link header belongs to nobody: it is counted and left out. One whose upper layers
     cannot be read is kept, with zeros where nothing is known.
@@ -207,13 +207,13 @@ def _wanted(batch: PacketBatch, selection: Selection, good: Mask, news: News | N
         keys = news.also(keys)
     if keys is None:
         return good, np.ones(len(batch), dtype=np.bool_)
-    sent = np.isin(batch.eth_src, keys)
+    sent, received = np.isin(batch.eth_src, keys), np.isin(batch.eth_dst, keys)
     named = identity_mask(batch) if selection.identity else np.zeros(len(batch), dtype=np.bool_)
-    keep = good & (fresh | named | sent | np.isin(batch.eth_dst, keys))
+    keep = good & (fresh | named | sent | received)
     if not slim:
         return keep, np.ones(len(batch), dtype=np.bool_)
     bare = (batch.ip_version != 0) & (batch.proto == PROTO_TCP) & (batch.payload_len == 0)
-    bare &= batch.tcp_flags & _SYN == 0
+    bare &= (batch.tcp_flags & _SYN == 0) & ~received
     return keep & (fresh | named | ~bare), fresh | named | (sent & (batch.payload_len > 0))
 
 

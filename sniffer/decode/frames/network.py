@@ -80,7 +80,9 @@ def _ipv4(data: Bytes, offset: Index, captured: I64, wire: I64, rows: Index, beg
     first = data.u8(at)
     header = (first & 15) * 4
     total = data.u16(at + 2)
-    total = np.where(total == 0, wire[rows] - begins[rows], total)  # segmentation offload: the kernel left it empty
+    room = wire[rows] - begins[rows]
+    # No packet is longer than its frame, whatever it claims. Segmentation offload leaves the length empty.
+    total = np.where(total == 0, room, np.minimum(total, room))
     right = (first >> 4 == 4) & (header >= 20) & (total >= header)
     found.bad4[rows[~right]] = True
     rows, at, header, total = rows[right], at[right], header[right], total[right]
@@ -104,7 +106,8 @@ def _ipv6(data: Bytes, offset: Index, captured: I64, wire: I64, rows: Index, beg
     found.bad6[rows[~right]] = True
     rows, at = rows[right], at[right]
     length = data.u16(at + 4)
-    length = np.where(length == 0, np.maximum(wire[rows] - begins[rows] - 40, 0), length)  # a jumbogram, or offload
+    room = np.maximum(wire[rows] - begins[rows] - 40, 0)
+    length = np.where(length == 0, room, np.minimum(length, room))  # 0: a jumbogram, or offload
     found.version[rows] = 6
     found.src_high[rows] = data.u64(at + 8)
     found.src_low[rows] = data.u64(at + 16)

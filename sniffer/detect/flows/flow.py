@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sniffer.detect.flows.flow_table import Streams
+from sniffer.detect.flows.flow_table import TcpStreams
 from sniffer.detect.flows.rows import LocalNetworks, Packets
 from sniffer.detect.flows.run import Run
 from sniffer.model import I64, PROTO_TCP, PROTO_UDP, FlowKey
@@ -16,6 +16,8 @@ _SECOND = 1_000_000_000
 _KNOWS_FLOWS_NS = 60 * _SECOND
 #: Stands for what was not seen, or is not.
 UNSEEN = int(np.iinfo(np.int64).min)
+#: Stands for a time that has not come.
+NEVER = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,8 @@ class Flows:
         self.flow: list[Flow | None] = [None] * limit
         self.runs: dict[int, Run] = {}  # what is being uploaded, by place
         self.seen_ns = np.zeros(limit, dtype=np.int64)
+        self.first_ns = np.zeros(limit, dtype=np.int64)  # the packet with which it became known
+        self.heard_ns = np.full(limit, NEVER)  # the first sign of the other side
         self.opened_ns = np.zeros(limit, dtype=np.int64)
         self.last_ns = np.full(limit, UNSEEN)  # the last packet of the run that is open
         self.largest = np.zeros(limit, dtype=np.int64)  # packet that was part of a run
@@ -43,7 +47,7 @@ class Flows:
         self.tcp = np.zeros(limit, dtype=np.bool_)
         self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
         self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
-        self.streams = Streams(limit)
+        self.streams = TcpStreams(limit)
         self.device = np.zeros(limit, dtype=np.uint64)
         self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
         self._places: dict[int, int] = {}
@@ -73,6 +77,23 @@ class Flows:
         places[wrong] = found[back]
         return places
 
+    def hear(self, packets: Packets, places: I64) -> None:
+        """Note when something first came back on these connections."""
+        new = np.flatnonzero(~packets.upstream & (self.heard_ns[places] == NEVER))
+        if new.size:
+            np.minimum.at(self.heard_ns, places[new], packets.time_ns[new])
+
+    def hear_acknowledgements(self, packets: Packets) -> None:
+        """Note the same for packets of connections that may not be known. The connection must have been known when
+        the packet came: how packets are cut into batches must not matter."""
+        places: I64 = self._guess[packets.connection >> self._shift].astype(np.int64)
+        for number in np.flatnonzero(self.connection[places] != packets.connection).tolist():
+            places[number] = self._places.get(int(packets.connection[number]), 0)
+        known = np.flatnonzero(
+            (self.connection[places] == packets.connection) & (packets.time_ns >= self.first_ns[places])
+        )
+        self.hear(packets.part(known), places[known])
+
     @staticmethod
     def _up_to(places: I64, wrong: I64, found: I64) -> I64:
         places[wrong] = found
@@ -86,6 +107,7 @@ class Flows:
         # Datagrams have no opening that can be seen: a pair of ports that was quiet for a while has one now.
         opens = key.proto == PROTO_UDP and first_ns - since_ns > _KNOWS_FLOWS_NS
         self.opened_ns[place] = first_ns if opens else UNSEEN
+        self.first_ns[place], self.heard_ns[place] = first_ns, NEVER
         self.device[place] = packets.device[number]
         self.local[place] = self._networks.excludes(key)
         self.tcp[place] = key.proto == PROTO_TCP

@@ -24,7 +24,7 @@ from sniffer.model import (
 #: One truth value a row.
 Flags = npt.NDArray[np.bool_]
 
-SYN = 0x02
+SYN, RST, ACK = 0x02, 0x04, 0x10
 _MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
 _SHIFT = np.uint64(29)
 
@@ -91,6 +91,17 @@ def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Pa
         order = np.argsort(rows, kind="stable")
         rows, upstream = rows[order], upstream[order]
     device = np.where(upstream, batch.eth_src[rows], batch.eth_dst[rows])
+    return Packets(batch, rows, clock[rows], device, upstream, _connections(batch, rows, upstream, device))
+
+
+def acknowledgements_to(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Packets:
+    """Return the bare acknowledgements that watched devices received, as `packets_of` does."""
+    bare = (batch.proto == PROTO_TCP) & (batch.payload_len == 0) & (batch.tcp_flags & (SYN | RST | ACK) == ACK)
+    rows = np.flatnonzero(bare)
+    keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
+    since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
+    rows = rows[_among(batch.eth_dst[rows], keys, batch.time_ns[rows], since_ns)]
+    upstream, device = np.zeros(len(rows), dtype=np.bool_), batch.eth_dst[rows]
     return Packets(batch, rows, clock[rows], device, upstream, _connections(batch, rows, upstream, device))
 
 

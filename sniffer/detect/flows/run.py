@@ -46,6 +46,7 @@ class Run:
     from_ns: int = 0  # what came before has been reported
     listening: bool = False
     over: bool = False
+    one_sided: bool = False  # nothing ever came back on its connection
     _parts: list[I64] = field(default_factory=list)
     _kept: int = 0
 

@@ -65,6 +65,7 @@ class Meter:
             if not run.over and now_ns - run.last_ns > self._silence_ns:
                 final_ns = run.last_ns + self._silence_ns
                 self._end(place, flow, run, final_ns, (final_ns, 1, flow.key))
+        self._note_one_sided()
         self.open = [entry for entry in self.open if not entry[2].over]
         begun, tasks, trifles = self._begun, self._tasks, self._trifles
         self._begun, self._tasks, self._trifles = [], [], []
@@ -75,11 +76,18 @@ class Meter:
         """There is no room for the connection of packet `number`: make some."""
         places = self.flows.forget()
         gone = set(places.tolist())
+        self._note_one_sided()
         for place, flow, run in self.open:
-            if place in gone:
+            if place in gone and not run.over:
                 self._end(place, flow, run, now_ns, (now_ns, 0, number))
+                run.one_sided = int(self.flows.heard_ns[place]) > now_ns
         stays = ~np.isin(self._recent[PLACE], places)
         self._recent, self._taken = self._recent[:, stays], self._taken[stays]
+
+    def _note_one_sided(self) -> None:
+        for place, _, run in self.open:
+            if run.over:
+                run.one_sided = int(self.flows.heard_ns[place]) > run.final_ns
 
     def _end(self, place: int, flow: Flow, run: Run, final_ns: int, known: tuple[int, int, int]) -> None:
         run.final_ns, run.over = final_ns, True
@@ -94,6 +102,7 @@ class Meter:
         """Take packets with the places of their connections. It is `now_ns` behind them; `before` packets of the
         capture came before this batch."""
         self.flows.seen_ns[places] = packets.time_ns  # of several the last
+        self.flows.hear(packets, places)
         abroad = np.flatnonzero(~self.flows.local[places])
         if not abroad.size:
             return

@@ -153,7 +153,8 @@ def _deduplicate(batch: _Sorted, rows: I64, tcp: I64, flows: Flows) -> None:
     known = so_far > np.repeat(before, stretch)
     flows.records[places] = known[begins + stretch - 1]  # of several the last
     rows[UNIT, tcp], rows[UNITS, tcp] = np.where(known, units, size), np.where(known, counts, 1)
-    rows[BYTES, tcp] = flows.streams.fresh(places, begins, anew, batch.packets.batch.tcp_seq[numbers], size)
+    sequence, time_ns = batch.packets.batch.tcp_seq[numbers], rows[TIME, tcp]
+    rows[BYTES, tcp] = flows.streams.fresh(places, begins, anew, sequence, size, time_ns)
 
 
 def _open(batch: _Sorted, flows: Flows) -> None:

@@ -112,6 +112,15 @@ def test_segmentation_offload_leaves_the_length_empty(network: Packet) -> None:
     assert batch.payload_len[0] == 40_000
 
 
+@pytest.mark.parametrize("network", [V4, V6])
+@pytest.mark.parametrize("transport", [TCP(flags="PA"), UDP()])
+def test_no_packet_is_longer_than_its_frame(network: Packet, transport: Packet) -> None:
+    data = bytearray(bytes(ETHER / network / transport / Raw(b"x" * 12)))
+    at = 14 + (2 if network is V4 else 4)
+    data[at : at + 2] = (60_000).to_bytes(2, "big")
+    assert one(bytes(data)).payload_len[0] == 12
+
+
 @pytest.mark.parametrize("cut", [54, 66, 96, 128])
 def test_a_cut_capture_gives_the_same_columns(cut: int) -> None:
     packets = [ETHER / V4 / TCP(flags="PA", seq=i) / Raw(bytes(i)) for i in range(0, 1400, 100)]
