@@ -34,7 +34,7 @@ def install_command(extra: str) -> str:
     import shlex  # only where something is missing: each of these imports would slow every start
     import sys
 
-    url, editable = _origin()
+    url, editable = origin()
     target = f"{url or '.'}[{extra}]"
     words = [sys.executable or "python3", "-m", "pip", "install", *(["-e"] if editable else []), target]
     return shlex.join(words) + ("" if url else "   (in a clone of the repository)")
@@ -46,7 +46,7 @@ def missing(module: str, purpose: str) -> str:
     return f"{purpose} needs the extra '{extra}'. Install it with:  {install_command(extra)}"
 
 
-def _origin() -> tuple[str | None, bool]:
+def origin() -> tuple[str | None, bool]:
     """Return where the package was installed from, and whether as an editable install."""
     import json
     from importlib import metadata

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "mute": ("mute", "A maintenance window: no alerts for a device for some time."),
     "listen": ("listen", "Hear wake words with a microphone of one's own and report them."),
     "calibrate": ("calibrate", "Teach the daemon one device: five spoken commands and one silence."),
+    "service": ("service", "Install the daemon as a systemd service."),
     "evaluate": ("evaluate", "Score against labelled captures, beside the comparison detectors."),
 }
 
