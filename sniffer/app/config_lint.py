@@ -42,7 +42,15 @@ def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: 
     """What to say of a configuration that was read from `file`. `seen` are names of devices that were recognised.
     Raises ConfigError where the file cannot be read any more."""
     return _placed(
-        [*_devices(config, seen), *_words(config, rulebook), *_sources(config), *_hours(config), *_clear(config)], file
+        [
+            *_devices(config, seen),
+            *_words(config, rulebook),
+            *_sources(config),
+            *_hours(config),
+            *_clear(config),
+            *_reach(config),
+        ],
+        file,
     )
 
 
@@ -175,6 +183,18 @@ def _hours(config: Config) -> Iterator[Said]:
             ("judge", "quiet_hours"),
             "these hours are read in UTC",
             "set judge.time_zone, such as Europe/Berlin, or UTC",
+        )
+
+
+def _reach(config: Config) -> Iterator[Said]:
+    """Reading that is open to a network."""
+    http = config.http
+    if http.enabled and not http.is_local and not http.reading_needs_token:
+        where = "an address of this machine" if http.is_everywhere else http.host
+        yield (
+            ("http", "read_token"),
+            f"every host that reaches {where} can read what was sent, and when",
+            "leave read_token out, and give readers a token with the scope `read`",
         )
 
 

@@ -42,6 +42,10 @@ STATS_INTERVAL = 60.0
 MAX_WAITING = 10_000
 #: Records that are held in memory while the store cannot be written.
 MAX_LATE = 1000
+#: A mute lasts a year at most. The clock of the caller may be off by so many seconds.
+MAX_MUTE_SECONDS, MUTE_SLACK_SECONDS = 366 * 86_400, 300
+#: The times that a 64-bit column can hold, in nanoseconds from 1970.
+MAX_TIME_NS = (1 << 63) - 1
 #: Names of no device that were told, each once.
 MAX_TOLD = 64
 
@@ -484,19 +488,30 @@ class Daemon:
 
 
 def _until(request: Mapping[str, Any], now_ns: int) -> int:
+    """When a mute ends; now, where it is ended. Raises WakeError, UsageError."""
     seconds, until = request.get("seconds"), request.get("until")
     if (seconds is None) == (until is None):
         raise WakeError("give either until (ISO-8601) or seconds")
     if seconds is not None:
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 366 * 86400:
-            raise WakeError("seconds: a number between 0 and a year")
-        return now_ns + round(seconds * SECOND)
-    return _time_ns(str(until))
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if not number or not 0 <= seconds <= MAX_MUTE_SECONDS:
+            raise WakeError("seconds: a number from 0 (ends the mute) to a year")
+        return now_ns + int(seconds * SECOND)
+    until_ns = _time_ns(str(until))
+    if until_ns < now_ns - MUTE_SLACK_SECONDS * SECOND:
+        raise WakeError("until: this time has passed; `seconds: 0` ends a mute")
+    if until_ns > now_ns + (MAX_MUTE_SECONDS + MUTE_SLACK_SECONDS) * SECOND:
+        raise WakeError("until: at most a year from now")
+    return max(now_ns, until_ns)
 
 
 def _time_ns(text: str) -> int:
+    """Nanoseconds since 1970, at the nearest time that the store can hold. Raises UsageError."""
     try:
         moment = datetime.fromisoformat(text)
-        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     except (ValueError, OverflowError):
         raise UsageError(f"not an ISO-8601 time: {text[:40]!r}") from None
+    nanoseconds = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
+    return max(-MAX_TIME_NS, min(MAX_TIME_NS, nanoseconds))

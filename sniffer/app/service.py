@@ -97,10 +97,20 @@ class Service:
 
     @property
     def address(self) -> str | None:
-        """Where HTTP is served, or None."""
-        if self._server is None:
-            return None
-        return self._config.http.url_at(self._config.http.host, self._server.port)
+        """The URL at which this machine reaches the HTTP server, or None."""
+        return None if self._server is None else self._config.http.url_at(self._server.port)
+
+    @property
+    def serving(self) -> str:
+        """What is served, where, and to whom, in one line."""
+        if self.address is None:
+            return "HTTP is off"
+        http = self._config.http
+        where = f" on every address of this machine, here {self.address}" if http.is_everywhere else f" {self.address}"
+        if http.is_local:
+            return f"serving{where} (metrics, API)"
+        reading = "needs a token" if http.reading_needs_token else "is open to every host that reaches this address"
+        return f"serving{where} (metrics, API); reading uploads, devices and the stream {reading}"
 
     def start(self) -> None:
         """Start the threads. Privileges must have been given away before: threads keep what they are born with."""
@@ -203,7 +213,7 @@ class Service:
                 self._server = self._build_server(config, tokens)
             if self._server is not None:
                 self._server.start()
-            logger.info("HTTP: %s", f"serving {self.address}" if self._server is not None else "off")
+            logger.info("%s", self.serving)
         return Edges(pipeline, self._sinks())
 
 

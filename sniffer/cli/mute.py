@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -35,10 +35,10 @@ def command(
     if (seconds is None) != off:
         raise UsageError("give either --for (such as 2h) or --off")
     config = effective_config(config_path, ())
-    until = datetime.now(UTC) + timedelta(seconds=seconds or 0)
-    body = {"device": device, "until": until.isoformat()}
+    body = {"device": device, "seconds": seconds or 0}
     post(find_url(url, config), "/api/v1/mute", body, find_token(token_file, config, "mute"))
     if off:
-        click.echo(f"{device}: alerts again")
+        click.echo(f"{device}: alerts are on again")
     else:
-        click.echo(f"{device}: no alerts until {until.astimezone():%Y-%m-%d %H:%M}")
+        until = datetime.now().astimezone() + timedelta(seconds=seconds or 0)
+        click.echo(f"{device}: no alerts until {until:%Y-%m-%d %H:%M %Z}")

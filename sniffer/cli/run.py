@@ -117,7 +117,7 @@ def command(
         if capture is None:
             _give_up_privileges(config)
         if service.address:
-            logger.info("serving %s (metrics, API)", service.address)
+            logger.info("%s", service.serving)
         _handle_signals(service)
         service.start()
         try:

@@ -5,30 +5,33 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sniffer.errors import SnifferError
+from sniffer.errors import SnifferError, StoreError
 from sniffer.model import Record, VerdictKind
 from sniffer.model.clock import Clock
-from sniffer.web.auth import Token, authenticate, event_limits, rate_limits
+from sniffer.web.auth import Guesses, Token, authenticate, event_limits, rate_limits
 from sniffer.web.settings import HttpSettings
 
 #: A wake event is some hundred bytes; a list of them after an outage, some kilobytes.
 MAX_BODY_BYTES = 64 * 1024
 MAX_EVENTS = 256
 MAX_UPLOADS = 1000
+#: Open streams in all, and from one address: each holds a connection.
+MAX_STREAMS, MAX_STREAMS_PER_ADDRESS = 48, 16
 #: Seconds between comments on an idle stream, so that a dead connection is noticed.
 STREAM_HEARTBEAT = 15.0
-#: Records waiting for one slow reader of the stream; then it is cut off and may come again.
+#: Records that wait for one slow reader of the stream; then it is cut off and may connect again.
 STREAM_BACKLOG = 256
 
 INDEX = """sniffer
@@ -74,13 +77,23 @@ class Backend(Protocol):
     def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]: ...
 
 
-def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token], clock: Clock) -> Starlette:
+def build_app(
+    backend: Backend,
+    settings: HttpSettings,
+    tokens: Sequence[Token],
+    clock: Clock,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> Starlette:
     """The application. Raises nothing; every error of a caller is a JSON object with `error`."""
-    limits, events_left = rate_limits(tokens), event_limits(tokens)
+    limits, events_left, guesses = rate_limits(tokens), event_limits(tokens), Guesses()
+    streams = _Streams()
 
-    def allowed(request: Request, scope: str) -> Token | Response:
-        token = authenticate(request.headers.get("authorization"), tokens)
+    async def allowed(request: Request, scope: str) -> Token | Response:
+        header = request.headers.get("authorization")
+        token = authenticate(header, tokens)
         if token is None:
+            if header and (seconds := guesses.pause(_address(request), clock.monotonic())):
+                await sleep(seconds)
             hint = "no token is configured (http.tokens)" if not tokens else "a known bearer token is needed"
             return _error(401, hint, {"WWW-Authenticate": "Bearer"})
         if scope not in token.scopes:
@@ -91,7 +104,7 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
 
     def changes_state(scope: str, act: Callable[[Any, Token], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            token = allowed(request, scope)
+            token = await allowed(request, scope)
             if isinstance(token, Response):
                 return token
             body = await _body(request)
@@ -100,20 +113,20 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
             try:
                 return await asyncio.to_thread(act, body, token)
             except SnifferError as error:
-                return _error(400, str(error))
+                return _failed(error)
 
         return endpoint
 
     def reads(act: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
-            if settings.read_token:
-                token = allowed(request, "read")
+            if settings.reading_needs_token:
+                token = await allowed(request, "read")
                 if isinstance(token, Response):
                     return token
             try:
                 return await asyncio.to_thread(act, request)
             except SnifferError as error:
-                return _error(400, str(error))
+                return _failed(error)
 
         return endpoint
 
@@ -157,12 +170,15 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
         return JSONResponse(dict(record)) if record else _error(404, "no such upload")
 
     async def stream(request: Request) -> Response:
-        if settings.read_token:
-            token = allowed(request, "read")
+        if settings.reading_needs_token:
+            token = await allowed(request, "read")
             if isinstance(token, Response):
                 return token
+        address = _address(request)
+        if not streams.begin(address):
+            return _error(503, "too many streams are open", {"Retry-After": "30"})
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_stream(backend), media_type="text/event-stream", headers=headers)
+        return _Stream(_stream(backend), lambda: streams.end(address), headers)
 
     async def metrics(request: Request) -> Response:
         body, content_type = await asyncio.to_thread(backend.metrics, request.headers.get("accept", ""))
@@ -195,6 +211,37 @@ def build_app(backend: Backend, settings: HttpSettings, tokens: Sequence[Token],
         exception_handlers={HTTPException: _refused},
         middleware=[Middleware(_KnownHost, allowed=frozenset({"localhost", *settings.allowed_hosts}))],
     )
+
+
+class _Streams:
+    """Counts open streams, in all and by address."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def begin(self, address: str) -> bool:
+        if self._open.total() >= MAX_STREAMS or self._open[address] >= MAX_STREAMS_PER_ADDRESS:
+            return False
+        self._open[address] += 1
+        return True
+
+    def end(self, address: str) -> None:
+        self._open[address] -= 1
+        self._open += Counter()  # forgets what is zero
+
+
+class _Stream(StreamingResponse):
+    """Calls `ended` once, however the client leaves."""
+
+    def __init__(self, records: AsyncIterator[str], ended: Callable[[], None], headers: Mapping[str, str]) -> None:
+        super().__init__(records, media_type="text/event-stream", headers=headers)
+        self._ended = ended
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 async def _stream(backend: Backend) -> AsyncIterator[str]:
@@ -231,14 +278,26 @@ def _call_soon(loop: asyncio.AbstractEventLoop, put: Callable[[Record], None], r
 
 async def _body(request: Request) -> Any:
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            return _error(413, f"the body is over {MAX_BODY_BYTES} bytes")
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > MAX_BODY_BYTES:
+                return _error(413, f"the body is over {MAX_BODY_BYTES} bytes")
+    except ClientDisconnect:
+        return _error(400, "the client left before the end of the body")  # nobody reads it
     try:
         return json.loads(received) if received else {}
     except (ValueError, RecursionError):
         return _error(400, "the body is not JSON")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client is not None else ""
+
+
+def _failed(error: SnifferError) -> JSONResponse:
+    """The answer to a request that an error ended: 503 where the fault is ours and may pass, else 400."""
+    return _error(503 if isinstance(error, StoreError) else 400, str(error))
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

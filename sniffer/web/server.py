@@ -12,19 +12,34 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sniffer.errors import ConfigError, SnifferError
+from sniffer.web.connections import Connection, Door, Limits
 from sniffer.web.settings import TlsSettings
-
-#: Who opens more at once (streams last as long as their readers like) is told to come later.
-MAX_CONNECTIONS = 128
 
 
 class _CalmServer(uvicorn.Server):
-    """Looks after itself once a second, not ten times: on an idle router the wake-ups were most of what we cost."""
+    """Accepts through a `Door`, and wakes up once a second, not ten times: that was most of the cost when idle."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
         super().__init__(config)
+        self._limits = limits
+        self._doors: list[Door] = []
         self._leaving = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept with our own limits rather than with asyncio's server, which has none."""
+        await self.lifespan.startup()
+        self.servers = []
+        self._doors = [Door(one, self._connection, self.config.ssl, self._limits) for one in sockets or []]
+        self.started = True
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for door in self._doors:
+            door.close()
+        await super().shutdown(sockets)
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -64,7 +79,7 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
-        bound.listen(64)  # who comes before the server is ready waits, and is not refused
+        bound.listen(64)  # connections that come before the server is ready wait
     except (OSError, OverflowError) as error:
         bound.close()
         raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
@@ -87,6 +102,7 @@ class HttpServer:
         tls: TlsSettings | None = None,
         *,
         before: HttpServer | None = None,
+        limits: Limits | None = None,
     ) -> None:
         options = tls_options(tls)
         self._socket: socket.socket = _bound(host, port) if before is None else before._socket.dup()
@@ -98,11 +114,11 @@ class HttpServer:
             lifespan="off",
             timeout_graceful_shutdown=1,
             server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
+            http=Connection,
             **options,  # type: ignore[arg-type]
         )
         config.load()  # now, while the key can be read: the privileges to do so may be given away
-        self._server = _CalmServer(config)
+        self._server = _CalmServer(config, limits or Limits())
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
     def start(self) -> None:

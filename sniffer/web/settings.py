@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from sniffer.settings.base import Secret, Section
 
@@ -28,39 +28,68 @@ class TlsSettings(Section):
 
 
 class HttpSettings(Section):
-    """Loopback unless told otherwise; what changes state needs a token, even there. With `tls`, HTTPS is served.
+    """The HTTP server listens on loopback by default. Changing state needs a token, even there. With `tls`, HTTPS is
+    served.
 
-    `read_token`: reading uploads, devices and the stream needs a token with the scope `read` too; `/metrics` and the
-    health pages never do. `allowed_hosts`: names under which browsers may reach us (against DNS rebinding); addresses
-    and `localhost` always work.
+    `host` is an address of this machine; `0.0.0.0` is every IPv4 address, `::` every address. `read_token`: reading
+    uploads, devices and the stream needs a token with the scope `read`; by default, unless `host` is loopback.
+    `/metrics` and the health pages need none. `allowed_hosts`: names under which browsers may reach the server (against
+    DNS rebinding); addresses and `localhost` always work. A token has at least 16 characters.
     """
 
     enabled: bool = True
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(max_length=255)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9877
     tls: TlsSettings | None = None
-    read_token: bool = False
+    read_token: bool | None = None
     allowed_hosts: tuple[str, ...] = ()
     tokens: tuple[TokenSettings, ...] = ()
 
     @property
-    def in_clear(self) -> bool:
-        """Do tokens cross a network for everybody to read?"""
-        if not (self.enabled and self.tokens) or self.tls is not None or self.host == "localhost":
-            return False
-        try:
-            return not ip_address(self.host).is_loopback
-        except ValueError:
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the server."""
+        if self.host == "localhost":
             return True
+        try:
+            return ip_address(self.host.split("%")[0]).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether the server listens on every address of this machine."""
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    @property
+    def reading_needs_token(self) -> bool:
+        """Whether reading uploads, devices and the stream needs a token."""
+        return not self.is_local if self.read_token is None else self.read_token
+
+    @property
+    def in_clear(self) -> bool:
+        """Whether tokens cross a network where others can read them."""
+        return self.enabled and bool(self.tokens) and self.tls is None and not self.is_local
 
     @property
     def url(self) -> str:
-        """Where this machine finds it."""
-        return self.url_at("127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host, self.port)  # noqa: S104
+        """The address at which this machine reaches the server."""
+        return self.url_at(self.port)
 
-    def url_at(self, host: str, port: int) -> str:
-        """An address and port of ours as a URL."""
+    def url_at(self, port: int) -> str:
+        """Return the URL of the server at this port, as this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - only looked up
         return f"http{'s' if self.tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    @field_validator("host")
+    @classmethod
+    def _address(cls, text: str) -> str:
+        """An empty host would be every address of this machine, which is better said."""
+        if not text.strip() or text != text.strip() or any(c in text for c in "/@ ") or not text.isprintable():
+            raise ValueError("an address of this machine: 127.0.0.1 (this machine only), 192.168.1.1, or 0.0.0.0 (all)")
+        return text
 
     @model_validator(mode="after")
     def _one_token_a_source(self) -> HttpSettings:

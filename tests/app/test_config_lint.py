@@ -134,3 +134,12 @@ def test_hours_without_a_time_zone_are_told(tmp_path: Path) -> None:
         "sniffer.yaml:1:22: these hours are read in UTC; set judge.time_zone, such as Europe/Berlin, or UTC"
     ]
     assert said(tmp_path, text.format(", time_zone: UTC")) == []
+
+
+@pytest.mark.parametrize(
+    ("http", "told"),
+    [("host: 0.0.0.0", 0), ("host: 0.0.0.0, read_token: false", 1), ("read_token: false", 0), ("enabled: false", 0)],
+)
+def test_reading_that_is_open_to_a_network_is_told(http: str, told: int, tmp_path: Path) -> None:
+    lines = said(tmp_path, f"http: {{{http}}}\n")
+    assert sum("can read what was sent" in line for line in lines) == told

@@ -245,6 +245,10 @@ def test_a_replay_tells_at_its_end_whom_its_wake_events_mistyped(
         {"device": "kitchen"},
         {"device": "", "seconds": 1},
         {"device": "kitchen", "seconds": -1},
+        {"device": "kitchen", "seconds": 400 * 86_400},
+        {"device": "kitchen", "until": "0001-01-01T00:00:00"},
+        {"device": "kitchen", "until": "9999-12-31T23:59:59Z"},
+        {"device": "kitchen", "until": "1999-12-31T23:59:59+02:00"},
         {"device": "kitchen", "seconds": True},
         {"device": "kitchen", "until": "tomorrow"},
         {"device": "kitchen", "until": "2026-01-01", "seconds": 1},
@@ -254,6 +258,15 @@ def test_a_replay_tells_at_its_end_whom_its_wake_events_mistyped(
 def test_a_wrong_mute_is_refused(world: Callable[..., World], request_: dict[str, Any]) -> None:
     with pytest.raises((WakeError, UsageError)):
         world().daemon.mute(request_)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00", "0001-01-01", "9999-12-31T23:59:59.999999", "1969-12-31"])
+def test_any_date_can_be_asked_for(world: Callable[..., World], text: str) -> None:
+    daemon = world().daemon
+    assert daemon.uploads(None, None, text, None, 10) == []
+    assert daemon.uploads(None, None, None, text, 10) == []
+    with pytest.raises(UsageError):
+        daemon.uploads(None, None, "10000-01-01", None, 10)
 
 
 def test_lost_packets_make_nobody_guilty(world: Callable[..., World]) -> None:

@@ -55,7 +55,7 @@ class Process:
             env={
                 **os.environ,
                 "PYTHONPATH": str(Path(__file__).parents[2]),
-                "EAR_TOKEN": "t0p-secret-ear",
+                "EAR_TOKEN": "t0p-secret-of-the-ear",
                 "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             },
         )
@@ -149,9 +149,9 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
         alive = {"kind": "source_up", "timestamp": time.time() - 10}
-        assert daemon.post("/api/v1/wake", alive, "t0p-secret-ear") == 202
+        assert daemon.post("/api/v1/wake", alive, "t0p-secret-of-the-ear") == 202
         speak(2.0, answer=300)
-        assert daemon.post("/api/v1/wake", {"kind": "source_up"}, "t0p-secret-ear") == 202
+        assert daemon.post("/api/v1/wake", {"kind": "source_up"}, "t0p-secret-of-the-ear") == 202
         (upload,) = daemon.until(daemon.judged)
         assert (upload["device"]["name"], upload["upload"]["class"]) == ("kitchen", "speech")
         assert (upload["verdict"], upload["reason"]) == ("unexpected", "no_wake_event")
@@ -182,11 +182,11 @@ def test_from_packets_to_somebody_who_is_told(hook: Receiver, tmp_path: Path) ->
 
         # Somebody asks, with the right token; nobody else may say so.
         assert daemon.post("/api/v1/wake", {"device": "pantry"}, "wrong") == 401
-        assert daemon.post("/api/v1/wake", {"device": "pantry"}, "t0p-secret-ear") == 202
+        assert daemon.post("/api/v1/wake", {"device": "pantry"}, "t0p-secret-of-the-ear") == 202
         speak(1.5)
         second = daemon.until(lambda: daemon.judged()[1:])[0]
         assert (second["device"]["name"], second["verdict"]) == ("pantry", "expected")
-        assert "t0p-secret-ear" not in daemon.said() + daemon.get("/metrics")
+        assert "t0p-secret-of-the-ear" not in daemon.said() + daemon.get("/metrics")
     finally:
         assert daemon.end() == 0
     assert "Traceback" not in daemon.said()
@@ -202,23 +202,26 @@ http: {{host: 127.0.0.1, port: {port}, tokens: [{{source: ear, secret: {{file: {
 wake: {{sources: [{{type: http, name: ear}}]}}
 """
     config.write_text(text)
-    token.write_text("old")
+    token.write_text("old-token-of-the-ear")
     daemon = Process(tmp_path, "-c", str(config))
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
-        assert daemon.post("/api/v1/wake", {}, "old") == 202
-        token.write_text("new")
+        assert daemon.post("/api/v1/wake", {}, "old-token-of-the-ear") == 202
+        token.write_text("new-token-of-the-ear")
         daemon.signal(signal.SIGHUP)
         daemon.until(lambda: "in force" in daemon.said())
-        assert [daemon.post("/api/v1/wake", {}, word) for word in ("old", "new")] == [401, 202]
+        assert [daemon.post("/api/v1/wake", {}, word) for word in ("old-token-of-the-ear", "new-token-of-the-ear")] == [
+            401,
+            202,
+        ]
         config.write_text(text.replace("127.0.0.1", "192.0.2.1"))
         daemon.signal(signal.SIGHUP)
         daemon.until(lambda: "cannot listen on 192.0.2.1" in daemon.said())
-        assert daemon.post("/api/v1/wake", {}, "new") == 202
+        assert daemon.post("/api/v1/wake", {}, "new-token-of-the-ear") == 202
         config.write_text(text.replace("127.0.0.1", "0.0.0.0"))
         daemon.signal(signal.SIGHUP)
         daemon.until(lambda: daemon.said().count("in force") == 2)
-        assert daemon.post("/api/v1/wake", {}, "new") == 202
+        assert daemon.post("/api/v1/wake", {}, "new-token-of-the-ear") == 202
         assert "tokens cross the network in clear" in daemon.said()
     finally:
         assert daemon.end() == 0

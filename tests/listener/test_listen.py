@@ -35,7 +35,7 @@ from sniffer.web.settings import HttpSettings, TokenSettings
 from tests.wake.ears import until
 
 S = 1_000_000_000
-TOKEN = "a-long-secret"
+TOKEN = "a-long-enough-secret"
 
 
 class Router:

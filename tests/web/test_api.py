@@ -64,16 +64,18 @@ def client(backend: Backend, clock: ManualClock | None = None, **settings: Any) 
         TokenSettings(source=name, secret=Secret(env=name), scopes=scopes)
         for name, scopes in (("ear", ("wake",)), ("admin", ("mute", "read")))
     )
-    read = read_tokens(tokens, lambda secret: f"{secret.env}-secret")
+    read = read_tokens(tokens, lambda secret: f"{secret.env}-secret-0123456789")
     app = build_app(backend, HttpSettings(tokens=tokens, **settings), read, clock or ManualClock())
     return TestClient(app, base_url="http://127.0.0.1:9877")
 
 
-EAR = {"Authorization": "Bearer ear-secret"}
-ADMIN = {"Authorization": "Bearer admin-secret"}
+EAR = {"Authorization": "Bearer ear-secret-0123456789"}
+ADMIN = {"Authorization": "Bearer admin-secret-0123456789"}
 
 
-@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic ear-secret"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic ear-secret-0123456789"}]
+)
 def test_a_wake_event_needs_a_token(headers: dict[str, str]) -> None:
     backend = Backend()
     response = client(backend).post("/api/v1/wake", json={}, headers=headers)

@@ -48,7 +48,7 @@ def test_it_is_served_with_the_certificate_and_in_clear_no_more(tmp_path: Path) 
     server = HttpServer(app, settings.host, settings.port, settings.tls)
     server.start()
     try:
-        url = settings.url_at(settings.host, server.port)
+        url = settings.url_at(server.port)
         assert url.startswith("https://127.0.0.1:")
         trusting = ssl.create_default_context(cafile=str(tls.certificate))
         assert httpx.get(f"{url}/-/healthy", verify=trusting).text == "sniffer lives\n"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sniffer.capture.live.bpf import Program, compile_filter, pass_all
-from sniffer.capture.live.packet_socket import PacketSocket, hardware_type, index_of, is_up, name_of
+from sniffer.capture.live.packet_socket import PacketSocket, hardware_type
 from sniffer.capture.live.privileges import raised
 from sniffer.capture.live.ring import FULL_LENGTH, LINK_ETHERNET
 from sniffer.capture.settings import CaptureSettings
@@ -53,7 +53,7 @@ class _Link:
         self.socket = _open(name, settings)
         self.received = self.dropped = self.looks = 0
         self.drained_ns = self.seen_well_ns = now_ns
-        self.gone_ns: int | None = None if is_up(name) else now_ns
+        self.gone_ns: int | None = None if self.socket.is_up(name) else now_ns
 
 
 def _open(name: str, settings: CaptureSettings) -> PacketSocket:
@@ -211,12 +211,12 @@ class LiveCapture:
         if link.gone_ns is None and link.looks % LOOKS_A_NAME:
             link.seen_well_ns = self._clock.now_ns()
             return
-        index = index_of(link.name)
+        index = link.socket.index_of(link.name)
         if index is not None and index != link.socket.index:
             if not self._rebind(link):
                 return
         elif index is None:
-            called = name_of(link.socket.index)
+            called = link.socket.name_of(link.socket.index)
             if called is None:
                 self._lost(link, "was removed")
                 return
@@ -225,7 +225,7 @@ class LiveCapture:
                 link.called = called
         else:
             link.called = link.name
-        if is_up(link.called):
+        if link.socket.is_up(link.called):
             self._back(link)
             link.seen_well_ns = self._clock.now_ns()
         else:

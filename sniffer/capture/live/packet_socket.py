@@ -25,7 +25,7 @@ _SOL_PACKET = 263
 _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 1, 6, 23
 _PACKET_MR_PROMISC = 1
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
-_SIOCGIFFLAGS, _SIOCGIFHWADDR = 0x8913, 0x8927
+_SIOCGIFNAME, _SIOCGIFFLAGS, _SIOCGIFHWADDR, _SIOCGIFINDEX = 0x8910, 0x8913, 0x8927, 0x8933
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_LOOPBACK = 772
 
@@ -116,6 +116,31 @@ class PacketSocket:
             return "went down"
         return f"cannot be read ({os.strerror(number)})" if number else None
 
+    # The socket itself is asked: a process without a free descriptor must not take its interface for removed.
+
+    def is_up(self, interface: str) -> bool:
+        """Return whether the interface exists and is up."""
+        try:
+            flags = struct.unpack_from("=H", _ask(_SIOCGIFFLAGS, interface, self._socket), 16)[0]
+        except OSError:
+            return False
+        return bool(flags & _IFF_UP)
+
+    def index_of(self, interface: str) -> int | None:
+        """Return the number of an interface, or None where there is none of that name."""
+        try:
+            return int(struct.unpack_from("=i", _ask(_SIOCGIFINDEX, interface, self._socket), 16)[0])
+        except OSError:
+            return None
+
+    def name_of(self, index: int) -> str | None:
+        """Return what the interface of this number is called now, or None where it is gone."""
+        try:
+            answer = fcntl.ioctl(self._socket, _SIOCGIFNAME, struct.pack("=16xi20x", index))
+        except OSError:
+            return None
+        return answer[:16].split(b"\0")[0].decode(errors="replace")
+
     def close(self) -> None:
         self.ring.close()
         self._socket.close()
@@ -135,34 +160,13 @@ def hardware_type(interface: str) -> int:
     return found
 
 
-def is_up(interface: str) -> bool:
-    """Is it there, and switched on?"""
-    try:
-        flags = struct.unpack_from("=H", _ask(_SIOCGIFFLAGS, interface), 16)[0]
-    except OSError:
-        return False
-    return bool(flags & _IFF_UP)
-
-
-def index_of(interface: str) -> int | None:
-    """Its number, or None where there is no interface of that name."""
-    try:
-        return socket.if_nametoindex(interface)
-    except OSError:
-        return None
-
-
-def name_of(index: int) -> str | None:
-    """What the interface of this number is called now, or None where it is gone."""
-    try:
-        return socket.if_indextoname(index)
-    except OSError:
-        return None
-
-
-def _ask(request: int, interface: str) -> bytes:
+def _ask(request: int, interface: str, asking: socket.socket | None = None) -> bytes:
+    """The answer of one interface ioctl, on a socket that is open already or on one of its own. Raises OSError."""
     name = interface.encode()
     if not 0 < len(name) < 16:
         raise OSError(errno.ENODEV, "no such interface")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
-        return fcntl.ioctl(asking, request, struct.pack("=16s24x", name))
+    question = struct.pack("=16s24x", name)
+    if asking is not None:
+        return fcntl.ioctl(asking, request, question)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as own:
+        return fcntl.ioctl(own, request, question)
