@@ -64,9 +64,13 @@ class PrivilegeError(CaptureError):
 
 
 class StoreError(SnifferError):
-    """The store cannot be opened or written."""
+    """The store cannot be opened or written; `damaged` where the file itself is at fault."""
 
     exit_status = 3
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 class DeliveryError(SnifferError):

@@ -122,10 +122,12 @@ def build_pipeline(
 
 
 def _going_on(state: Mapping[str, Any], stage: str, build: Callable[[Any], Built]) -> Built:
-    """A stage with what it remembered, such as an older version wrote it; without, where that cannot be read."""
-    try:
-        return build(state.get(stage))
-    except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-        problem = str(error).partition("\n")[0]
-        logger.warning("%s: what was remembered cannot be read, and is forgotten: %s", stage, problem)
-        return build(None)
+    """A stage with its saved state; without it, where an older version wrote it or it is damaged."""
+    saved = state.get(stage)
+    if saved is not None:
+        try:
+            return build(saved)
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            problem = str(error).partition("\n")[0]
+            logger.warning("%s: the saved state cannot be read and is discarded: %s", stage, problem)
+    return build(None)

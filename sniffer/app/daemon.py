@@ -150,6 +150,7 @@ class Daemon:
         self._last_packet_ns = 0
         self._polled = self._ended = False
         self._saved_changes = 0
+        self._unsaved: set[str] = set()
         self._turn: list[Record] = []
         self._late: deque[Record] = deque(maxlen=MAX_LATE)
 
@@ -192,6 +193,8 @@ class Daemon:
         except StoreError as error:
             self._not_kept(error)
         else:
+            if self._late:
+                logger.info("the store is written again; %d records had waited", len(self._late))
             self._late.clear()
         self._turn.clear()
         self._watch()
@@ -259,11 +262,19 @@ class Daemon:
                 logger.warning("%s: watched devices send bytes that do not pass here: %s", name, HIDDEN_REMEDY)
 
     def _not_kept(self, error: StoreError) -> None:
-        """A full disk must not end the watch: what this turn found is kept in memory, and written when it can be."""
+        """A full disk must not end the watch: what this turn found is held in memory until it can be written, and its
+        alerts leave from there."""
         if not self._late:
             logger.error("%s; what is found is held in memory until it can be written", error)
         self._metrics.store_error()
         self._late.extend(self._turn)
+        if error.damaged:  # nothing more can be written to it: a new one takes its place
+            with contextlib.suppress(StoreError):
+                self._store.heal()
+        for sink in self._sinks:
+            if isinstance(sink, Outbox):
+                for record in self._turn:
+                    sink.hold(record)
         self._saved_changes, self._next_save = -1, self._clock.monotonic()
 
     def _keep_late(self) -> None:
@@ -353,7 +364,14 @@ class Daemon:
                 self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         if not self._replayed:
             for name, state in self._pipeline.state(*stages).items():
-                self._store.state_set(f"stage.{name}", state)
+                try:
+                    self._store.state_set(f"stage.{name}", state)
+                except MemoryError:  # what was learned since the last time is not worth the watch
+                    if name not in self._unsaved:
+                        logger.error("%s: there is not enough memory to save what was learned", name)
+                    self._unsaved.add(name)
+                else:
+                    self._unsaved.discard(name)
 
     def _do_reload(self) -> None:
         if self._reload is None:
@@ -385,13 +403,36 @@ class Daemon:
 
     def _finish(self) -> None:
         """Live, verdicts that still wait for wake events stay in the state and are judged after the restart."""
-        with self._store.transaction():
-            self._drain()
-            self._emit(self._pipeline.finish(judge=self._replayed))
-            self._save()
+        self._turn.clear()
+        try:
+            with self._store.transaction():
+                self._keep_late()
+                self._drain()
+                self._emit(self._pipeline.finish(judge=self._replayed))
+                self._save()
+        except StoreError:
+            self._finish_without_room()
         for event in self._known_events:  # by now everybody is known who is in the capture
             self._tell_unknown(event)
         self._ended = True
+
+    def _finish_without_room(self) -> None:
+        """The disk is full: the store gives up the room it holds in reserve. Raises StoreError where that is not
+        enough, with the number of records that are lost."""
+        self._store.release_reserve()
+        try:
+            with self._store.transaction():
+                self._keep_late()
+                for record in self._turn:
+                    self._store.emit(record)
+                    for sink in self._sinks:
+                        if isinstance(sink, Outbox):
+                            sink.emit(record)
+                self._save()
+        except StoreError as error:
+            lost = len(self._late) + len(self._turn)
+            raise StoreError(f"{error}; {lost} records could not be written and are lost") from None
+        logger.warning("the disk is full: what waited was written to the room that the store holds in reserve")
 
     # --- what the HTTP API asks (from other threads) ----------------------------------------------------------------
 

@@ -132,12 +132,11 @@ class MqttSettings(Section):
 
 
 class OutboxSettings(Section):
-    """Messages that wait for their receiver. Over `max_messages` a target the oldest is dropped, which is counted and
-    told; a message that was refused `max_refusals` times, or is older than `max_age_hours`, is given up."""
+    """Messages that wait for their receiver. Over `max_messages` per target the oldest is dropped, which is counted and
+    reported; a message that is older than `max_age_hours` is given up."""
 
     max_messages: Annotated[int, Field(ge=10, le=1_000_000)] = 5000
     max_bytes: Annotated[int, Field(ge=1 << 16)] = 32 << 20
-    max_refusals: Annotated[int, Field(ge=1, le=100)] = 3
     max_age_hours: Annotated[float, Field(gt=0, le=24 * 365)] = 7 * 24
     backoff_seconds: Seconds = 2
     max_backoff_seconds: Seconds = 900

@@ -1,5 +1,6 @@
 """The daemon's loop with a source, a clock and sinks of our own: what is kept, told and survived."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeSource
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import DeviceSettings
 from sniffer.sinks.delivery.outbox import Outbox, Target
-from sniffer.sinks.delivery.queue import Messages
+from sniffer.sinks.delivery.queue import Message, Messages
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
@@ -267,6 +268,102 @@ def test_any_date_can_be_asked_for(world: Callable[..., World], text: str) -> No
     assert daemon.uploads(None, None, None, text, 10) == []
     with pytest.raises(UsageError):
         daemon.uploads(None, None, "10000-01-01", None, 10)
+
+
+def test_alerts_leave_while_the_disk_is_full_and_are_delivered_once(world: Callable[..., World]) -> None:
+    """The store takes nothing while an utterance is judged; then there is room again."""
+    w = world()
+    target = Taker()
+    outbox = Outbox(w.store, w.clock, [target])
+    w.daemon._sinks = [*w.daemon._sinks, outbox]
+    w.source.frames = says(3.0, at=2.0)
+    w.store._db.execute("PRAGMA query_only = ON").fetchall()
+    w.run(15)
+    for _ in range(5):
+        with contextlib.suppress(StoreError):
+            outbox.step(target)
+    assert target.taken == ["alert"]
+    w.store._db.execute("PRAGMA query_only = OFF").fetchall()
+    w.run(1)
+    while outbox.step(target) == 0:
+        pass
+    assert target.taken == ["alert"]
+    assert [r["verdict"] for r in w.store.uploads()] == ["unexpected"]
+    assert len(w.store.records(("alert",))) == 1
+
+
+def test_what_waits_is_kept_when_the_daemon_ends_on_a_full_disk(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reserve makes room (here: writing is allowed when it is given up)."""
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.store._db.execute("PRAGMA query_only = ON").fetchall()
+    w.run(5.6)  # it waits for its verdict
+    w.daemon.stop()
+    given_up = w.store.release_reserve
+
+    def release() -> None:
+        given_up()
+        w.store._db.execute("PRAGMA query_only = OFF").fetchall()
+
+    monkeypatch.setattr(w.store, "release_reserve", release)
+    w.daemon.run()
+    assert "holds in reserve" in caplog.text
+    state = {name: w.store.state_get(f"stage.{name}") for name in ("identify", "detect", "judge", "history", "alerts")}
+    after = world(state)
+    after.clock.advance(30)
+    after.run(2)
+    assert [r["verdict"] for r in after.uploads()] == ["unexpected"]
+
+
+def test_without_any_room_the_end_says_how_much_is_lost(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(3.0, at=2.0)
+    w.store._db.execute("PRAGMA query_only = ON").fetchall()
+    w.run(15)
+    w.daemon.stop()
+    with pytest.raises(StoreError, match="records could not be written and are lost"):
+        w.daemon.run()
+
+
+def test_too_little_memory_to_save_does_not_end_the_watch(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+
+    def no_memory(name: str, value: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(w.store, "state_set", no_memory)
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
+    assert sum("not enough memory to save" in message for message in caplog.messages) == 5
+
+
+def test_a_store_that_is_damaged_while_it_runs_is_set_aside(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world()
+    w.run(1)
+    w.store._db.execute("DROP TABLE records").fetchall()
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert [r["verdict"] for r in w.store.uploads()] == ["unexpected"]
+    assert any("the store was damaged. It is kept as" in message for message in caplog.messages)
+
+
+class Taker(Target):
+    """Accepts everything."""
+
+    name, address, events = "taker", "here", ("alert",)
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+
+    def send(self, message: Message, now_ns: int) -> None:
+        self.taken.append(message.record["event_type"])
 
 
 def test_lost_packets_make_nobody_guilty(world: Callable[..., World]) -> None:

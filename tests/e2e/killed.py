@@ -88,7 +88,7 @@ alerts: {{cooldown_minutes: 0, max_per_hour: 10000, digest: false}}
 store: {{path: {folder}/sniffer.db}}
 sinks:
   webhooks: [{{name: hook, url: "http://127.0.0.1:{port}/", secret: {{env: KEY}}, events: [alert], timeout: 2}}]
-  outbox: {{backoff_seconds: 0.005, max_backoff_seconds: 0.02, max_refusals: 100}}
+  outbox: {{backoff_seconds: 0.005, max_backoff_seconds: 0.02}}
 """,
         "sniffer.yaml",
     )

@@ -26,15 +26,15 @@ http:
 
 def test_two_commands_and_a_silence(lan: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sniffer.yaml").write_text(CONFIG.format(mac=MAC))
-    (tmp_path / "token").write_text("t0p-secret-kitchen-ear")
+    (tmp_path / "token").write_text("t0p-secret-of-the-ear")
     daemon = Process(tmp_path, "-c", "sniffer.yaml")
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
         with pytest.raises(UsageError, match="the daemon knows no device 'attic', only: kitchen"):
-            calibrate.asked(daemon.url, "attic", lambda: "t0p-secret-kitchen-ear")
+            calibrate.asked(daemon.url, "attic", lambda: "t0p-secret-of-the-ear")
         lengths = iter((1.5, 1.9))
         monkeypatch.setattr(calibrate, "_POLL_SECONDS", 0.1)
-        uploads = calibrate.asked(daemon.url, "kitchen", lambda: "t0p-secret-kitchen-ear")
+        uploads = calibrate.asked(daemon.url, "kitchen", lambda: "t0p-secret-of-the-ear")
         lesson = calibrate.guided(
             calibrate.since_last(uploads), 0.2, lambda: speak(next(lengths), answer=20_000), commands=2
         )

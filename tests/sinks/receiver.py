@@ -1,5 +1,6 @@
 """A webhook receiver for tests: answers as it is told, and keeps what it was sent."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ class Received:
 
 @dataclass
 class Receiver:
-    """`answer` gets a request and gives the status, and headers if it likes."""
+    """`answer` gets a request and gives the status, and headers and a body if it likes."""
 
-    answer: Callable[[Received], int | tuple[int, dict[str, str]]] = lambda request: 200
+    answer: Callable[[Received], int | tuple[int, dict[str, str]] | tuple[int, dict[str, str], bytes]] = (
+        lambda request: 200
+    )
     requests: list[Received] = field(default_factory=list)
     url: str = ""
 
@@ -37,12 +40,15 @@ def receiver() -> Iterator[Receiver]:
             request = Received(self.path, {k.lower(): v for k, v in self.headers.items()}, body)
             told.requests.append(request)
             answer = told.answer(request)
-            status, headers = answer if isinstance(answer, tuple) else (answer, {})
+            status, headers, *rest = answer if isinstance(answer, tuple) else (answer, {})
+            content = rest[0] if rest else b""
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("content-length", "0")
+            self.send_header("content-length", str(len(content)))
             self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(content)
 
         def log_message(self, *arguments: object) -> None:
             pass

@@ -76,7 +76,7 @@ def live(path: str, port: int, most: int) -> None:
     store = Store(StoreSettings(path=Path(path)))
     settings = WebhookSettings(name="hook", url=f"http://127.0.0.1:{port}/", secret=Secret(env="KEY"), timeout=2)
     target = Webhook(settings, lambda secret: KEY, lambda record: record["summary"])
-    quick = OutboxSettings(backoff_seconds=0.005, max_backoff_seconds=0.02, max_refusals=100)
+    quick = OutboxSettings(backoff_seconds=0.005, max_backoff_seconds=0.02)
     box = Outbox(store, SystemClock(), [target], settings=quick)
     box.start()
     number = store.state_get("number") or 0

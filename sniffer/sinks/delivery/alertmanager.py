@@ -37,7 +37,7 @@ class Alertmanager(ConfiguredTarget):
         self._active_ns = round(settings.active_seconds * SECOND)
         self._resend_seconds = settings.resend_seconds
         self._headline, self._recent = headline, recent
-        self._sender = Sender(self._url, settings.timeout, settings.ca)
+        self._sender = Sender(self._url, settings.timeout, settings.ca, [self._token] if self._token else [])
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message, and with it all that is active."""

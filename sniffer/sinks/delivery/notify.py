@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import hashlib
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 
 from sniffer import extras
 from sniffer.errors import ConfigError
 from sniffer.model import Record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import details_of, plain, title_of
+from sniffer.sinks.delivery.http import hidden, secrets_in
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import NotifySettings
 
+#: What apprise's debug messages say of a connection that failed.
+_CAUSE = re.compile(
+    r"Name or service not known|No address associated|Temporary failure in name resolution|Connection refused|"
+    r"certificate verify failed[^\]\)]*|timed out|No route to host|Network is unreachable",
+    re.IGNORECASE,
+)
+
+
+#: Whose message is being sent: apprise hands the context on to its own threads.
+_SENDING: contextvars.ContextVar[object] = contextvars.ContextVar("sending", default=None)
+
 
 class Notify(ConfiguredTarget):
-    """A target of the outbox. These services know no message ids: what a kill cuts off is told once more."""
+    """A target of the outbox. These services know no message ids: after a crash a message may be delivered twice."""
 
     def __init__(
         self, settings: NotifySettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
@@ -26,9 +41,9 @@ class Notify(ConfiguredTarget):
             import apprise
         except ImportError:
             raise ConfigError(extras.missing("apprise", f"notify '{settings.name}'")) from None
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its messages can hold tokens
         super().__init__(settings)
         url = read_secret(settings.url)
+        self._said = _Said(url)
         self.address = hashlib.sha256(url.encode()).hexdigest()[:16]
         self._headline = headline
         self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(app_id="sniffer", app_desc="sniffer"))
@@ -45,12 +60,50 @@ class Notify(ConfiguredTarget):
         """Deliver one message. Raises DeliveryError."""
         record = message.record
         body = "\n".join([plain(self._headline(record)), *details_of(record)])
-        taken = self._apprise.notify(
-            body=body,
-            title=title_of(record),
-            notify_type=self._types.get(record["event_type"], self._other),
-            body_format=self._text,
-            interpret_escapes=False,
-        )
+        with self._said.listening():
+            taken = self._apprise.notify(
+                body=body,
+                title=title_of(record),
+                notify_type=self._types.get(record["event_type"], self._other),
+                body_format=self._text,
+                interpret_escapes=False,
+            )
         if not taken:
-            raise UnansweredError("the service did not take it")
+            raise UnansweredError(f"the service did not accept it: {self._said.reason or 'no reason was given'}")
+
+
+class _Said(logging.Handler):
+    """Keeps what apprise logs while it sends one message, for the cause; shown without parts of the URL."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(logging.DEBUG)
+        self._secrets = tuple(
+            secrets_in(url),
+        ) + tuple(secrets_in("x://-/" + url.partition("://")[2]))
+        self.reason = ""
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Collect the reason; the log itself stays silent, because its messages can hold tokens."""
+        logger = logging.getLogger("apprise")
+        if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            logger.addHandler(logging.NullHandler())
+        logger.propagate = False
+        logger.setLevel(logging.DEBUG)
+        self.reason = ""
+        logger.addHandler(self)
+        sending = _SENDING.set(self)
+        try:
+            yield
+        finally:
+            _SENDING.reset(sending)
+            logger.removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = " ".join(record.getMessage().split())
+        if _SENDING.get() is not self:  # another target's
+            return
+        if record.levelno >= logging.WARNING:
+            self.reason = hidden(plain(text)[:200], self._secrets)
+        elif (inner := _CAUSE.search(text)) is not None:
+            self.reason += f" ({inner.group(0).lower()})"

@@ -1,29 +1,38 @@
-"""The durable outbox: what must be told is first written to the store, then sent until the receiver has taken it.
+"""The durable outbox: a message is first written to the store, then sent until the receiver has accepted it.
 
 Queueing joins the store's transaction, so an alert and its messages are kept together or not at all. A message is sent
 at least once, always under the same id, and never again after its delivery was recorded. Each target has a thread and
-a line of its own: one that is down holds up nobody else, and a message that it cannot digest holds up only itself.
+a line of its own: one that is down delays no other, and a message that it refuses delays only itself. While the store
+cannot be written, messages leave from memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sniffer.errors import DeliveryError, StoreError
 from sniffer.model import LEVELS, Record
 from sniffer.model.clock import SECOND, Clock, timestamp
-from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.delivery.queue import Message, Messages, message_id
 from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
 from sniffer.sinks.storage.store import Store
 
 log = logging.getLogger(__name__)
 
-#: A message that the receiver answers with an error so often is overtaken by the next one.
+#: A message that the receiver refuses so often is overtaken by the next one.
 OVERTAKEN_AFTER = 3
+#: So many different messages refused in a row are the receiver's fault, and the whole line waits.
+REFUSED_IN_A_ROW = 3
+#: Messages of one target that are held in memory while the store cannot be written, and ids of those that left.
+MAX_HELD, MAX_SENT = 200, 1000
+#: The mark of an error with which the receiver asked to wait: a restart does not shorten that.
+ASKED_TO_WAIT = "asks to wait"
 #: No wait we ever ask for is longer: what waits longer was written before the clock was set back.
 LONGEST_WAIT = 86_400.0
 #: For so long "now" is now.
@@ -96,11 +105,11 @@ class DeliveryMetrics(Protocol):
 
 
 class UnansweredError(DeliveryError):
-    """The receiver could not be reached, or takes nothing now: that says nothing about the message."""
+    """The receiver could not be reached, or accepts nothing now: the message is not at fault."""
 
 
 class GoneError(DeliveryError):
-    """The receiver wants no message ever again (HTTP 410)."""
+    """The receiver accepts no message ever again (HTTP 410)."""
 
 
 class Outbox:
@@ -154,7 +163,29 @@ class Outbox:
         if dropped:
             self._count(target.name, "dropped", dropped)
         self._gauge(target.name)
+        line.forget(message_id(record))
         line.wake.set()
+
+    def hold(self, record: Record) -> None:
+        """Take a record whose transaction failed: its messages leave from memory. When it is queued after all, those
+        that have left are not sent again."""
+        for target in self._targets:
+            line = self._lines[target.name]
+            if wanted(target, record) and not line.gone and line.hold(record, target.name, self._clock.now_ns()):
+                line.wake.set()
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages wait, by target."""
+        return {
+            name: self._messages.count(name)[0] + len(line.held) for name, line in self._lines.items() if not line.gone
+        }
+
+    def drain(self, seconds: float) -> dict[str, int]:
+        """Wait until every message was delivered, for some seconds at most. Return what still waits, by target."""
+        end = self._clock.monotonic() + seconds
+        while any(self.waiting().values()) and self._clock.monotonic() < end and not self._stopping.wait(0.05):
+            pass
+        return {name: count for name, count in self.waiting().items() if count}
 
     def _tidy(self) -> None:
         """Now and then, forget what was delivered long ago."""
@@ -218,10 +249,12 @@ class Outbox:
         line, now = self._lines[target.name], self._clock.now_ns()
         if line.gone:
             return None
-        if line.taken is not None:  # the store could not be written when it was delivered
-            self._delivered(target, line.taken)
         if self._seconds_until(line.not_before_ns, now) > 0:
             return self._seconds_until(line.not_before_ns, now)
+        if line.held:
+            return self._step_held(target, line, now)
+        if line.taken is not None:  # the store could not be written when it was delivered
+            self._delivered(target, line.taken)
         first = self._messages.first(target.name)
         if first is None:
             return self._idle(target, now)
@@ -233,18 +266,45 @@ class Outbox:
         if message is None:
             next_ns = first.next_ns if first.refusals < OVERTAKEN_AFTER else self._messages.next_ns(target.name)
             return max(0.05, self._seconds_until(next_ns, now))
+        if message.id in line.sent:  # it left from memory before it could be written
+            self._delivered(target, message)
+            return 0
         if now - message.created_ns > self._longest(message):
             self._give_up(target, message, "too old")
             return 0
+        error = self._send(target, message, now)
+        if error is None:
+            self._delivered(target, message)
+        else:
+            self._failed(target, message, error)
+        return 0
+
+    def _send(self, target: Target, message: Message, now: int) -> DeliveryError | None:
         try:
             target.send(message, now)
         except DeliveryError as error:
-            self._failed(target, message, error)
-        except Exception as error:  # one message that cannot be made must not end the line, nor hold it up
-            reason = f"it cannot be made ({type(error).__name__})"
-            self._failed(target, message, DeliveryError(reason, permanent=True))
-        else:
-            self._delivered(target, message)
+            return error
+        except Exception as error:  # one message that cannot be made must not end the line, nor delay it
+            return DeliveryError(f"it cannot be made ({type(error).__name__})", permanent=True)
+        return None
+
+    def _step_held(self, target: Target, line: _Line, now: int) -> float:
+        """Send a message that the store could not take. What fails waits for its next turn, or for the store."""
+        message = line.held[0]
+        error = self._send(target, message, now)
+        if error is None or error.permanent:
+            line.sent_from_memory(message.id)
+            self._count(target.name, "delivered" if error is None else "dead")
+            if error is None:
+                line.failures, line.refused = 0, frozenset()
+            else:
+                log.error("%s: message %s is given up: %s", target.name, message.id, error)
+            return 0
+        line.held.rotate(-1)
+        self._pause(line, message, error, now)
+        self._count(target.name, "retried" if isinstance(error, UnansweredError) else "refused")
+        if line.failures in (1, 10, 100):
+            log.warning("%s: not delivered: %s; it is tried again", target.name, error)
         return 0
 
     def _longest(self, message: Message) -> float:
@@ -263,7 +323,7 @@ class Outbox:
         line, now = self._lines[target.name], self._clock.now_ns()
         if line.failures:
             log.info("%s: reachable again", target.name)
-        line.failures, line.not_before_ns, line.taken = 0, 0, message
+        line.failures, line.not_before_ns, line.taken, line.refused = 0, 0, message, frozenset()
         dropped_name = f"outbox.dropped.{target.name}"
         with self._store.transaction():
             self._messages.done(message)
@@ -289,20 +349,30 @@ class Outbox:
                 self._count(target.name, "gone", self._messages.dead_all(target.name, "the receiver is gone"))
             self._gauge(target.name)
             return
-        if error.permanent and message.refusals + 1 >= self._settings.max_refusals:
+        if error.permanent:
             self._give_up(target, message, str(error))
             return
+        refused = not isinstance(error, UnansweredError)
+        asked = self._pause(line, message, error, now)
+        wait = max(asked, self._backoff(message.attempts))
+        reason = f"{error} ({ASKED_TO_WAIT})" if asked else str(error)
+        self._messages.again(message, now + round(wait * SECOND), reason, refused=refused)
+        self._count(target.name, "refused" if refused else "retried")
+        if line.failures in (1, 10, 100):
+            log.warning("%s: not delivered: %s; next try in %.0f s", target.name, error, wait)
+
+    def _pause(self, line: _Line, message: Message, error: DeliveryError, now: int) -> float:
+        """Let the line wait; return the seconds for which the receiver asked."""
         line.failures += 1
         asked = min(error.retry_after or 0.0, LONGEST_WAIT)
-        wait = max(asked, self._backoff(message.attempts))
-        refused = not isinstance(error, UnansweredError)
-        self._messages.again(message, now + round(wait * SECOND), str(error), refused=refused)
-        # An error may be this message's fault: then the others need not wait as long as it does.
-        pause = self._backoff(min(line.failures - 1, 2) if refused else line.failures - 1)
-        line.not_before_ns = now + round(max(asked, pause) * SECOND)
-        self._count(target.name, "refused" if error.permanent else "retried")
-        if line.failures in (1, 10, 100):
-            log.warning("%s: not delivered, %s; next try in %.0f s", target.name, error, wait)
+        steps = line.failures - 1
+        if not isinstance(error, UnansweredError):
+            # An error may be this message's fault: then the others need not wait as long as it does.
+            line.refused |= {message.id}
+            if len(line.refused) < REFUSED_IN_A_ROW:
+                steps = min(steps, 2)
+        line.not_before_ns = now + round(max(asked, self._backoff(steps)) * SECOND)
+        return asked
 
     def _give_up(self, target: Target, message: Message, why: str) -> None:
         log.error("%s: message %s is given up: %s", target.name, message.id, why)
@@ -338,6 +408,32 @@ class _Line:
         self.not_before_ns = 0
         self.gone = False
         self.taken: Message | None = None
+        #: Messages that were refused since the last one that was accepted.
+        self.refused: frozenset[str] = frozenset()
+        #: Messages that the store could not take, and the ids of those of them that were sent.
+        self.held: deque[Message] = deque(maxlen=MAX_HELD)
+        self.sent: OrderedDict[str, None] = OrderedDict()
+
+    def hold(self, record: Record, target: str, now_ns: int) -> bool:
+        """Keep a message in memory; False where it is held or was sent already."""
+        name = message_id(record)
+        if name in self.sent or any(message.id == name for message in tuple(self.held)):
+            return False
+        self.held.append(Message(0, target, name, dict(record), now_ns, now_ns, 0, 0))
+        return True
+
+    def sent_from_memory(self, name: str) -> None:
+        """Remember that a held message has left."""
+        self.sent[name] = None
+        if len(self.sent) > MAX_SENT:
+            self.sent.popitem(last=False)
+        self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """Let go of a held message: it was sent, or the store has it."""
+        for message in [message for message in tuple(self.held) if message.id == name]:
+            with contextlib.suppress(ValueError):  # the other thread was first
+                self.held.remove(message)
 
 
 def wanted(target: Target, record: Record) -> bool:

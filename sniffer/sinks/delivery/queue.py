@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sniffer.model import Record
-from sniffer.sinks.storage.jsonl import decode, encode
+from sniffer.sinks.storage.jsonl import checksum, decode, encode, intact
 from sniffer.sinks.storage.store import Store
 
 PENDING, DONE, DEAD = "pending", "done", "dead"
@@ -37,6 +37,14 @@ def message_id(record: Record) -> str:
     return "msg_" + hashlib.sha256(seed.encode()).hexdigest()[:26]
 
 
+def _record(text: str, crc: int | None) -> dict[str, Any]:
+    """The record of a message; of a damaged one an empty one, which cannot be made and so is given up."""
+    try:
+        return decode(intact(text, crc))
+    except ValueError:
+        return {}
+
+
 class Messages:
     """The queue of one store. Every change is a transaction, and joins the one that is open."""
 
@@ -49,9 +57,9 @@ class Messages:
         with self._store.transaction() as db:
             cursor = db.execute(
                 "INSERT OR IGNORE INTO messages "
-                "(target, id, status, created_ns, next_ns, attempts, refusals, size, record) "
-                "VALUES (?, ?, 'pending', ?, 0, 0, 0, ?, ?)",
-                [target, message_id(record), now_ns, len(text), text],
+                "(target, id, status, created_ns, next_ns, attempts, refusals, size, record, crc) "
+                "VALUES (?, ?, 'pending', ?, 0, 0, 0, ?, ?, ?)",
+                [target, message_id(record), now_ns, len(text), text, checksum(text)],
             )
             return cursor.rowcount > 0
 
@@ -75,21 +83,21 @@ class Messages:
 
     def _many(self, test: str, values: list[Any], order: str = "seq") -> list[Message]:
         rows = self._store.read(
-            "SELECT seq, target, id, record, created_ns, next_ns, attempts, refusals FROM messages "  # noqa: S608
+            "SELECT seq, target, id, record, crc, created_ns, next_ns, attempts, refusals FROM messages "  # noqa: S608
             f"WHERE {test} ORDER BY {order}",
             values,
         )
         return [
-            Message(seq, name, message, decode(record), created_ns, next_ns, attempts, refusals)
-            for seq, name, message, record, created_ns, next_ns, attempts, refusals in rows
+            Message(seq, name, message, _record(record, crc), created_ns, next_ns, attempts, refusals)
+            for seq, name, message, record, crc, created_ns, next_ns, attempts, refusals in rows
         ]
 
     def hurry(self, target: str) -> None:
-        """What got no answer at all is tried now: somebody may have restarted us because the receiver is back."""
+        """Try every message now, as after a restart the receiver may be back; but not where it asked to wait."""
         with self._store.transaction() as db:
             db.execute(
-                "UPDATE messages SET next_ns = 0 WHERE target = ? AND status = 'pending' AND refusals = 0 "
-                "AND error NOT LIKE 'HTTP %'",
+                "UPDATE messages SET next_ns = 0 WHERE target = ? AND status = 'pending' "
+                "AND error NOT LIKE '%(asks to wait)'",
                 [target],
             )
 
@@ -132,7 +140,7 @@ class Messages:
     def _dead_where(self, limit: str, error: str, values: list[Any]) -> int:
         with self._store.transaction() as db:
             cursor = db.execute(
-                "UPDATE messages SET status = 'dead', error = ?, record = '{}', size = 0 WHERE seq IN "  # noqa: S608
+                "UPDATE messages SET status = 'dead', error = ?, record = '{}', crc = NULL, size = 0 WHERE seq IN "  # noqa: S608
                 f"(SELECT seq FROM messages WHERE target = ? AND status = 'pending' {limit})",
                 [error, *values],
             )

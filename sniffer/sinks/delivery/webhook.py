@@ -38,7 +38,7 @@ class Webhook(ConfiguredTarget):
         ]
         self._token = read_secret(settings.token) if settings.token else None
         self._format, self._headline = FORMATS[settings.format], headline
-        self._sender = Sender(self._url, settings.timeout, settings.ca)
+        self._sender = Sender(self._url, settings.timeout, settings.ca, [self._token] if self._token else [])
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message. Raises DeliveryError."""

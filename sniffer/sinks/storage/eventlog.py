@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
+import stat
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +16,18 @@ from sniffer.model import Record
 from sniffer.sinks.settings import EventLogSettings
 from sniffer.sinks.storage.jsonl import encode
 
+logger = logging.getLogger("sniffer")
+
+#: Lines that wait in memory while the file cannot be written; the oldest are dropped, and counted.
+MAX_LATE_BYTES = 4 << 20
+
 
 class EventLog:
     """Appends each record as one write of one line. A line that a crash or a full disk left half written is cut off,
-    and a file that somebody else moved away (logrotate) is made anew.
+    and a file that was moved away (logrotate) is created anew. Lines that cannot be written wait in memory, and are
+    written before the next ones.
 
-    Raises StoreError where the file cannot be opened or written.
+    Raises StoreError where the file cannot be opened; where it cannot be written, once until it can be again.
     """
 
     name = "eventlog"
@@ -27,19 +37,50 @@ class EventLog:
         self._lock = threading.Lock()
         self._file = -1
         self._size = 0
+        self._late: deque[bytes] = deque()
+        self._late_bytes = self._lost = 0
         with self._lock:
             self._guarded(self._open)
 
     def emit(self, record: Record) -> None:
         """Append one record."""
-        line = encode(record).encode() + b"\n"
         with self._lock:
-            self._guarded(lambda: self._append(line))
+            self._hold(encode(record).encode() + b"\n")
+            self._write_late(first=len(self._late) == 1 and not self._lost)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Write what waits, and close the file."""
         with self._lock:
-            self._close()
+            try:
+                if self._late:
+                    self._write_late(first=True)
+            finally:
+                self._close()
+
+    def _hold(self, line: bytes) -> None:
+        self._late.append(line)
+        self._late_bytes += len(line)
+        while self._late_bytes > MAX_LATE_BYTES:
+            self._late_bytes -= len(self._late.popleft())
+            self._lost += 1
+
+    def _write_late(self, *, first: bool) -> None:
+        """Append what waits. Raises StoreError if this is the `first` failure."""
+        waited = len(self._late)
+        try:
+            while self._late:
+                self._append(self._late[0])
+                self._late_bytes -= len(self._late.popleft())
+        except OSError as error:
+            if first:
+                raise StoreError(
+                    f"{self._path}: the event log cannot be written: {error.strerror or error}; lines wait in memory"
+                ) from None
+            return
+        if waited > 1 or self._lost:
+            lost = f", {self._lost} older ones are lost" if self._lost else ""
+            logger.warning("%s: the event log is written again; %d lines had waited%s", self._path, waited, lost)
+            self._lost = 0
 
     def _append(self, line: bytes) -> None:
         if self._file < 0 or self._moved_away():
@@ -61,7 +102,11 @@ class EventLog:
 
     def _open(self) -> None:
         self._close()
-        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        self._file = os.open(self._path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(self._file).st_mode):
+            self._close()
+            raise OSError(errno.EINVAL, "not a regular file")
         self._size = _whole_lines(self._file)
         os.ftruncate(self._file, self._size)
 
@@ -96,7 +141,8 @@ class EventLog:
         try:
             act()
         except OSError as error:
-            raise StoreError(f"{self._path}: the event log cannot be written: {error.strerror or error}") from None
+            reason = "a symbolic link is not followed" if error.errno == errno.ELOOP else error.strerror or error
+            raise StoreError(f"{self._path}: the event log cannot be opened: {reason}") from None
 
 
 def _numbered(path: Path, number: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,18 @@ def decode(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     return value
+
+
+def checksum(text: str) -> int:
+    """Return the CRC-32 of a text as it is stored."""
+    return zlib.crc32(text.encode(errors="surrogatepass"))
+
+
+def intact(text: str, crc: int | None) -> str:
+    """Return a stored text. Raises ValueError where it is not the one that was stored."""
+    if crc is not None and checksum(text) != crc:
+        raise ValueError("damaged")
+    return text
 
 
 def _plain(value: Any) -> Any:

@@ -8,12 +8,16 @@ there or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
+import logging
 import os
 import sqlite3
+import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,24 +25,30 @@ from sniffer.errors import StoreError, UsageError
 from sniffer.model import Record
 from sniffer.model.clock import parse_timestamp
 from sniffer.sinks.settings import StoreSettings
-from sniffer.sinks.storage.jsonl import decode, encode
+from sniffer.sinks.storage.jsonl import checksum, decode, encode, intact
+from sniffer.sinks.storage.salvage import salvage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x534E4946  # "SNIF"
+
+logger = logging.getLogger("sniffer")
+
+#: The room that is held on the disk for the last write: the state of all stages is under a megabyte.
+RESERVE_BYTES, RESERVE_SUFFIX = 2 << 20, ".reserve"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
   seq INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT, revision INTEGER NOT NULL, time_ns INTEGER NOT NULL,
   device TEXT, mac TEXT, class TEXT, verdict TEXT, level TEXT, keep INTEGER NOT NULL, size INTEGER NOT NULL,
-  record TEXT NOT NULL);
+  record TEXT NOT NULL, crc INTEGER);
 CREATE UNIQUE INDEX IF NOT EXISTS records_id ON records (type, id);
 CREATE INDEX IF NOT EXISTS records_time ON records (type, time_ns);
 CREATE INDEX IF NOT EXISTS records_keep ON records (keep, time_ns, size);
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL,
   created_ns INTEGER NOT NULL, next_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, refusals INTEGER NOT NULL,
-  error TEXT, size INTEGER NOT NULL, record TEXT NOT NULL, UNIQUE (target, id));
+  error TEXT, size INTEGER NOT NULL, record TEXT NOT NULL, crc INTEGER, UNIQUE (target, id));
 CREATE INDEX IF NOT EXISTS messages_due ON messages (target, status, seq);
 """
 
@@ -54,7 +64,17 @@ _FULL, _TRIMMED, _LEAST = 0.9, 0.8, 0.25
 _PAGE = 500
 
 #: The columns of `_row`, in its order.
-_COLUMNS = ("type", "id", "revision", "time_ns", "device", "mac", "class", "verdict", "level", "keep", "size", "record")
+_COLUMNS = (
+    *("type", "id", "revision", "time_ns", "device", "mac", "class", "verdict", "level", "keep", "size"),
+    *("record", "crc"),
+)
+#: Queries that touch what the start needs, so that damage there is found when the file is opened.
+_PROBES = (
+    "SELECT name, LENGTH(value) FROM state",
+    "SELECT seq, LENGTH(record) FROM messages WHERE status = 'pending'",
+    "SELECT seq, LENGTH(record) FROM records WHERE type = 'upload' ORDER BY time_ns DESC LIMIT 1000",
+    "SELECT COUNT(*) FROM records WHERE type = 'device'",
+)
 _INSERT = (
     f"INSERT INTO records ({','.join(_COLUMNS)}) VALUES ({','.join('?' * len(_COLUMNS))}) "  # noqa: S608
     f"ON CONFLICT (type, id) DO UPDATE SET {','.join(f'{name} = excluded.{name}' for name in _COLUMNS)} "
@@ -75,8 +95,11 @@ class Store:
         self._max_bytes = settings.max_bytes
         self._lock = threading.RLock()
         self._depth = 0
-        self._broken = False
+        self._broken = self._damage_seen = False
         self._owner: IO[bytes] | None = None
+        self._unreadable = 0
+        #: What was done about damage, in one line each, for the log.
+        self.repairs: list[str] = []
         with self._errors():
             self._db = self._open_reader() if read_only else self._open_writer()
 
@@ -115,19 +138,23 @@ class Store:
                 self._depth += 1
                 try:
                     yield self._db
-                except BaseException:
+                except BaseException as error:
                     self._broken = True
+                    self._damage_seen |= isinstance(error, sqlite3.Error) and _is_damage(error)
                     raise
                 finally:
                     self._depth -= 1
                 return
             changes = self._db.total_changes
             self._db.execute("BEGIN")
-            self._depth, self._broken = 1, False
+            self._depth, self._broken, self._damage_seen = 1, False, False
             try:
                 yield self._db
                 if self._broken:
-                    raise StoreError(f"{self.path}: a part of the transaction failed; nothing of it was kept")
+                    raise StoreError(
+                        f"{self.path}: a part of the transaction failed; nothing of it was kept",
+                        damaged=self._damage_seen,
+                    )
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -179,8 +206,8 @@ class Store:
         """Records of the given types in the order of time."""
         test, values = _where(types, device, since, until, verdict, upload_class)
         order = "DESC" if newest_first else "ASC"
-        query = f"SELECT record FROM records WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?"  # noqa: S608
-        return [decode(text) for (text,) in self.read(query, [*values, -1 if limit is None else limit])]
+        query = f"SELECT record, crc FROM records WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?"  # noqa: S608
+        return list(self._decoded(self.read(query, [*values, -1 if limit is None else limit])))
 
     def walk(
         self,
@@ -195,43 +222,127 @@ class Store:
         test, values = _where(types, device, since, until, verdict, None)
         at = (-1 << 62, -1)
         query = (
-            f"SELECT time_ns, seq, record FROM records WHERE {test} "  # noqa: S608
+            f"SELECT time_ns, seq, record, crc FROM records WHERE {test} "  # noqa: S608
             f"AND (time_ns, seq) > (?, ?) ORDER BY time_ns, seq LIMIT {_PAGE}"
         )
         while True:
             rows = self.read(query, [*values, *at])
-            for time_ns, seq, text in rows:
+            for time_ns, seq, text, crc in rows:
                 at = (time_ns, seq)
-                yield decode(text)
+                yield from self._decoded([(text, crc)])
             if len(rows) < _PAGE:
                 return
 
     def upload(self, upload_id: str) -> dict[str, Any] | None:
         """One upload by its id or the beginning of it. Raises UsageError where several begin so."""
         found = self.read(
-            "SELECT id, record FROM records WHERE type = 'upload' AND id >= ? AND id < ? ORDER BY id LIMIT 4",
+            "SELECT id, record, crc FROM records WHERE type = 'upload' AND id >= ? AND id < ? ORDER BY id LIMIT 4",
             [upload_id, upload_id + "\U0010ffff"],
         )
-        exact = [text for name, text in found if name == upload_id]
+        exact = [(text, crc) for name, text, crc in found if name == upload_id]
         if len(found) > 1 and not exact:
-            raise UsageError(f"several uploads begin with '{upload_id}': {', '.join(name for name, _ in found[:3])}")
-        return decode(exact[0] if exact else found[0][1]) if found else None
+            raise UsageError(f"several uploads begin with '{upload_id}': {', '.join(name for name, *_ in found[:3])}")
+        return next(self._decoded(exact or [(text, crc) for _, text, crc in found]), None)
+
+    def _decoded(self, rows: Iterable[tuple[str, int | None]]) -> Iterator[dict[str, Any]]:
+        """The records of rows; a damaged one is passed over, and reported once."""
+        for text, crc in rows:
+            try:
+                record = decode(intact(text, crc))
+            except ValueError:
+                self._unreadable += 1
+                if self._unreadable == 1:
+                    logger.warning("%s: a record is damaged, and is left out", self.path)
+                continue
+            yield record
 
     # --- state ---
 
     def state_get(self, name: str) -> Any:
-        """What was remembered under this name, or None."""
-        found = self.read("SELECT value FROM state WHERE name = ?", [name])
-        return json.loads(found[0][0]) if found else None
+        """What was remembered under this name, or None; what is damaged is forgotten, and reported."""
+        found = self.read("SELECT value, crc FROM state WHERE name = ?", [name])
+        if not found:
+            return None
+        try:
+            return json.loads(intact(*found[0]))
+        except (ValueError, RecursionError):
+            logger.warning("%s: the saved state '%s' is damaged, and is forgotten", self.path, name)
+            return None
 
     def state_set(self, name: str, value: Any) -> None:
         """Remember a JSON value under this name; None forgets it."""
+        text = None if value is None else json.dumps(value, separators=(",", ":"))
         with self.transaction() as db:
-            if value is None:
+            if text is None:
                 db.execute("DELETE FROM state WHERE name = ?", [name])
             else:
-                text = json.dumps(value, separators=(",", ":"))
-                db.execute("INSERT OR REPLACE INTO state (name, value) VALUES (?, ?)", [name, text])
+                db.execute(
+                    "INSERT OR REPLACE INTO state (name, value, crc) VALUES (?, ?, ?)", [name, text, checksum(text)]
+                )
+
+    # --- damage, and a full disk ---
+
+    def heal(self) -> None:
+        """Set a damaged file aside, go on with a new one, and copy into it what can be read. Raises StoreError."""
+        with self._lock, self._errors():
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
+            self._db = self._begin_anew()
+
+    def is_damaged(self) -> bool:
+        """Return whether the file as a whole can no longer be used."""
+        try:
+            with self._lock:
+                return bool(self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
+        except sqlite3.DatabaseError as error:
+            return _is_damage(error)
+
+    def release_reserve(self) -> None:
+        """Give up the room that is held for the last write on a full disk."""
+        with contextlib.suppress(OSError):
+            _beside(self.path, RESERVE_SUFFIX).unlink()
+
+    def _hold_reserve(self) -> None:
+        """Hold some room on the disk, so that a daemon that ends on a full one can write what waited."""
+        path = _beside(self.path, RESERVE_SUFFIX)
+        with contextlib.suppress(OSError):
+            held = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.posix_fallocate(held, 0, RESERVE_BYTES)
+            except OSError:
+                path.unlink(missing_ok=True)
+            finally:
+                os.close(held)
+
+    def _begin_anew(self) -> sqlite3.Connection:
+        """Move the damaged file and its log aside; return a new one with what could be read."""
+        aside = _beside(self.path, f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        for suffix in ("", "-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                _beside(self.path, suffix).replace(_beside(aside, suffix))
+        _beside(self.path, "-shm").unlink(missing_ok=True)
+        db = self._new()
+        kept = salvage(aside, db)
+        self.repairs.append(
+            f"{self.path}: the store was damaged. It is kept as {aside}; a new one holds what could be read: {kept}"
+        )
+        logger.error("%s", self.repairs[-1])
+        return db
+
+    def _new(self) -> sqlite3.Connection:
+        """The file, created where it is not there, prepared for writing. Raises StoreError, sqlite3.Error, OSError."""
+        opened = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        regular = stat.S_ISREG(os.fstat(opened).st_mode)
+        os.close(opened)
+        if not regular:
+            raise OSError(errno.EINVAL, "not a regular file")
+        db = self._connect(f"{self.path.absolute().as_uri()}?mode=rw")
+        try:
+            _prepare(db, self.path)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     # --- underneath ---
 
@@ -274,15 +385,16 @@ class Store:
         self._db.execute("PRAGMA incremental_vacuum").fetchall()
 
     def _open_writer(self) -> sqlite3.Connection:
+        ours = _beside(self.path, ".lock").exists() or _is_marked(self.path)
         self._owner = _own(self.path)
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            db = self._connect(f"{self.path.absolute().as_uri()}?mode=rw")
             try:
-                _prepare(db, self.path)
-            except BaseException:
-                db.close()
-                raise
+                db = self._new()
+            except sqlite3.DatabaseError as error:
+                if not (ours and _is_damage(error)):  # the file of another program is left alone
+                    raise
+                db = self._begin_anew()
+            self._hold_reserve()
         except BaseException:
             self._owner.close()
             raise
@@ -296,27 +408,30 @@ class Store:
         db = self._connect(f"{uri}?mode=ro")
         try:
             try:
-                _check(db, self.path)
+                _check(db, self.path, reading=True)
             except sqlite3.OperationalError:
                 if self.path.with_name(self.path.name + "-wal").exists():
                     raise
                 db.close()
                 db = self._connect(f"{uri}?mode=ro&immutable=1")
-                _check(db, self.path)
+                _check(db, self.path, reading=True)
         except BaseException:
             db.close()
             raise
         return db
 
     def _connect(self, uri: str) -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
+        db.text_factory = lambda data: data.decode(errors="replace")  # a flipped byte spoils one text, not the query
+        return db
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.path}: {_reason(error)}") from None
+            damaged = isinstance(error, sqlite3.Error) and _is_damage(error)
+            raise StoreError(f"{self.path}: {_reason(error)}", damaged=damaged) from None
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -335,20 +450,47 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
     db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    for table in ("records", "state", "messages"):  # version 1 had no checksums
+        if "crc" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
+    for query in _PROBES:  # damage is found now, when it can be set aside
+        db.execute(query).fetchall()
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _check(db: sqlite3.Connection, path: Path, *, reading: bool = False) -> None:
     application, found = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if application != APPLICATION_ID:
         raise StoreError(f"{path}: this is no store of sniffer; give another path")
     if found > SCHEMA_VERSION:
         raise StoreError(f"{path}: written by a newer sniffer (store version {found}); update, or give another path")
+    if reading and found < SCHEMA_VERSION:
+        raise StoreError(f"{path}: written by an older sniffer; start the daemon once, which brings it up to date")
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(path.name + suffix)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    text = str(error)
+    return any(word in text for word in ("malformed", "not a database", "no such table", "no such column", "corrupt"))
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether the header of the file, as far as it can be read, says that it is ours."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
+    except OSError:
+        return False
 
 
 def _own(path: Path) -> IO[bytes]:
     """One process writes. The lock is on a file beside the store, and ends with the process however that ends."""
-    lock = path.with_name(path.name + ".lock")
-    stream = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b")
+    if not path.name:
+        raise StoreError(f"'{path}': the path of the store must name a file (store.path)")
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    stream = os.fdopen(os.open(_beside(path, ".lock"), flags, 0o600), "r+b")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -361,10 +503,11 @@ def _own(path: Path) -> IO[bytes]:
 
 def _reason(error: sqlite3.Error | OSError) -> str:
     if isinstance(error, OSError):
-        return f"cannot be opened or written: {error.strerror or error}"
+        reason = "a symbolic link is not followed" if error.errno == errno.ELOOP else error.strerror or error
+        return f"cannot be opened or written: {reason}"
     text = str(error)
     if "malformed" in text or "not a database" in text:
-        return f"is damaged or no store ({text}); move it away and a new one is made"
+        return f"is damaged or no store ({text}); `sniffer run` sets a damaged store aside and keeps what can be read"
     if "locked" in text:
         return "is locked by another program; close that one"
     if "readonly" in text or "unable to open" in text:
@@ -418,6 +561,7 @@ def _row(record: Record) -> tuple[Any, ...]:
         2 if told else 1 if kind == "upload" and verdict is not None else 0,
         len(text),
         text,
+        checksum(text),
     )
 
 

@@ -40,9 +40,21 @@ def test_it_is_told_why_and_how_sure() -> None:
         assert "nobody said the wake word" in body["message"]
         assert "How sure: 97 %" in body["message"]
         web.answer = lambda request: 500
-        with pytest.raises(UnansweredError, match="did not take it"):
+        with pytest.raises(UnansweredError, match=r"did not accept it: Failed to send JSON .*error=500"):
             target.send(message(), START)
         assert url not in repr(target)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_the_cause_is_named_and_the_token_is_not() -> None:
+    with pytest.raises(UnansweredError, match=r"\(connection refused\)") as caught:
+        notify("json://127.0.0.1:9/t0ken-in-path").send(message(), START)
+    assert "t0ken" not in str(caught.value)
+    with receiver() as web:
+        web.answer = lambda request: 404
+        with pytest.raises(UnansweredError, match="404") as caught:
+            notify(web.url.replace("http://", "json://") + "/t0ken-in-path").send(message(), START)
+    assert "t0ken" not in str(caught.value)
 
 
 def test_a_url_that_apprise_does_not_know_is_refused_without_showing_it() -> None:

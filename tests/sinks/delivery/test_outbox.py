@@ -1,5 +1,6 @@
 """The outbox: nothing lost, nothing repeated within one id, and nobody held up by somebody else's trouble."""
 
+import contextlib
 import random
 from pathlib import Path
 
@@ -167,15 +168,70 @@ def test_gone_is_gone_until_the_address_changes(store: Store, clock: ManualClock
     assert target.taken == [4]
 
 
-def test_a_message_that_is_refused_for_good_is_given_up_and_the_rest_goes_on(store: Store, clock: ManualClock) -> None:
+def test_a_proxy_that_answers_404_for_days_loses_nothing(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget()
+    target.always = DeliveryError("HTTP 404")
+    box = outbox(store, clock, target)
+    for number in range(5):
+        box.emit(alert(number))
+    run(box, clock, target, 3 * 86_400)
+    assert target.taken == []
+    assert len(target.tried) < 3 * 110 + 40  # the whole line backs off: four times an hour, and a few at first
+    target.always = None
+    run(box, clock, target, 1000)
+    assert sorted(target.taken) == [0, 1, 2, 3, 4]
+
+
+def test_after_a_restart_a_refused_message_is_tried_at_once(store: Store, clock: ManualClock) -> None:
+    target = FakeTarget()
+    target.always = DeliveryError("HTTP 404")
+    box = outbox(store, clock, target)
+    box.emit(alert(1))
+    run(box, clock, target, 86_400)
+    target.always = None
+    assert outbox(store, clock, target).step(target) == 0
+    assert target.taken == [1]
+
+
+def test_while_the_store_cannot_be_written_messages_leave_from_memory_and_only_once(
+    store: Store, clock: ManualClock
+) -> None:
+    target, down = FakeTarget(), FakeTarget("down")
+    down.always = UnansweredError("down")
+    box = outbox(store, clock, target, down)
+    box.emit(alert(1))
+    store._db.execute("PRAGMA query_only = ON").fetchall()
+    for number in (2, 3):
+        with pytest.raises(StoreError):
+            box.emit(alert(number))
+        box.hold(alert(number))
+        box.hold(alert(number))  # each turn that fails says so again
+    for _ in range(4):
+        with contextlib.suppress(StoreError):
+            box.step(target)
+        with contextlib.suppress(StoreError):
+            box.step(down)
+    assert target.taken[:2] == [2, 3]
+    store._db.execute("PRAGMA query_only = OFF").fetchall()
+    for number in (2, 3):
+        box.emit(alert(number))
+    run(box, clock, target, 100)
+    assert sorted(target.taken) == [1, 2, 3]
+    down.always = None
+    run(box, clock, down, 2000)
+    assert sorted(down.taken) == [1, 2, 3]
+    assert box.waiting() == {"home": 0, "down": 0}
+
+
+def test_a_message_that_cannot_be_made_is_given_up_and_the_rest_goes_on(store: Store, clock: ManualClock) -> None:
     metrics = Metrics(process=False)
     target = FakeTarget()
-    target.fails[1] = DeliveryError("HTTP 400", permanent=True)
+    target.fails[1] = DeliveryError("longer than a broker takes", permanent=True)
     box = outbox(store, clock, target, metrics=metrics)
     for number in (1, 2, 3):
         box.emit(alert(number))
     run(box, clock, target, 60)
-    assert target.tried.count(1) == 3
+    assert target.tried.count(1) == 1
     assert target.taken == [2, 3]
     assert metrics.registry.get_sample_value("sniffer_deliveries_total", {"sink": "home", "outcome": "dead"}) == 1
     assert metrics.registry.get_sample_value("sniffer_outbox_messages", {"sink": "home"}) == 0

@@ -77,9 +77,9 @@ def test_taken(web: Receiver, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "permanent", "retry_after"),
+    ("status", "headers", "refused", "retry_after"),
     [
-        (500, {}, False, None),
+        (500, {}, True, None),
         (503, {"retry-after": "120"}, False, 120),
         (429, {"retry-after": "0.5"}, False, 0.5),
         (429, {}, False, None),
@@ -89,12 +89,33 @@ def test_taken(web: Receiver, status: int) -> None:
         (301, {"location": "http://127.0.0.1:1/"}, True, None),
     ],
 )
-def test_not_taken(web: Receiver, status: int, headers: dict, permanent: bool, retry_after: float | None) -> None:
+def test_not_taken(web: Receiver, status: int, headers: dict, refused: bool, retry_after: float | None) -> None:
     web.answer = lambda request: (status, headers)
-    with pytest.raises(DeliveryError, match=f"^HTTP {status}$") as caught:
+    with pytest.raises(DeliveryError, match=f"^127.0.0.1:\\d+ answers {status}") as caught:
         send(hook(web.url))
-    assert (caught.value.permanent, caught.value.retry_after) == (permanent, retry_after)
+    assert isinstance(caught.value, UnansweredError) is not refused
+    assert (caught.value.permanent, caught.value.retry_after) == (False, retry_after)
     assert len(web.requests) == 1
+
+
+def test_a_refusal_shows_the_first_words_and_no_secret(web: Receiver) -> None:
+    web.answer = lambda request: (
+        404,
+        {},
+        b"<html><style>p {}</style><p>no hook T0KEN-IN-PATH\n here, t0ps3cret\x1b[31m",
+    )
+    with pytest.raises(DeliveryError) as caught:
+        send(hook(web.url + "/T0KEN-IN-PATH", token=Secret(env="TOKEN")))
+    assert str(caught.value).endswith("answers 404: no hook *** here, *** [31m")
+    web.answer = lambda request: (301, {"location": "https://user:pass@new.example/T0KEN-IN-PATH"})
+    with pytest.raises(DeliveryError, match=r"301 \(moved to https://new.example\): redirects are not followed"):
+        send(hook(web.url))
+
+
+def test_an_endless_answer_is_cut(web: Receiver) -> None:
+    web.answer = lambda request: (500, {}, b"x" * (8 << 20))
+    with pytest.raises(DeliveryError, match=r"answers 500: x{100}$"):
+        send(hook(web.url))
 
 
 def test_gone(web: Receiver) -> None:
@@ -104,8 +125,50 @@ def test_gone(web: Receiver) -> None:
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(UnansweredError, match="cannot be reached"):
+    with pytest.raises(UnansweredError, match=r"^nothing listens at 127.0.0.1:9 \(connection refused\)$"):
         send(hook("http://127.0.0.1:9/hook"))
+
+
+def test_an_unknown_host_is_named() -> None:
+    with pytest.raises(UnansweredError, match=r"unknown host|the name server does not answer for"):
+        send(hook("http://no-such-host.invalid/hook"))
+
+
+def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
+    import ssl
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    from tests.web.test_tls import certificate
+
+    made = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made.certificate, made.key)
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        address = f"127.0.0.1:{server.server_port}"
+        with pytest.raises(UnansweredError, match=f"the certificate of {address} is not trusted: self-signed"):
+            send(hook(f"https://{address}/hook"))
+        with pytest.raises(UnansweredError, match=f"{address} closed the connection|{address}: connection reset"):
+            send(hook(f"http://{address}/hook"))
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_receiver_that_does_not_answer_in_time_is_named() -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        settings = WebhookSettings(name="home", url=f"http://127.0.0.1:{port}/hook", timeout=0.2)
+        target = Webhook(settings, read_secret, lambda record: "")
+        with pytest.raises(UnansweredError, match=f"^127.0.0.1:{port} did not answer within 0.2 s$"):
+            send(target)
 
 
 def test_retry_after_as_a_date() -> None:

@@ -102,11 +102,11 @@ def test_a_full_disk_leaves_whole_lines(path: Path, monkeypatch: pytest.MonkeyPa
             log.emit({"b": 2})
     log.emit({"c": 3})
     log.close()
-    assert lines(path) == [{"a": 1}, {"c": 3}]
+    assert lines(path) == [{"a": 1}, {"b": 2}, {"c": 3}]
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be written: No such file"):
+    with pytest.raises(StoreError, match="cannot be opened: No such file"):
         EventLog(EventLogSettings(path=tmp_path / "missing" / "events.jsonl"))
 
 
