@@ -41,7 +41,7 @@ class Remark:
 def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: Iterable[str] = ()) -> list[Remark]:
     """What to say of a configuration that was read from `file`. `seen` are names of devices that were recognised.
     Raises ConfigError where the file cannot be read any more."""
-    return _placed(
+    return place_remarks(
         [
             *_devices(config, seen),
             *_words(config, rulebook),
@@ -54,24 +54,22 @@ def remarks(config: Config, rulebook: Rulebook, file: Path | None = None, seen: 
     )
 
 
-def unreadable(config: Config, file: Path | None = None) -> list[Remark]:
-    """Secrets and certificates that cannot be read by whoever asks."""
+def unreadable_secrets(config: Config) -> Iterator[Said]:
+    """Secrets and certificates that this user cannot read."""
     from sniffer.web.server import tls_options
 
-    found: list[Said] = []
     for place, secret in _secrets(config, ()):
         try:
             read_secret(secret)
         except ConfigError as error:
-            found.append((place, str(error), "the daemon does not start without"))
+            yield place, str(error), "the daemon does not start without"
     try:
         tls_options(config.http.tls)
     except ConfigError as error:
-        found.append((("http", "tls"), str(error), "the daemon does not start without"))
-    return _placed(found, file)
+        yield ("http", "tls"), str(error), "the daemon does not start without"
 
 
-def _placed(found: Iterable[Said], file: Path | None) -> list[Remark]:
+def place_remarks(found: Iterable[Said], file: Path | None) -> list[Remark]:
     node = None if file is None else load_yaml(read_text(file, ConfigError), file, ConfigError)[1]
     return [
         Remark(str(located(ConfigError, message, file, mark_of(node, place))) if file else message, remedy)

@@ -157,8 +157,9 @@ class Daemon:
     # --- the loop -------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until the end: read, judge, tell. Nothing that was already seen is lost on the way out."""
+        """Until the end: read, judge, report. Nothing that was already seen is lost on the way out."""
         self._watch()
+        self._describe_devices()
         with self._store.transaction():
             for event in self._known_events:
                 self._emit(self._pipeline.wake(event))
@@ -334,6 +335,11 @@ class Daemon:
             self._told_unknown.add(name)
             logger.warning("wake source %s: %s", event.source, warning)
 
+    def _describe_devices(self) -> None:
+        """Take the devices and their names anew: the API, mutes and metrics have them at once."""
+        self._devices = tuple(self._pipeline.devices())
+        self._metrics.describe(self._devices)
+
     def _watch(self) -> None:
         watched = self._pipeline.wanted
         if watched != self._watched:
@@ -382,7 +388,12 @@ class Daemon:
             self._metrics.config_reload(False)
             logger.error("the new configuration is not used: %s", error)
             return
+        except Exception as error:  # whatever a file holds, the watch goes on with the old one
+            self._metrics.config_reload(False)
+            logger.exception("the new configuration is not used: %s", type(error).__name__)
+            return
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
+        self._describe_devices()
         self._metrics.config_reload(True)
         logger.info("the configuration was read again and is in force")
 

@@ -15,6 +15,7 @@ from sniffer.app.config import Config, read_secret
 from sniffer.app.config_lint import remarks
 from sniffer.app.daemon import Daemon, Edges, PacketSource
 from sniffer.app.pipeline import Pipeline
+from sniffer.app.validation import require_startable
 from sniffer.explain.headline import headline
 from sniffer.model import Sink, WakeEvent
 from sniffer.model.clock import Clock, SystemClock
@@ -72,6 +73,7 @@ class Service:
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
         self._events = tuple(events)
         config = self._config = read_config()
+        self._require(config)
         self.metrics = Metrics(__version__, [device.name for device in config.devices])
         self._remember()
         state = {} if replayed else {name: store.state_get(f"stage.{name}") for name in STAGES}
@@ -130,6 +132,11 @@ class Service:
 
     # --- building -----------------------------------------------------------------------------------------------------
 
+    def _require(self, config: Config, bound: str | None = None) -> None:
+        """Raise ConfigError where the daemon could not start with this configuration."""
+        live, deliver = not self._replayed, self._deliver
+        require_startable(config, self._config_path, live=live, deliver=deliver, bound=bound)
+
     def _build(self, config: Config, rulebook: Rulebook, state: dict[str, Any]) -> Pipeline:
         sources = [*config.wake.specs(), *file_sources(self._events)]
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
@@ -175,6 +182,7 @@ class Service:
     def _reload(self, old: Pipeline) -> Edges:
         """The configuration anew. Raises SnifferError, and then nothing has changed."""
         config, before = self._read_config(), self._config
+        self._require(config, before.http.host if self._server is not None else None)
         rulebook = load_rulebook(config)
         pipeline = self._build(config, rulebook, old.state())
         outbox, sources = self._build_outbox(config), self._build_sources(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sniffer.settings.base import Section
 
@@ -27,4 +27,15 @@ class CaptureSettings(Section):
         int, Field(ge=1 << 18, le=1 << 30, description="memory that the kernel writes packets to")
     ] = 8 << 20
     promiscuous: bool = True
-    user: str | None = None
+    user: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+
+    @field_validator("interface")
+    @classmethod
+    def _names(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        names = (value,) if isinstance(value, str) else value
+        for name in names:
+            if not 0 < len(name.encode(errors="replace")) < 16 or "/" in name or not name.isprintable() or " " in name:
+                raise ValueError(f"{name!r} is no name of an interface (`ip link` lists them), nor `auto`")
+        if len(set(names)) < len(names):
+            raise ValueError("an interface is given twice")
+        return value

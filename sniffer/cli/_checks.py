@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from sniffer.app.config import Config
-from sniffer.app.config_lint import unreadable
+from sniffer.app.validation import problems
 from sniffer.capture.live import interfaces
 from sniffer.capture.live.interfaces import forwards
 from sniffer.capture.live.live import LiveCapture
@@ -199,9 +199,9 @@ def _synchronised() -> bool | None:
 
 
 def secrets(config: Config, path: Path | None) -> Iterator[Check]:
-    """Can everything that the configuration keeps elsewhere be read?"""
-    for remark in unreadable(config, path):
-        yield Check("secrets", "fail", remark.message, remark.remedy)
+    """What keeps the daemon from starting here with this configuration."""
+    for remark in problems(config, path):
+        yield Check("start", "fail", remark.message, remark.remedy)
 
 
 def store(config: Config) -> Iterator[Check]:

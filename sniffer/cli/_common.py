@@ -30,6 +30,11 @@ CAPTURE_MAGIC = frozenset(
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 device`, `2 devices`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`-c FILE`: the configuration."""
     return click.option(

@@ -9,7 +9,10 @@ import click
 
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config
-from sniffer.app.config_lint import remarks, unreadable
+from sniffer.app.config_lint import remarks
+from sniffer.app.validation import problems
+from sniffer.cli._common import count
+from sniffer.errors import ConfigError
 
 
 @click.group()
@@ -27,16 +30,23 @@ def command() -> None:
 def check(file: Path) -> None:
     """Check FILE (default: sniffer.yaml) and its rules.
 
-    An error names line and column, and the exit status is 2. What is valid and hardly meant, such as a name that no
-    device has or a secret that cannot be read here, is told and no error.
+    An error names line and column, and the exit status is 2; so it is where the daemon could not start here with this
+    configuration (a secret that cannot be read, an interface or a folder that does not exist). Settings that are valid
+    but suspicious, such as a name that no device has, are warnings.
 
     \b
     Example:  sniffer config check /etc/sniffer/sniffer.yaml
     """
     config = load_config(file)
-    for remark in (*remarks(config, load_rulebook(config), file), *unreadable(config, file)):
+    for remark in remarks(config, load_rulebook(config), file):
         click.echo(f"sniffer: {remark}", err=True)
-    click.echo(f"{file}: right ({len(config.devices)} devices, {len(config.wake.sources)} wake sources)")
+    found = problems(config, file)
+    for problem in found:
+        click.echo(f"sniffer: {problem}", err=True)
+    if found:
+        raise ConfigError(f"the daemon would not start here: {count(len(found), 'problem')}", file=file)
+    devices, sources = count(len(config.devices), "device"), count(len(config.wake.sources), "wake source")
+    click.echo(f"{file}: OK ({devices}, {sources})")
 
 
 @command.command()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from sniffer.settings.base import Section
 
@@ -18,3 +19,13 @@ class DetectSettings(Section):
         "fc00::/7", "fe80::/10",
     )  # fmt: skip
     max_flows: Annotated[int, Field(ge=64, le=1_000_000)] = 2_048
+
+    @field_validator("local_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"{error}; a network is written like 192.168.1.0/24") from None
+        return networks

@@ -7,7 +7,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from sniffer.model import Level
 from sniffer.settings.base import Section
@@ -64,6 +64,12 @@ class QuietHours(Section):
     days: tuple[Day, ...] = DAYS
     devices: tuple[str, ...] = ()
     unless_asked: bool = False
+
+    @model_validator(mode="after")
+    def _length(self) -> QuietHours:
+        if self.start == self.end:
+            raise ValueError("start and end are the same: the whole day is 00:00 to 23:59:59")
+        return self
 
     @field_validator("start", "end", mode="before")
     @classmethod

@@ -54,8 +54,10 @@ KEY_FROM_IPV6 = 1 << 62
 
 
 def mac_key(text: str) -> int:
-    """The 48-bit key of a MAC address written `aa:bb:cc:dd:ee:ff` (also with `-`, or bare). Raises ValueError."""
-    digits = text.replace(":", "").replace("-", "")
+    """The 48-bit key of a MAC address written `aa:bb:cc:dd:ee:ff` (also `aa-bb-..`, `aabb.ccdd.eeff`, or bare). Raises
+    ValueError."""
+    dotted = len(text) == 14 and text[4:5] == text[9:10] == "."
+    digits = (text.replace(".", "") if dotted else text).replace(":", "").replace("-", "")
     if len(digits) != 12 or not set(digits) <= set("0123456789abcdefABCDEF"):
         raise ValueError(f"not a MAC address: {text!r}")
     return int(digits, 16)

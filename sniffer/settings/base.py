@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator, model_validator
 
 from sniffer.model.addresses import host_key
 
@@ -14,7 +16,56 @@ class Section(BaseModel):
     """A part of the configuration: immutable, and an unknown key is an error. Each stage defines its own in its
     `settings.py`; `sniffer.app.config` puts them together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
+
+
+def _web_address(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        raise ValueError("not a URL") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.username or parts.password:
+        raise ValueError("must not hold a user or password: give `token` instead")
+    return text
+
+
+def _host(text: str) -> str:
+    """A host name or an address, without port, scheme or path."""
+    if not text or len(text) > 253 or not text.isprintable() or any(c in text for c in " /@,'\"[]"):
+        raise ValueError("a host name or an address is needed, such as 192.168.1.1 or homeassistant.local")
+    if ":" in text:
+        try:
+            ip_address(text.split("%")[0])
+        except ValueError:
+            raise ValueError("a host name or an address, without a port: that has a key of its own") from None
+    return text
+
+
+def _file(path: Path) -> Path:
+    """The path of a file: it ends with a name."""
+    if not path.name or path.name == "..":
+        raise ValueError("the path of a file is needed")
+    return path
+
+
+def display_name(text: str) -> str:
+    """Check the name of a device: any letters, signs and emoji, on one line. Raises ValueError."""
+    text = text.strip()
+    # Joiners and variation selectors make one emoji of several.
+    visible = "".join(character for character in text if character not in "\u200d\ufe0e\ufe0f")
+    if not visible or len(text) > 64 or not visible.isprintable() or any(c in visible for c in '<>"\\`{}=|'):
+        raise ValueError('a name has 1 to 64 characters on one line, without < > " \\ ` { } = |')
+    if text.casefold() == "all":
+        raise ValueError("'all' is reserved: `sniffer mute all` means every device")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_web_address)]
+Host = Annotated[str, AfterValidator(_host)]
+FilePath = Annotated[Path, AfterValidator(_file)]
 
 
 class Secret(Section):
@@ -45,19 +96,12 @@ class DeviceSettings(Section):
     """
 
     mac: str
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w .:-]+$")]
+    name: Annotated[str, AfterValidator(display_name)]
     kind: str = "speaker"
     vendor: str | None = None
     model: str | None = None
     watch: bool = True
     earshot: str | None = None
-
-    @field_validator("name")
-    @classmethod
-    def _own_name(cls, name: str) -> str:
-        if name.casefold() == "all":
-            raise ValueError("'all' is every device, where alerts are muted: give it another name")
-        return name
 
     @property
     def key(self) -> int:
@@ -67,5 +111,7 @@ class DeviceSettings(Section):
     @field_validator("mac")
     @classmethod
     def _address(cls, text: str) -> str:
+        if "%" in text:
+            raise ValueError(f"{text!r} is an address of one link: give the MAC address, such as 68:db:f5:90:19:64")
         host_key(text)
         return text.lower()

@@ -39,6 +39,7 @@ _NEEDED = {
 
 #: Of these, libyaml and PyYAML make different things in places: of `?` where a word begins, and in brackets.
 _DIFFERENT = frozenset("\t\r\ufeff\x85\u2028\u2029")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _QUESTION = re.compile(r"(^|\s)\?|[][{}].*\?|\?.*[][{}]")
 
 
@@ -171,7 +172,12 @@ def located(error: type[LocatedError], message: str, file: str | Path, mark: Any
 
 
 def _refuse_duplicates(node: yaml.Node, file: str | Path, error: type[LocatedError]) -> None:
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(node, yaml.ScalarNode):
+        if "\0" in node.value or (not node.value.isascii() and _SURROGATE.search(node.value)):
+            raise located(
+                error, "a character that is no text (an escaped NUL or half a character)", file, node.start_mark
+            )
+    elif isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):

@@ -7,6 +7,7 @@ in the one name `other`.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import permutations
@@ -90,6 +91,8 @@ class Metrics:
         self._infos: dict[str, tuple[str, str, str]] = {}
         self._names: dict[int, str] = {}
         self._sources: set[str] = set()
+        self._begun: set[str] = set()
+        self._announced: set[str] = set()
         if process:
             ProcessCollector(registry=registry)
             PlatformCollector(registry=registry)
@@ -213,6 +216,7 @@ class Metrics:
     def announce(self, devices: Iterable[str]) -> None:
         """Devices that the configuration names always have their own series, which begin at zero."""
         names = list(devices)
+        self._announced = set(names)
         self._device.announce(names)
         for name in names:
             self._begin(name)
@@ -220,6 +224,7 @@ class Metrics:
     def _begin(self, device: str) -> None:
         """A device's series begin at zero, so that `increase()` sees the first upload too."""
         self._listening.labels(device)
+        self._begun.add(device)
         for verdict in VerdictKind:
             self._speech.labels(device, str(verdict))
             for kind in JUDGED_CLASSES:
@@ -289,6 +294,20 @@ class Metrics:
         if runs:
             runs -= {run for run in runs if record["timestamp"] <= run[0] <= record["end"]}
             self._listening.labels(device).set(1 if runs else 0)
+
+    def describe(self, devices: Iterable[Record]) -> None:
+        """Describe exactly these devices: after a start or a reload. The series of all others end."""
+        shown = [record for record in devices if record["microphone"] or record["configured"]]
+        for record in shown:
+            self._describe(record)
+        names = {self._name(record) for record in shown} | self._announced
+        for name in [name for name in self._infos if name not in names]:
+            self._device_info.remove(*self._infos.pop(name))
+        for name in self._begun - names:
+            self._runs.pop(name, None)
+            with contextlib.suppress(KeyError):
+                self._listening.remove(name)
+        self._begun &= names
 
     def _describe(self, record: Record) -> None:
         if not (record["microphone"] or record["configured"]):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from sniffer.model import Level
-from sniffer.settings.base import Secret, Section
+from sniffer.settings.base import FilePath, Host, Secret, Section, Url
 
 #: What a delivery target is called: in metrics, in messages and in the store.
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -22,20 +21,6 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 TOLD: tuple[Event, ...] = ("alert", "resolved", "digest")
 
 
-def _web_address(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        parts.port  # noqa: B018 - reading it is what checks it
-    except ValueError:
-        raise ValueError("not a URL") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must start with http:// or https:// and name a host")
-    if parts.username or parts.password:
-        raise ValueError("must not hold a user or password: give `token` instead")
-    return text
-
-
-Url = Annotated[str, AfterValidator(_web_address)]
 #: A URL, or where it is read from because it is a secret; tagged, so that a mistake is told of the one that is meant.
 UrlOrSecret = Annotated[
     Annotated[Url, Tag("url")] | Annotated[Secret, Tag("secret")],
@@ -46,14 +31,14 @@ UrlOrSecret = Annotated[
 class StoreSettings(Section):
     """The embedded store (SQLite). Over `max_bytes` the oldest goes first, and what nobody asked for goes last."""
 
-    path: Path = Path("sniffer.db")
+    path: FilePath = Path("sniffer.db")
     max_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
 
 
 class EventLogSettings(Section):
     """JSON Lines, one record a line; at `max_bytes` the file is rotated, and `keep` old ones stay."""
 
-    path: Path = Path("events.jsonl")
+    path: FilePath = Path("events.jsonl")
     max_bytes: Annotated[int, Field(ge=1 << 16)] = 16 << 20
     keep: Annotated[int, Field(ge=0, le=1000)] = 4
 
@@ -109,7 +94,7 @@ class MqttSettings(Section):
     """An MQTT broker: retained states for Home Assistant (found by discovery), and alerts as they happen."""
 
     name: Name = "mqtt"
-    host: Annotated[str, Field(min_length=1)]
+    host: Host
     port: Annotated[int, Field(ge=1, le=65535)] | None = None
     username: str | None = None
     password: Secret | None = None
@@ -146,7 +131,7 @@ class EvidenceSettings(Section):
     """Headers-only captures of unexpected uploads: `memory_bytes` of recent headers are held, `max_bytes` is the size
     of the folder (the oldest goes first), `max_file_bytes` that of one capture."""
 
-    folder: Path = Path("evidence")
+    folder: FilePath = Path("evidence")
     memory_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 8 << 20
     max_bytes: Annotated[int, Field(ge=1 << 16)] = 64 << 20
     max_file_bytes: Annotated[int, Field(ge=1 << 12)] = 1 << 20

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from sniffer.model import Trust, WakeKind, WakeSource, host_key
-from sniffer.settings.base import Secret, Section
+from sniffer.settings.base import FilePath, Host, Secret, Section, Url
 
 Seconds = Annotated[float, Field(ge=0, le=600)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -96,7 +96,7 @@ class FileSource(UnseenSource):
     """A file of JSON lines that something else appends to. It is an ear with `heartbeat`, as over HTTP."""
 
     type: Literal["file"]
-    path: Path
+    path: FilePath
     poll: Annotated[float, Field(ge=0.05, le=60)] = 0.5
 
 
@@ -122,7 +122,7 @@ class MqttSource(SourceSettings):
     It is an ear with `hermes` or `heartbeat`, or where `hears` says so."""
 
     type: Literal["mqtt"]
-    host: str
+    host: Host
     port: Port | None = None
     user: str | None = None
     password: Secret | None = None
@@ -147,7 +147,7 @@ class HomeAssistantSource(SourceSettings):
     """
 
     type: Literal["home_assistant"]
-    url: Annotated[str, Field(pattern=r"^https?://")]
+    url: Url
     token: Secret
     ca_file: Path | None = None
     last_called: bool = True
@@ -194,9 +194,9 @@ class WyomingSource(SourceSettings):
     is any)."""
 
     type: Literal["wyoming"]
-    host: str | None = None
+    host: Host | None = None
     port: Port = 10400
-    listen: str | None = None
+    listen: Host | None = None
     names: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -60,7 +60,7 @@ class Sources:
 def build_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret) -> Sources:
     """What is configured; nothing runs yet. `deliver` is called from the sources' threads. Raises what `read_secret`
     raises: a missing password is a mistake in the configuration, not a source that is down."""
-    feeds = [(source, _feed(source, read_secret)) for source in settings.sources]
+    feeds = [(source, feed_of(source, read_secret)) for source in settings.sources]
     running = Sources()
     for source, feed in feeds:
         if feed is not None:
@@ -69,7 +69,7 @@ def build_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_s
     return running
 
 
-def _feed(source: AnySource, read_secret: ReadSecret) -> Source | None:
+def feed_of(source: AnySource, read_secret: ReadSecret) -> Source | None:
     """The code of a source; None where it has none of its own: HTTP comes in by the API, presence by packets."""
     if isinstance(source, HttpSource | PresenceSource):
         return None

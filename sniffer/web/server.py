@@ -74,13 +74,14 @@ def tls_options(tls: TlsSettings | None) -> dict[str, str]:
     return {"ssl_certfile": str(tls.certificate), "ssl_keyfile": str(tls.key)}
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises SnifferError where the address cannot be bound."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
         bound.listen(64)  # connections that come before the server is ready wait
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, ValueError) as error:
         bound.close()
         raise SnifferError(f"HTTP cannot listen on {host}:{port}: {error} (see http.host, http.port)") from None
     return bound
@@ -105,7 +106,7 @@ class HttpServer:
         limits: Limits | None = None,
     ) -> None:
         options = tls_options(tls)
-        self._socket: socket.socket = _bound(host, port) if before is None else before._socket.dup()
+        self._socket: socket.socket = bind(host, port) if before is None else before._socket.dup()
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,

@@ -39,7 +39,7 @@ MISTAKES = {
     ),
     "a name that means every device": (
         "devices:\n  - {mac: 00:11:22:33:44:55, name: All}\n",
-        "2:36: devices.0.name: 'all' is every device, where alerts are muted: give it another name",
+        "2:36: devices.0.name: 'all' is reserved: `sniffer mute all` means every device",
     ),
     "text for a mapping": ("http: yes please\n", "1:7: http: a mapping is needed here (`key: value`)"),
     "text for everything": ("just text\n", "1:1: a mapping is needed here (`key: value`)"),

@@ -215,8 +215,8 @@ def test_wake_sources_are_named_and_their_tokens_read(tmp_path: Path) -> None:
     file.write_text(f"http:\n  tokens:\n    - {{source: button, secret: {{file: {token}}}}}\n")
     result, checks = doctor("-c", str(file), "--seconds", "0")
     assert checks["wake"][0]["message"].startswith("configured: button, of which none is an ear")
-    assert checks["secrets"][0]["status"] == "fail"
+    assert checks["start"][0]["status"] == "fail"
     assert result.exit_code in (2, 3)
     token.write_text("a-long-enough-secret")
     _, checks = doctor("-c", str(file), "--seconds", "0")
-    assert "secrets" not in checks
+    assert "start" not in checks

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
+from sniffer.errors import ConfigError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import Target
-from sniffer.sinks.delivery.queue import Messages
-from sniffer.sinks.settings import SinkSettings
+from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.settings import AlertmanagerSettings, MqttSettings, NotifySettings, SinkSettings, WebhookSettings
 from sniffer.sinks.storage.store import Store
+
+if TYPE_CHECKING:
+    from sniffer.sinks.mqtt import Mqtt
 
 
 def build_targets(
@@ -39,23 +45,71 @@ def _targets(
     version: str,
 ) -> Iterable[Target]:
     for webhook in settings.webhooks:
-        from sniffer.sinks.delivery.webhook import Webhook
-
-        yield Webhook(webhook, read_secret, headline)
+        yield _webhook(webhook, read_secret, headline)
     for alertmanager in settings.alertmanager:
-        from sniffer.sinks.delivery.alertmanager import Alertmanager
-
-        yield Alertmanager(alertmanager, read_secret, headline, Messages(store).recent)
+        yield _alertmanager(alertmanager, read_secret, headline, Messages(store).recent)
     for notify in settings.notify:
-        from sniffer.sinks.delivery.notify import Notify
-
-        yield Notify(notify, read_secret, headline)
+        yield _notify(notify, read_secret, headline)
     if settings.mqtt is not None:
-        from sniffer.sinks.mqtt import Mqtt
-
-        link = Mqtt(settings.mqtt, read_secret, clock, version)
+        link = _mqtt(settings.mqtt, read_secret, clock, version)
         link.seed(_today(store, clock))
         yield link
+
+
+def check_targets(
+    settings: SinkSettings,
+    read_secret: Callable[[Secret], str],
+    headline: Callable[[Record], str],
+    clock: Clock,
+) -> Iterator[tuple[tuple[str | int, ...], ConfigError]]:
+    """Build every target without a store; yield the place and the error of those that cannot be built."""
+    makers: list[tuple[tuple[str | int, ...], Callable[[], Target]]] = []
+    for number, webhook in enumerate(settings.webhooks):
+        makers.append((("webhooks", number), partial(_webhook, webhook, read_secret, headline)))
+    for number, alertmanager in enumerate(settings.alertmanager):
+        makers.append((("alertmanager", number), partial(_alertmanager, alertmanager, read_secret, headline)))
+    for number, notify in enumerate(settings.notify):
+        makers.append((("notify", number), partial(_notify, notify, read_secret, headline)))
+    if settings.mqtt is not None:
+        makers.append((("mqtt",), partial(_mqtt, settings.mqtt, read_secret, clock)))
+    for place, make in makers:
+        try:
+            make().close()
+        except ConfigError as error:
+            yield place, error
+
+
+def _webhook(
+    settings: WebhookSettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
+) -> Target:
+    from sniffer.sinks.delivery.webhook import Webhook
+
+    return Webhook(settings, read_secret, headline)
+
+
+def _alertmanager(
+    settings: AlertmanagerSettings,
+    read_secret: Callable[[Secret], str],
+    headline: Callable[[Record], str],
+    recent: Callable[[str, int], Sequence[Message]] = lambda name, since_ns: (),
+) -> Target:
+    from sniffer.sinks.delivery.alertmanager import Alertmanager
+
+    return Alertmanager(settings, read_secret, headline, recent)
+
+
+def _notify(
+    settings: NotifySettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
+) -> Target:
+    from sniffer.sinks.delivery.notify import Notify
+
+    return Notify(settings, read_secret, headline)
+
+
+def _mqtt(settings: MqttSettings, read_secret: Callable[[Secret], str], clock: Clock, version: str = "") -> Mqtt:
+    from sniffer.sinks.mqtt import Mqtt
+
+    return Mqtt(settings, read_secret, clock, version)
 
 
 def _today(store: Store, clock: Clock) -> Iterable[Record]:
