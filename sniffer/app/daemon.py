@@ -24,7 +24,7 @@ from sniffer.decode import decode
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.visibility import LONGEST_FRAME
 from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
-from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, sorted_keys
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, key_text, sorted_keys
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.records import build as records
 from sniffer.sinks.delivery.outbox import Outbox
@@ -159,7 +159,6 @@ class Daemon:
     def run(self) -> None:
         """Until the end: read, judge, report. Nothing that was already seen is lost on the way out."""
         self._watch()
-        self._describe_devices()
         with self._store.transaction():
             for event in self._known_events:
                 self._emit(self._pipeline.wake(event))
@@ -339,13 +338,18 @@ class Daemon:
         """Take the devices and their names anew: the API, mutes and metrics have them at once."""
         self._devices = tuple(self._pipeline.devices())
         self._metrics.describe(self._devices)
+        watched = {key_text(key) for key in self._pipeline.wanted}
+        shown = [record for record in self._devices if record["host"] in watched]
+        for sink in self._sinks:
+            if isinstance(sink, Outbox):
+                sink.watch(shown)
 
     def _watch(self) -> None:
         watched = self._pipeline.wanted
         if watched != self._watched:
             self._source.watch(watched)
             self._watched = watched
-            self._devices = tuple(self._pipeline.devices())
+            self._describe_devices()
 
     def _keep_house(self) -> None:
         now = self._clock.monotonic()

@@ -152,7 +152,7 @@ class Service:
         sinks = config.sinks if self._deliver else SinkSettings()
         if config.sinks.receivers != sinks.receivers:
             logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
-        targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__)
+        targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__, config.alerts.time_zone)
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(
@@ -167,7 +167,7 @@ class Service:
     def _build_sources(self, config: Config) -> Sources:
         if self._replayed:
             return Sources()
-        return build_sources(config.wake, self.daemon.deliver, self._clock, read_secret)
+        return build_sources(config.wake, self.daemon.deliver, self._clock, read_secret, self._store.installation())
 
     def _sinks(self) -> list[Sink]:
         log: list[Sink] = [self._event_log] if self._event_log is not None else []

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sniffer.model import Record
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import SECOND, parse_timestamp
 
 _REMEMBERED = 500
 
@@ -21,8 +22,8 @@ _REMEMBERED = 500
 class DeviceState:
     """One device, as its entities show it."""
 
-    def __init__(self, device: Mapping[str, Any]) -> None:
-        self.device = dict(device)
+    def __init__(self, device: Mapping[str, Any], zone: tzinfo | None = None) -> None:
+        self.device, self._zone = dict(device), zone
         self.slug = slug(device)
         self._runs: set[str] = set()
         self._today: OrderedDict[str, tuple[float, str]] = OrderedDict()
@@ -46,7 +47,7 @@ class DeviceState:
         self.tick(now_ns)
         if self._last is None or record["timestamp"] >= self._last["timestamp"]:
             self._last = record
-        if record["id"] not in self._today and local_day(now_ns) != self._day:
+        if local_day(parse_timestamp(record["timestamp"]), self._zone) != self._day:
             return
         self._today[record["id"]] = (float(record["upload"]["speech_seconds"]), record["verdict"])
         if len(self._today) > _REMEMBERED:
@@ -63,7 +64,7 @@ class DeviceState:
 
     def tick(self, now_ns: int) -> None:
         """A new day begins; problems end."""
-        day = local_day(now_ns)
+        day = local_day(now_ns, self._zone)
         if day != self._day:
             self._day, self._over = day, [0.0, 0]
             self._today.clear()
@@ -144,6 +145,11 @@ def slug(device: Mapping[str, Any]) -> str:
     return hashlib.sha256(str(device["ip"] or device["name"]).encode(errors="replace")).hexdigest()[:12]
 
 
-def local_day(now_ns: int) -> str:
-    """The date on the wall."""
-    return datetime.fromtimestamp(now_ns / SECOND, UTC).astimezone().date().isoformat()
+def local_day(time_ns: int, zone: tzinfo | None = None) -> str:
+    """Return the date in a zone; the machine's, where there is none."""
+    return datetime.fromtimestamp(time_ns / SECOND, UTC).astimezone(zone).date().isoformat()
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """Return the zone of a configured name; None is the machine's."""
+    return None if name is None else ZoneInfo(name)

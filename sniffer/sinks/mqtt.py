@@ -11,16 +11,17 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sniffer import extras
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
+from sniffer.model.mqtt import TakeOvers, client_id
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
-from sniffer.sinks.homeassistant import DeviceState, discovery, slug
+from sniffer.sinks.homeassistant import DeviceState, discovery, slug, zone_of
 from sniffer.sinks.settings import MqttSettings
 
 if TYPE_CHECKING:
@@ -29,16 +30,41 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Retained(Protocol):
+    """The topics that a broker retains of ours, remembered across restarts."""
+
+    installation: str
+
+    def read(self) -> list[str]: ...
+
+    def write(self, topics: Iterable[str]) -> None: ...
+
+
 class Mqtt(ConfiguredTarget):
     """A target of the outbox (alerts), which shows the states of devices too. The broker may come and go: states are
-    published again when it is back, and with them the discovery messages."""
+    published again when it is back, and with them the discovery messages. `retained` remembers across restarts what the
+    broker keeps of ours; days begin at midnight in `time_zone`."""
 
     def __init__(
-        self, settings: MqttSettings, read_secret: Callable[[Secret], str], clock: Clock, version: str = ""
+        self,
+        settings: MqttSettings,
+        read_secret: Callable[[Secret], str],
+        clock: Clock,
+        version: str = "",
+        retained: Retained | None = None,
+        time_zone: str | None = None,
     ) -> None:
         super().__init__(settings)
         self._settings = settings
         self._clock, self._version = clock, version
+        self._retained, self._zone = retained, zone_of(time_zone)
+        installation = retained.installation if retained is not None else socket.gethostname()
+        self._client_id = settings.client_id or client_id(installation, f"sink {settings.name}")
+        self._take_overs = TakeOvers()
+        #: Slugs of the devices that are watched; None until that is known.
+        self._watched: frozenset[str] | None = None
+        self._kept = set(retained.read()) if retained is not None else set[str]()
+        self._persisted = frozenset(self._kept)
         self.address = f"{settings.host}:{settings.port}/{settings.topic}"
         self._status = f"{settings.topic}/status"
         self._lock = threading.Lock()
@@ -66,6 +92,8 @@ class Mqtt(ConfiguredTarget):
             return
         if kind == "device" and not (record["microphone"] or record["configured"]):
             return
+        if self._watched is not None and slug(device) not in self._watched:
+            return
         with self._lock:
             state = self._state(device)
             if state is None:
@@ -83,6 +111,38 @@ class Mqtt(ConfiguredTarget):
                 state.alert(record["id"], None)
             self._publish(state)
 
+    def watch(self, records: Iterable[Record]) -> None:
+        """Show exactly these devices. The entities of all others are withdrawn: removed, not watched, or under topics
+        that an earlier configuration named."""
+        with self._lock:
+            devices = {slug(record["device"]): record["device"] for record in records}
+            self._watched = frozenset(devices)
+            for name in [name for name in self._devices if name not in devices]:
+                del self._devices[name]
+            for device in devices.values():
+                state = self._state(device)
+                if state is not None:
+                    self._publish(state)
+            self._withdraw()
+        self._persist()
+
+    def _withdraw(self) -> None:
+        """Clear what the broker retains of ours and is no longer shown."""
+        if self._watched is None or not self._client.is_connected():
+            return
+        wanted = {topic for state in self._devices.values() for topic in self._topics(state)}
+        for topic in sorted(self._kept - wanted):  # the entities first, if the prefix is Home Assistant's own
+            self._client.publish(topic, b"", qos=1, retain=True)
+            self._shown.pop(topic, None)
+        self._kept &= wanted
+
+    def _persist(self) -> None:
+        """Remember what is retained. Never under our lock: the store has one too."""
+        kept = frozenset(self._kept)
+        if self._retained is not None and kept != self._persisted:
+            self._retained.write(kept)
+            self._persisted = kept
+
     def seed(self, records: Iterable[Record]) -> None:
         """What happened today before this process began, the oldest first: the sums of the day go on."""
         for record in records:
@@ -94,7 +154,7 @@ class Mqtt(ConfiguredTarget):
         if state is None:
             if len(self._devices) >= self._settings.max_devices:
                 return None
-            state = self._devices[key] = DeviceState(device)
+            state = self._devices[key] = DeviceState(device, self._zone)
             state.tick(self._clock.now_ns())
         else:
             state.device = dict(device)
@@ -104,17 +164,24 @@ class Mqtt(ConfiguredTarget):
         """Publish what has changed. Without a broker nothing is queued: it is all shown when the broker is back."""
         if not self._client.is_connected():
             return
+        for topic, value in sorted(
+            self._topics(state).items()
+        ):  # the entities first, if the prefix is Home Assistant's own
+            text = json.dumps(value)
+            if self._shown.get(topic) != text:
+                self._client.publish(topic, text, qos=1, retain=True)
+                self._shown[topic] = text
+                self._kept.add(topic)
+
+    def _topics(self, state: DeviceState) -> dict[str, dict[str, Any]]:
+        """What is retained of one device, by topic."""
         settings = self._settings
         topics = {f"{settings.topic}/{state.slug}/state": state.state()}
         if settings.discovery:
             topics[f"{settings.discovery}/device/sniffer_{state.slug}/config"] = discovery(
                 state, settings.topic, self._version
             )
-        for topic, value in sorted(topics.items()):  # the entities first, if the prefix is Home Assistant's own
-            text = json.dumps(value)
-            if self._shown.get(topic) != text:
-                self._client.publish(topic, text, qos=1, retain=True)
-                self._shown[topic] = text
+        return topics
 
     def _show_all(self, *, anew: bool = False) -> None:
         with self._lock:
@@ -124,6 +191,8 @@ class Mqtt(ConfiguredTarget):
             for state in self._devices.values():
                 state.tick(now_ns)
                 self._publish(state)
+            if anew:
+                self._withdraw()
 
     # --- alerts ---
 
@@ -148,6 +217,7 @@ class Mqtt(ConfiguredTarget):
     def idle(self, now_ns: int) -> float | None:
         """Let the day change, and problems end."""
         self._show_all()
+        self._persist()
         return 30.0
 
     def close(self) -> None:
@@ -173,8 +243,7 @@ class Mqtt(ConfiguredTarget):
         except ImportError:
             raise ConfigError(extras.missing("paho", "sinks.mqtt")) from None
         settings = self._settings
-        client_id = settings.client_id or f"sniffer-{socket.gethostname()}"
-        client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+        client = Client(CallbackAPIVersion.VERSION2, client_id=self._client_id)
         if settings.username is not None:
             client.username_pw_set(settings.username, read_secret(settings.password) if settings.password else None)
         if settings.tls or settings.ca:
@@ -200,7 +269,9 @@ class Mqtt(ConfiguredTarget):
             self._up.set()
             return
         self._refused = ""
+        self._take_overs.connected(self._clock.monotonic())
         self._up.set()
+        client.subscribe(self._status, qos=1)
         client.publish(self._status, "online", qos=1, retain=True)
         if self._settings.discovery:
             client.subscribe(f"{self._settings.discovery}/status", qos=1)
@@ -210,15 +281,24 @@ class Mqtt(ConfiguredTarget):
         """Said once; paho goes on trying."""
         reason = f"nobody answers at {self._settings.host}"
         if self._refused != reason:
-            log.warning("%s: %s; trying on", self.name, reason)
+            log.warning("%s: %s; retrying", self.name, reason)
         self._refused = reason
 
     def _disconnected(self, client: Client, data: Any, flags: Any, reason: Any, properties: Any) -> None:
         self._up.clear()
-        if reason.is_failure and not self._refused:
+        if not reason.is_failure or self._refused:
+            return
+        if self._take_overs.lost(self._clock.monotonic(), str(reason)):
+            self._refused = f"another client with the id '{self._client_id}' takes the connection over"
+            log.error("%s: %s: set `client_id` to one that no other client has", self.name, self._refused)
+        else:
             log.warning("%s: the connection to the broker is lost", self.name)
 
     def _heard(self, client: Client, data: Any, message: Any) -> None:
-        """Home Assistant has started: it wants everything again."""
-        if message.payload == b"online":
+        """Home Assistant has started, and wants everything again; or the last will of an older connection of ours came
+        late, and says that we are gone."""
+        if message.topic == self._status:
+            if message.payload == b"offline" and self._started:
+                client.publish(self._status, "online", qos=1, retain=True)
+        elif message.payload == b"online":
             self._show_all(anew=True)

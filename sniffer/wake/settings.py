@@ -119,13 +119,15 @@ class TopicSettings(Section):
 class MqttSource(SourceSettings):
     """A broker. `topic` carries events in our own format; `hermes` listens to Rhasspy's hotword messages; `topics`
     maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`.
-    It is an ear with `hermes` or `heartbeat`, or where `hears` says so."""
+    `client_id` is by default one that only this installation and source have. It is an ear with `hermes` or
+    `heartbeat`, or where `hears` says so."""
 
     type: Literal["mqtt"]
     host: Host
     port: Port | None = None
     user: str | None = None
     password: Secret | None = None
+    client_id: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     tls: bool = False
     ca_file: Path | None = None
     topic: str = "sniffer/wake"

@@ -57,10 +57,12 @@ class Sources:
         self._running.clear()
 
 
-def build_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret) -> Sources:
+def build_sources(
+    settings: WakeSettings, deliver: Deliver, clock: Clock, read_secret: ReadSecret, installation: str = ""
+) -> Sources:
     """What is configured; nothing runs yet. `deliver` is called from the sources' threads. Raises what `read_secret`
     raises: a missing password is a mistake in the configuration, not a source that is down."""
-    feeds = [(source, feed_of(source, read_secret)) for source in settings.sources]
+    feeds = [(source, feed_of(source, read_secret, installation)) for source in settings.sources]
     running = Sources()
     for source, feed in feeds:
         if feed is not None:
@@ -69,14 +71,14 @@ def build_sources(settings: WakeSettings, deliver: Deliver, clock: Clock, read_s
     return running
 
 
-def feed_of(source: AnySource, read_secret: ReadSecret) -> Source | None:
+def feed_of(source: AnySource, read_secret: ReadSecret, installation: str = "") -> Source | None:
     """The code of a source; None where it has none of its own: HTTP comes in by the API, presence by packets."""
     if isinstance(source, HttpSource | PresenceSource):
         return None
     if isinstance(source, FileSource):
         return FileFeed(source)
     if isinstance(source, MqttSource):
-        return MqttFeed(source, read_secret(source.password) if source.password else None)
+        return MqttFeed(source, read_secret(source.password) if source.password else None, installation)
     if isinstance(source, HomeAssistantSource):
         return HomeAssistantFeed(source, read_secret(source.token))
     if isinstance(source, WyomingSource):

@@ -1,18 +1,23 @@
 """Against mosquitto itself: what Home Assistant would find, and what happens when either side dies."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from sniffer.errors import ConfigError
 from sniffer.model import Device, Listening, Service
-from sniffer.model.clock import SystemClock, timestamp
+from sniffer.model.clock import SECOND, SystemClock, timestamp
+from sniffer.model.mqtt import client_id
 from sniffer.records.build import device_record, listening_record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import Outbox, UnansweredError
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.targets import RetainedTopics
+from sniffer.sinks.homeassistant import DeviceState
 from sniffer.sinks.mqtt import Mqtt
 from sniffer.sinks.settings import MqttSettings, StoreSettings
 from sniffer.sinks.storage.store import Store
@@ -26,6 +31,7 @@ paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installe
 SLUG = "68dbf5901964"
 CONFIG = "homeassistant/device/sniffer_68dbf5901964/config"
 STATE = f"sniffer/{SLUG}/state"
+KITCHEN_FIELDS = device_record(KITCHEN, "br-lan", START)["device"]
 
 
 class Watcher:
@@ -59,12 +65,13 @@ def mosquitto(tool, folder: Path, port: int, more: str = "allow_anonymous true\n
     return running([tool("mosquitto"), "-c", "mosquitto.conf"], port, folder)
 
 
-def mqtt(port: int, clock: Any = None, **options: Any) -> Mqtt:
+def mqtt(port: int, clock: Any = None, retained: Any = None, **options: Any) -> Mqtt:
     made = Mqtt(
         MqttSettings(host="127.0.0.1", port=port, timeout=5, **options),
         lambda secret: "pass",
         clock or ManualClock(START),
         "1.0",
+        retained,
     )
     made.start()
     return made
@@ -207,6 +214,73 @@ def test_a_broker_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixtur
     with pytest.raises(UnansweredError, match="nobody answers"):
         link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
     link.close()
+
+
+@pytest.mark.timeout(120)
+def test_what_is_no_longer_watched_is_withdrawn_also_after_a_restart(tool, tmp_path: Path) -> None:
+    port = free_port()
+    other = Device(key=0x0200_0000_0001, name="attic", microphone=True)
+    kitchen, attic = device_record(KITCHEN, "br-lan", START), device_record(other, "br-lan", START)
+    attic_config = "homeassistant/device/sniffer_020000000001/config"
+    with Store(StoreSettings(path=tmp_path / "sniffer.db")) as store, mosquitto(tool, tmp_path, port):
+        watcher = Watcher(port)
+        link = mqtt(port, retained=RetainedTopics(store, "mqtt"))
+        until(link._client.is_connected)
+        link.watch([kitchen, attic])
+        until(lambda: watcher.topics.get(CONFIG) and watcher.topics.get(attic_config))
+        link.watch([kitchen])  # a reload without it
+        until(lambda: watcher.topics[attic_config] == watcher.topics["sniffer/020000000001/state"] == "")
+        link.show(attic)  # it is not watched: it does not come back
+        link.watch([kitchen, attic])
+        until(lambda: watcher.topics[attic_config])
+        link.close()
+        again = mqtt(port, retained=RetainedTopics(store, "mqtt"), topic="house")  # another prefix, and one less
+        again.watch([kitchen])
+        until(lambda: watcher.topics.get(f"house/{SLUG}/state"))
+        until(lambda: watcher.topics[attic_config] == watcher.topics[STATE] == "")
+        late = Watcher(port)
+        until(lambda: CONFIG in late.topics)
+        assert {topic for topic in late.topics if SLUG in topic or "0200" in topic} == {CONFIG, f"house/{SLUG}/state"}
+        for one in (again, watcher, late):
+            one.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_connection_that_is_taken_over_is_named(tool, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    with mosquitto(tool, tmp_path, port):
+        first = mqtt(port, SystemClock(), client_id="same")
+        first._client.reconnect_delay_set(1, 1)
+        second = mqtt(port, SystemClock(), client_id="same")
+        second._client.reconnect_delay_set(1, 1)
+        until(lambda: any("another client with the id 'same'" in record.message for record in caplog.records), 30)
+        first.close()
+        second.close()
+
+
+def test_two_installations_and_two_purposes_have_their_own_identity(tmp_path: Path) -> None:
+    ids = set()
+    for name in ("a.db", "b.db"):
+        for _ in range(2):  # the same after a restart
+            with Store(StoreSettings(path=tmp_path / name)) as store:
+                ids |= {client_id(store.installation(), purpose) for purpose in ("sink mqtt", "source mqtt")}
+    assert len(ids) == 4
+    assert all(len(one) <= 23 and one.isascii() for one in ids)
+
+
+def test_today_is_the_day_of_the_record_in_the_configured_zone() -> None:
+    """23:30 in Auckland is the morning of the same day in UTC: midnight there counts."""
+    zone, start = ZoneInfo("Pacific/Auckland"), 1_794_997_800 * SECOND
+    state = DeviceState(KITCHEN_FIELDS, zone)
+    before = upload() | {"id": "before", "timestamp": timestamp(start), "end": timestamp(start)}
+    assert datetime.fromtimestamp(start / SECOND, zone).hour == 23
+    state.uploads(before, start)
+    assert state.state()["speech_today"] == 3.4
+    after = start + 3600 * SECOND
+    state.uploads(before | {"id": "late"}, after)  # replayed, or judged again, after midnight
+    assert state.state()["speech_today"] == 0
+    state.uploads(before | {"id": "after", "timestamp": timestamp(after), "end": timestamp(after)}, after)
+    assert state.state()["speech_today"] == 3.4
 
 
 def test_invented_devices_are_bounded_and_phones_are_not_shown() -> None:

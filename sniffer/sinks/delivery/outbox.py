@@ -68,6 +68,9 @@ class Target:
     def show(self, record: Record) -> None:
         """Every record, told or not, for a receiver that shows states rather than messages."""
 
+    def watch(self, records: Sequence[Record]) -> None:
+        """The `device` records of those that are watched, for a receiver that shows states."""
+
     def idle(self, now_ns: int) -> float | None:
         """Called when nothing waits; seconds until it wants to be called again."""
         return None
@@ -165,6 +168,11 @@ class Outbox:
         self._gauge(target.name)
         line.forget(message_id(record))
         line.wake.set()
+
+    def watch(self, records: Sequence[Record]) -> None:
+        """Tell every target which devices are watched now."""
+        for target in self._targets:
+            target.watch(records)
 
     def hold(self, record: Record) -> None:
         """Take a record whose transaction failed: its messages leave from memory. When it is queued after all, those

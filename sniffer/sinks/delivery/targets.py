@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sniffer.errors import ConfigError
+from sniffer.errors import ConfigError, StoreError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import Target
 from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.homeassistant import zone_of
 from sniffer.sinks.settings import AlertmanagerSettings, MqttSettings, NotifySettings, SinkSettings, WebhookSettings
 from sniffer.sinks.storage.store import Store
 
@@ -27,13 +29,14 @@ def build_targets(
     store: Store,
     clock: Clock,
     version: str = "",
+    time_zone: str | None = None,
 ) -> list[Target]:
     """Nothing is sent yet, and nobody needs to be reachable. Raises ConfigError where a secret cannot be read, or an
     extra is not installed.
 
     What nobody configured is not imported: HTTP, MQTT and notification libraries cost memory.
     """
-    return list(_targets(settings, read_secret, headline, store, clock, version))
+    return list(_targets(settings, read_secret, headline, store, clock, version, time_zone))
 
 
 def _targets(
@@ -43,6 +46,7 @@ def _targets(
     store: Store,
     clock: Clock,
     version: str,
+    time_zone: str | None,
 ) -> Iterable[Target]:
     for webhook in settings.webhooks:
         yield _webhook(webhook, read_secret, headline)
@@ -51,8 +55,8 @@ def _targets(
     for notify in settings.notify:
         yield _notify(notify, read_secret, headline)
     if settings.mqtt is not None:
-        link = _mqtt(settings.mqtt, read_secret, clock, version)
-        link.seed(_today(store, clock))
+        link = _mqtt(settings.mqtt, read_secret, clock, version, RetainedTopics(store, settings.mqtt.name), time_zone)
+        link.seed(_today(store, clock, zone_of(time_zone)))
         yield link
 
 
@@ -106,15 +110,40 @@ def _notify(
     return Notify(settings, read_secret, headline)
 
 
-def _mqtt(settings: MqttSettings, read_secret: Callable[[Secret], str], clock: Clock, version: str = "") -> Mqtt:
+def _mqtt(
+    settings: MqttSettings,
+    read_secret: Callable[[Secret], str],
+    clock: Clock,
+    version: str = "",
+    retained: RetainedTopics | None = None,
+    time_zone: str | None = None,
+) -> Mqtt:
     from sniffer.sinks.mqtt import Mqtt
 
-    return Mqtt(settings, read_secret, clock, version)
+    return Mqtt(settings, read_secret, clock, version, retained, time_zone)
 
 
-def _today(store: Store, clock: Clock) -> Iterable[Record]:
-    """The devices, and what happened since midnight."""
-    now = datetime.fromtimestamp(clock.now_ns() / SECOND, UTC).astimezone()
+class RetainedTopics:
+    """The topics under which a broker keeps messages of ours. They are in the store: a later start can clear them."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._key = store, f"retained.{name}"
+        self.installation = store.installation()
+
+    def read(self) -> list[str]:
+        """Return the topics that were published, by this process or an earlier one."""
+        found = self._store.state_get(self._key)
+        return [topic for topic in found if isinstance(topic, str)] if isinstance(found, list) else []
+
+    def write(self, topics: Iterable[str]) -> None:
+        """Remember these topics."""
+        with contextlib.suppress(StoreError):
+            self._store.state_set(self._key, sorted(topics))
+
+
+def _today(store: Store, clock: Clock, zone: tzinfo | None) -> Iterable[Record]:
+    """The devices, and what happened since midnight in a zone (the machine's, where there is none)."""
+    now = datetime.fromtimestamp(clock.now_ns() / SECOND, UTC).astimezone(zone)
     midnight = round(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * SECOND
     yield from store.records(("device",), newest_first=True, limit=200)
     yield from store.records(("upload", "alert", "resolved"), since=midnight, limit=2000)

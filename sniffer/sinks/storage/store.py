@@ -13,6 +13,7 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 import sqlite3
 import stat
 import threading
@@ -279,6 +280,15 @@ class Store:
                 db.execute(
                     "INSERT OR REPLACE INTO state (name, value, crc) VALUES (?, ?, ?)", [name, text, checksum(text)]
                 )
+
+    def installation(self) -> str:
+        """Return what tells this installation from others: random, and the same for the life of the store."""
+        known = self.state_get("installation")
+        if not isinstance(known, str):
+            known = secrets.token_hex(8)
+            with contextlib.suppress(StoreError):  # on a full disk it is another one after the restart
+                self.state_set("installation", known)
+        return known
 
     # --- damage, and a full disk ---
 

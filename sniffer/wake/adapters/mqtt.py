@@ -13,6 +13,7 @@ from typing import Any
 from sniffer import extras
 from sniffer.errors import WakeError
 from sniffer.model import WakeKind
+from sniffer.model.mqtt import TakeOvers, client_id
 from sniffer.wake.events import MAX_LINE, parse_json
 from sniffer.wake.session import Session
 from sniffer.wake.settings import MqttSource, TopicSettings
@@ -25,9 +26,11 @@ KEEPALIVE = 30
 class MqttFeed:
     """One broker."""
 
-    def __init__(self, settings: MqttSource, password: str | None) -> None:
+    def __init__(self, settings: MqttSource, password: str | None, installation: str = "") -> None:
         self.name = settings.name
         self._settings, self._password = settings, password
+        self._client_id = settings.client_id or client_id(installation, f"source {settings.name}")
+        self._take_overs = TakeOvers()
 
     def run(self, session: Session) -> None:
         """Connect, subscribe, and hand on what comes until the connection is gone."""
@@ -39,7 +42,7 @@ class MqttFeed:
         settings = self._settings
         port = settings.port or (8883 if settings.tls else 1883)
         problem: list[str] = []
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"sniffer-{self.name}")
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=self._client_id)
         if settings.user is not None:
             client.username_pw_set(settings.user, self._password)
         if settings.tls:
@@ -57,6 +60,7 @@ class MqttFeed:
                 problem.append(f"{settings.host}:{port} refused the subscription: {refused[0]}")
                 return
             client.publish(settings.status_topic, "online", qos=1, retain=True)
+            self._take_overs.connected(session.clock.monotonic())
             session.up()
 
         def heard(client: Any, userdata: Any, message: Any) -> None:
@@ -64,6 +68,12 @@ class MqttFeed:
 
         def gone(client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
             lost = str(reason) in ("Unspecified error", "Normal disconnection")
+            if not session.stopped and self._take_overs.lost(session.clock.monotonic(), str(reason)):
+                problem.append(
+                    f"{settings.host}:{port}: another client with the id '{self._client_id}' takes the connection "
+                    "over: set `client_id` to one that no other client has"
+                )
+                return
             problem.append(f"{settings.host}:{port}: {'the connection was lost' if lost else reason}")
 
         client.on_connect, client.on_subscribe = connected, subscribed
