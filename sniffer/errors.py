@@ -6,6 +6,7 @@
     ├── ConfigError              2  the configuration, with file, line and column
     ├── RuleError                2  a rule file, with file, line and column
     ├── UsageError               2  the call itself is wrong
+    ├── RecordError              2  a record that was read back is damaged, or of another version
     ├── WakeError                2  a wake event or a wake source cannot be used
     ├── CaptureError             3  nothing could be read or opened
     │   └── PrivilegeError       3  the privilege to capture is missing
@@ -47,6 +48,10 @@ class RuleError(LocatedError):
 
 class UsageError(SnifferError):
     """The call itself is wrong."""
+
+
+class RecordError(SnifferError, ValueError):
+    """A record that was read back is damaged, or of another version."""
 
 
 class WakeError(SnifferError):

@@ -1,4 +1,7 @@
-"""Write docs/configuration.md and docs/commands.md from the code: `python tools/make_docs.py [FOLDER]`. A test compares."""
+"""Write docs/configuration.md, docs/commands.md and the tables of docs/events.md from the code.
+
+`python tools/make_docs.py [FOLDER]`. A test compares.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 from sniffer.app.config import Config
 from sniffer.cli.main import COMMANDS, cli
+from sniffer.records.schemas import field_table, schema
+from sniffer.records.types import EVENTS
 
 DOCS = ROOT / "docs"
 WIDTH = 110
@@ -132,8 +137,22 @@ def _help(command: click.Command, parent: click.Context, name: str) -> list[str]
         return ["```", command.get_help(context), "```", ""]
 
 
+#: What stands above this line in docs/events.md is written by hand.
+GENERATED = "<!-- Below here: made from the code by `python tools/make_docs.py`. -->"
+
+
+def events() -> str:
+    """Return docs/events.md with the tables of all event types."""
+    by_hand = (DOCS / "events.md").read_text(encoding="utf-8").partition(GENERATED)[0]
+    lines = [by_hand + GENERATED]
+    for event_type in EVENTS:
+        lines += ["", f"## {event_type}", "", str(schema(event_type)["description"]), "", *field_table(event_type)]
+    return "\n".join(lines) + "\n"
+
+
 def main(folder: Path) -> None:
-    """Write both."""
+    """Write all three."""
+    (folder / "events.md").write_text(events(), encoding="utf-8")
     (folder / "configuration.md").write_text(configuration(), encoding="utf-8")
     (folder / "commands.md").write_text(commands(), encoding="utf-8")
 

@@ -1,36 +1,100 @@
-"""From uploads to alerts: who is told what, and how often. No I/O; the state is a value that is handed in and out.
+"""From uploads to alerts: which are raised, when, and how often. No I/O; the state is a value handed in and out.
 
-An upload is told once, whatever number of rules it matches. A rule that was told for a device is not told again during
-its cooldown; what comes meanwhile is held, and told as one alert with a count. An alert whose uploads are all explained
-later is resolved. The same records at the same times give the same alerts, with the same ids.
+An upload is in one alert, however many rules it matches. A rule that raised an alert for a device raises none again
+during its cooldown; uploads that match meanwhile are held, and become one alert with a count. An alert whose uploads
+are all explained later is resolved. The same records at the same times give the same alerts, with the same ids.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
-from sniffer.alerts.digest import Digest, device_key
-from sniffer.explain.headline import explained
+from sniffer.alerts.digest import Counted, Digest
+from sniffer.explain.sentences import explain
+from sniffer.explain.times import local_time, shown, shown_duration, shown_span, zone_named
 from sniffer.judge.settings import AlertSettings
-from sniffer.model import LEVELS, Record
-from sniffer.model.clock import SECOND, parse_timestamp, timestamp
+from sniffer.model import LEVELS, Level, VerdictKind
+from sniffer.model.clock import SECOND
+from sniffer.records.build import alert_record, device_key, resolved_record
+from sniffer.records.codec import from_json, to_json
+from sniffer.records.types import AlertRecord, DeviceFields, DigestRecord, ResolvedRecord, UploadRecord
 from sniffer.rules.engine import RuleSet
 
-#: How much is remembered: uploads (to know them when they are judged again), open alerts, cooldowns, groups that are
-#: held, maintenance windows, and ids in one alert.
-MAX_UPLOADS, MAX_OPEN, MAX_COOLDOWNS, MAX_HELD, MAX_MUTES, MAX_IDS = 300, 300, 1000, 200, 200, 100
+#: Uploads that are remembered, to know them when they are judged again.
+MAX_UPLOADS = 300
+#: Alerts that can still be resolved.
+MAX_OPEN = 300
+#: Rules and devices in their cooldown.
+MAX_COOLDOWNS = 1000
+#: Groups of uploads that wait for the end of a cooldown.
+MAX_HELD = 200
+#: Maintenance windows.
+MAX_MUTES = 200
+#: Upload ids in one alert.
+MAX_IDS = 100
 
 EVERY_DEVICE = "all"
 _HOUR = 3600 * SECOND
 
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Uploads of one device (or, without `device`, of several) that one rule raises one alert for.
+
+    A held group becomes an alert at `until`, in nanoseconds.
+    """
+
+    key: str
+    rule: str
+    rules: tuple[str, ...]
+    level: Level
+    device: DeviceFields | None
+    uploads: tuple[str, ...]
+    count: int
+    speech_seconds: float
+    first: str
+    last: str
+    verdict: VerdictKind | None
+    confidence: float
+    reason: str
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAlert:
+    """An alert that was raised and can be resolved: `left` are its uploads that are not explained yet."""
+
+    dedup_key: str
+    level: Level
+    rule: str
+    rules: tuple[str, ...]
+    device: DeviceFields | None
+    uploads: tuple[str, ...]
+    count: int
+    first: str
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An upload that was seen: its revision, the digest period that counted it, and its alert.
+
+    `alert` is an alert's id, or `held:` and the key of a held group.
+    """
+
+    revision: int
+    day: int
+    counted: Counted | None
+    alert: str | None
+    explained: bool
+
 
 class AlertPolicy:
-    """`process` takes each upload record with its rules filled in; `advance` lets time pass.
-
-    `rules` knows titles, levels and what to do.
-    """
+    """`process` takes each upload record with its rules; `advance` lets time pass. `rules` has titles and advice."""
 
     def __init__(
         self,
@@ -40,24 +104,25 @@ class AlertPolicy:
         rules: RuleSet | None = None,
     ) -> None:
         self._settings = settings or AlertSettings()
+        self._zone = zone_named(self._settings.time_zone)
         self._cooldown_ns = round(self._settings.cooldown_minutes * 60 * SECOND)
         self._rules = {rule.id: rule for rule in (rules or RuleSet()).rules}
         state = state or {}
         self._digest = Digest(self._settings, state.get("digest"))
-        self._uploads: dict[str, dict[str, Any]] = _copy(state.get("uploads"))
-        self._open: dict[str, dict[str, Any]] = _copy(state.get("open"))
-        self._held: dict[str, dict[str, Any]] = _copy(state.get("held"))
+        self._uploads = {key: from_json(Known, _known_state(value)) for key, value in _items(state, "uploads")}
+        self._open = {key: from_json(OpenAlert, value) for key, value in _items(state, "open")}
+        self._held = {key: from_json(Group, value) for key, value in _items(state, "held")}
         self._cooldowns: dict[str, int] = dict(state.get("cooldowns") or {})
         self._mutes: dict[str, int] = dict(state.get("mutes") or {})
         self._raised: list[int] = list(state.get("raised") or ())
 
     def state(self) -> dict[str, Any]:
-        """What a restart must not forget, as JSON."""
+        """Return what a restart must keep, as JSON."""
         return {
             "digest": self._digest.state(),
-            "uploads": _copy(self._uploads),
-            "open": _copy(self._open),
-            "held": _copy(self._held),
+            "uploads": {key: to_json(value) for key, value in self._uploads.items()},
+            "open": {key: to_json(value) for key, value in self._open.items()},
+            "held": {key: to_json(value) for key, value in self._held.items()},
             "cooldowns": dict(self._cooldowns),
             "mutes": dict(self._mutes),
             "raised": list(self._raised),
@@ -66,128 +131,138 @@ class AlertPolicy:
     # --- maintenance windows ---
 
     def mute(self, device: str, until_ns: int) -> None:
-        """No alerts for a device (its name or MAC, or `all`) until a time; a time that is over ends the window."""
+        """Raise no alerts for a device (its name or MAC, or `all`) until a time; a past time ends the window."""
         self._mutes[device.casefold()] = until_ns
         _bound(self._mutes, MAX_MUTES)
 
     def mutes(self, now_ns: int) -> dict[str, int]:
-        """The windows in force: device and end."""
+        """Return the windows in force: device and end."""
         return {device: until for device, until in self._mutes.items() if until > now_ns}
 
-    def _muted(self, record: Record, now_ns: int) -> bool:
-        device = record["device"]
-        names = (EVERY_DEVICE, device["name"].casefold(), str(device["mac"]).casefold())
+    def _muted(self, device: DeviceFields, now_ns: int) -> bool:
+        names = (EVERY_DEVICE, device.name.casefold(), str(device.mac).casefold())
         return any(self._mutes.get(name, 0) > now_ns for name in names)
 
     # --- uploads ---
 
-    def process(self, record: Record, now_ns: int) -> list[dict[str, Any]]:
-        """One upload, new or judged again: the alerts and resolutions that follow from it."""
-        if record["event_type"] != "upload":
+    def process(self, record: UploadRecord, now_ns: int) -> list[AlertRecord | ResolvedRecord]:
+        """Return the alerts and resolutions that follow from one upload, new or judged again."""
+        known = self._uploads.get(record.id)
+        if record.verdict is None and known is None:
             return []
-        known = self._uploads.get(record["id"])
-        if record["verdict"] is None and known is None:
+        if known is not None and record.revision <= known.revision:
             return []
-        if known is not None and record["revision"] <= known["revision"]:
-            return []
-        self._count(record, known, now_ns)
-        rules = self._told_rules(record)
-        entry = {
-            "revision": record["revision"],
-            "day": self._digest.begin(now_ns),
-            "counted": _counted(record),
-            "alert": known["alert"] if known else None,
-            "explained": known["explained"] if known else False,
-        }
-        self._uploads[record["id"]] = entry
-        _bound(self._uploads, MAX_UPLOADS)
-        if entry["alert"] is not None and not entry["explained"]:
+        counted = Counted.of(record)
+        self._count(counted, known, now_ns)
+        rules = self._grave_rules(record)
+        entry = Known(
+            revision=record.revision,
+            day=self._digest.begin(now_ns),
+            counted=counted,
+            alert=known.alert if known else None,
+            explained=known.explained if known else False,
+        )
+        self._set(record.id, entry)
+        if entry.alert is not None and not entry.explained:
             if rules:
                 return []
-            entry["explained"] = True
-            return self._explained(record, entry["alert"], now_ns)
-        if rules and entry["alert"] in self._open:  # it was told, explained, and no longer is
-            self._open[entry["alert"]]["left"].append(record["id"])
-            entry["explained"] = False
+            self._set(record.id, replace(entry, explained=True))
+            return self._explained(record, entry.alert, now_ns)
+        if rules and entry.alert is not None and entry.alert in self._open:  # explained before, and no longer
+            alert = self._open[entry.alert]
+            self._open[entry.alert] = replace(alert, left=(*alert.left, record.id))
+            self._set(record.id, replace(entry, explained=False))
             return []
         if not rules:
             return []
-        if self._muted(record, now_ns):
-            self._digest.muted(record)
+        if self._muted(record.device, now_ns):
+            self._digest.muted(device_key(record.device))
             return []
-        return self._tell(record, rules, entry, now_ns)
+        return self._raise_or_hold(record, rules, now_ns)
 
-    def advance(self, now_ns: int) -> list[dict[str, Any]]:
-        """What is due: alerts for what was held, and the digest."""
-        records = []
+    def advance(self, now_ns: int) -> list[AlertRecord | DigestRecord]:
+        """Return what is due: alerts for what was held, and the digest."""
+        records: list[AlertRecord | DigestRecord] = []
         for key, group in list(self._held.items()):
-            if group["until"] <= now_ns and self._may_raise(now_ns):
+            if group.until <= now_ns and self._may_raise(now_ns):
                 del self._held[key]
-                records.append(self._raise(group, now_ns, kind="rollup"))
+                records.append(self._raise(group, now_ns))
         if self._settings.digest:
             records += self._digest.advance(now_ns)
         return records
 
-    def _told_rules(self, record: Record) -> list[str]:
-        """The rules that are grave enough, the gravest first."""
+    def _set(self, upload: str, entry: Known) -> None:
+        self._uploads[upload] = entry
+        _bound(self._uploads, MAX_UPLOADS)
+
+    def _grave_rules(self, record: UploadRecord) -> list[str]:
+        """Return the rules from the configured level on, the gravest first."""
         least = LEVELS.index(self._settings.level)
-        return [rule for rule in record["rules"] if LEVELS.index(self._level(rule, record)) >= least]
+        return [rule for rule in record.rules if LEVELS.index(self._level(rule, record)) >= least]
 
-    def _level(self, rule: str, record: Record) -> Any:
-        return self._rules[rule].level if rule in self._rules else record["level"] or "medium"
+    def _level(self, rule: str, record: UploadRecord) -> Level:
+        return self._rules[rule].level if rule in self._rules else record.level or "medium"
 
-    def _count(self, record: Record, known: Mapping[str, Any] | None, now_ns: int) -> None:
+    def _count(self, counted: Counted | None, known: Known | None, now_ns: int) -> None:
         day = self._digest.begin(now_ns)
         if known is not None:
-            if known["day"] != day:
+            if known.day != day:
                 return
-            if known["counted"] is not None:
-                self._digest.add(known["counted"], -1)
-        if record["verdict"] is not None:
-            self._digest.add(record)
+            if known.counted is not None:
+                self._digest.add(known.counted, -1)
+        if counted is not None:
+            self._digest.add(counted)
 
-    def _tell(self, record: Record, rules: Sequence[str], entry: dict[str, Any], now_ns: int) -> list[dict[str, Any]]:
-        device = device_key(record)
-        longest = now_ns + self._cooldown_ns  # what lasts longer was noted before the clock was set back
+    def _raise_or_hold(
+        self, record: UploadRecord, rules: Sequence[str], now_ns: int
+    ) -> list[AlertRecord | ResolvedRecord]:
+        device = device_key(record.device)
+        longest = now_ns + self._cooldown_ns  # a longer cooldown was noted before the clock was set back
         fresh = [rule for rule in rules if not now_ns < self._cooldowns.get(f"{device}|{rule}", 0) <= longest]
         rule = (fresh or rules)[0]
         group = self._group(record, rule)
         if fresh and self._may_raise(now_ns):
-            alert = self._raise(group, now_ns, kind="upload", record=record, rules=rules)
-            entry["alert"], entry["explained"] = alert["id"], False
-            return [alert]
-        until = self._cooldowns.get(f"{device}|{rule}", 0)
-        key = f"{device}|{rule}"
+            return [self._raise(replace(group, rules=tuple(rules)), now_ns, record)]
+        key, until = f"{device}|{rule}", self._cooldowns.get(f"{device}|{rule}", 0)
         if not self._may_raise(now_ns) or (key not in self._held and len(self._held) >= MAX_HELD):
             key, until = f"|{rule}", (self._raised[0] if self._raised else now_ns) + _HOUR
-            group["device"] = None
-        held = self._held.setdefault(key, {**group, "until": until, "uploads": [], "count": 0, "speech_seconds": 0.0})
-        held["count"] += 1
-        held["speech_seconds"] += group["speech_seconds"]
-        held["uploads"] = [*held["uploads"], record["id"]][-MAX_IDS:]
-        for name in ("last", "verdict", "confidence", "reason", "upload"):
-            held[name] = group[name]
-        entry["alert"], entry["explained"] = f"held:{key}", False
+            group = replace(group, device=None)
+        self._hold(key, replace(group, until=until))
+        self._set(record.id, replace(self._uploads[record.id], alert=f"held:{key}", explained=False))
         return []
 
-    def _group(self, record: Record, rule: str) -> dict[str, Any]:
-        """What an alert says that holds for one upload or many."""
-        return {
-            "key": device_key(record),
-            "rule": rule,
-            "rules": [rule],
-            "level": self._level(rule, record),
-            "device": dict(record["device"]),
-            "upload": record["id"],
-            "uploads": [record["id"]],
-            "count": 1,
-            "speech_seconds": float(record["upload"]["speech_seconds"]),
-            "first": record["timestamp"],
-            "last": record["timestamp"],
-            "verdict": record["verdict"],
-            "confidence": record["confidence"],
-            "reason": record["reason"],
-        }
+    def _hold(self, key: str, group: Group) -> None:
+        held = self._held.get(key)
+        if held is None:
+            self._held[key] = group
+            return
+        self._held[key] = replace(
+            held,
+            count=held.count + 1,
+            speech_seconds=held.speech_seconds + group.speech_seconds,
+            uploads=(*held.uploads, *group.uploads)[-MAX_IDS:],
+            last=group.last,
+            verdict=group.verdict,
+            confidence=group.confidence,
+            reason=group.reason,
+        )
+
+    def _group(self, record: UploadRecord, rule: str) -> Group:
+        return Group(
+            key=device_key(record.device),
+            rule=rule,
+            rules=(rule,),
+            level=self._level(rule, record),
+            device=record.device,
+            uploads=(record.id,),
+            count=1,
+            speech_seconds=record.upload.speech_seconds,
+            first=record.timestamp,
+            last=record.timestamp,
+            verdict=record.verdict,
+            confidence=record.confidence,
+            reason=record.reason,
+        )
 
     # --- alerts ---
 
@@ -195,135 +270,133 @@ class AlertPolicy:
         self._raised = [at for at in self._raised if now_ns - _HOUR < at <= now_ns]
         return len(self._raised) < self._settings.max_per_hour
 
-    def _raise(
-        self,
-        group: Mapping[str, Any],
-        now_ns: int,
-        *,
-        kind: str,
-        record: Record | None = None,
-        rules: Sequence[str] = (),
-    ) -> dict[str, Any]:
-        rules = list(rules or group["rules"])
+    def _raise(self, group: Group, now_ns: int, record: UploadRecord | None = None) -> AlertRecord:
+        """Return the alert of one upload (with its `record`), or of a group that was held."""
         self._raised.append(now_ns)
         until = now_ns + self._cooldown_ns
-        for rule in rules:
-            self._cooldowns[f"{group['key']}|{rule}"] = until
+        for rule in group.rules:
+            self._cooldowns[f"{group.key}|{rule}"] = until
         self._cooldowns = {key: end for key, end in self._cooldowns.items() if end > now_ns}
         _bound(self._cooldowns, MAX_COOLDOWNS)
-        revision = record["revision"] if record is not None else 0
-        where = group["key"] if group["device"] else EVERY_DEVICE
-        dedup_key = f"{where}/{group['rule']}"
-        seed = "\0".join((kind, dedup_key, str(revision), str(group["count"]), *group["uploads"]))
+        known = self._rules.get(group.rule)
         summary, text = self._words(group, record)
-        known = self._rules.get(group["rule"])
-        alert = {
-            "event_type": "alert",
-            "id": "alert-" + hashlib.sha256(seed.encode(errors="replace")).hexdigest()[:16],
-            "timestamp": timestamp(now_ns),
-            "kind": kind,
-            "dedup_key": dedup_key,
-            "level": group["level"],
-            "rule": group["rule"],
-            "rules": rules,
-            "title": known.document.title if known else group["rule"].replace("-", " ").capitalize(),
-            "device": group["device"],
-            "upload": group["upload"],
-            "uploads": list(group["uploads"]),
-            "count": group["count"],
-            "speech_seconds": round(group["speech_seconds"], 1),
-            "first": group["first"],
-            "last": group["last"],
-            "verdict": group["verdict"],
-            "confidence": group["confidence"],
-            "reason": group["reason"],
-            "summary": summary,
-            "text": text,
-            "triage": list(known.document.triage) if known else [],
-            "record": _without_bins(record) if record is not None else None,
-        }
+        kind: Literal["upload", "rollup"] = "rollup" if record is None else "upload"
+        alert = alert_record(
+            kind=kind,
+            where=group.key if group.device else EVERY_DEVICE,
+            rule=group.rule,
+            rules=group.rules,
+            level=group.level,
+            title=known.document.title if known else group.rule.replace("-", " ").capitalize(),
+            device=group.device,
+            uploads=group.uploads,
+            count=group.count,
+            speech_seconds=group.speech_seconds,
+            time_ns=now_ns,
+            first=group.first,
+            last=group.last,
+            verdict=group.verdict,
+            confidence=group.confidence,
+            reason=group.reason,
+            summary=summary,
+            text=text,
+            triage=known.document.triage if known else (),
+            record=record,
+        )
         self._remember(alert)
         return alert
 
-    def _remember(self, alert: Mapping[str, Any]) -> None:
-        kept = ("dedup_key", "level", "rule", "rules", "device", "upload", "uploads", "count", "first")
-        self._open[alert["id"]] = {name: alert[name] for name in kept} | {"left": list(alert["uploads"])}
-        _bound(self._open, MAX_OPEN)
-        for upload in alert["uploads"]:
-            if upload in self._uploads:
-                self._uploads[upload]["alert"] = alert["id"]
-
-    def _words(self, group: Mapping[str, Any], record: Record | None) -> tuple[str, str]:
-        if record is not None:
-            words = explained(record, self._settings.time_zone)
-            return words.headline, " ".join(words.sentences)
-        name = group["device"]["name"] if group["device"] else "several devices"
-        minutes = (parse_timestamp(group["last"]) - parse_timestamp(group["first"])) / (60 * SECOND)
-        times = "once more" if group["count"] == 1 else f"{group['count']} more times"
-        summary = (
-            f"{name} sent what could be heard {times}"
-            + (f" within {minutes:.0f} minutes" if minutes >= 2 else "")
-            + f": {group['speech_seconds']:.0f} s in all"
-            + (", and nobody had asked" if group["verdict"] == "unexpected" else "")
+    def _remember(self, alert: AlertRecord) -> None:
+        self._open[alert.id] = OpenAlert(
+            dedup_key=alert.dedup_key,
+            level=alert.level,
+            rule=alert.rule,
+            rules=alert.rules,
+            device=alert.device,
+            uploads=alert.upload_ids,
+            count=alert.count,
+            first=alert.first,
+            left=alert.upload_ids,
         )
+        _bound(self._open, MAX_OPEN)
+        for upload in alert.upload_ids:
+            if upload in self._uploads:
+                self._uploads[upload] = replace(self._uploads[upload], alert=alert.id, explained=False)
+
+    def _words(self, group: Group, record: UploadRecord | None) -> tuple[str, str]:
+        """Return the summary and the text of an alert."""
+        if record is not None:
+            said = explain(record, self._zone)
+            return said.headline, " ".join((*said.sentences, said.advice))
+        name = group.device.name if group.device else "Several devices"
+        first, last = local_time(group.first, self._zone), local_time(group.last, self._zone)
+        when = f"at {shown(first)}" if group.count == 1 else f"from {shown_span(first, last)}"
+        times = "once more" if group.count == 1 else f"{group.count} more times"
+        asked = ", not asked for" if group.verdict is VerdictKind.UNEXPECTED else ""
+        amount = shown_duration(group.speech_seconds)
+        summary = f"{name} sent possible speech {times} {when}: {amount} in all{asked}"
         return summary, summary
 
-    def _explained(self, record: Record, alert: str, now_ns: int) -> list[dict[str, Any]]:
-        """An upload that was told is judged otherwise now: take it back from what was held, or resolve the alert."""
+    def _explained(self, record: UploadRecord, alert: str, now_ns: int) -> list[AlertRecord | ResolvedRecord]:
+        """Take an upload that is explained now out of its held group, or resolve its alert."""
         if alert.startswith("held:"):
-            held = self._held.get(alert.removeprefix("held:"))
-            if held is not None:
-                held["count"] -= 1
-                held["speech_seconds"] -= float(record["upload"]["speech_seconds"])
-                held["uploads"] = [upload for upload in held["uploads"] if upload != record["id"]]
-                if held["count"] <= 0:
-                    del self._held[alert.removeprefix("held:")]
+            self._release(alert.removeprefix("held:"), record)
             return []
         open_alert = self._open.get(alert)
         if open_alert is None:
             return []
-        open_alert["left"] = [upload for upload in open_alert["left"] if upload != record["id"]]
-        if open_alert["left"]:
+        left = tuple(upload for upload in open_alert.left if upload != record.id)
+        if left:
+            self._open[alert] = replace(open_alert, left=left)
             return []
         del self._open[alert]
         return [
-            {
-                "event_type": "resolved",
-                "id": alert,
-                "timestamp": timestamp(now_ns),
-                **{name: value for name, value in open_alert.items() if name != "left"},
-                "verdict": record["verdict"],
-                "reason": record["reason"],
-                "wake": dict(record["wake"]),
-                "summary": explained(record, self._settings.time_zone).headline,
-            }
+            resolved_record(
+                alert,
+                now_ns,
+                record,
+                dedup_key=open_alert.dedup_key,
+                level=open_alert.level,
+                rule=open_alert.rule,
+                rules=open_alert.rules,
+                device=open_alert.device,
+                uploads=open_alert.uploads,
+                count=open_alert.count,
+                first=open_alert.first,
+                summary=explain(record, self._zone).headline,
+            )
         ]
 
-
-def _counted(record: Record) -> dict[str, Any] | None:
-    """As much of an upload as the digest needs to take it back."""
-    if record["verdict"] is None:
-        return None
-    return {
-        "device": {name: record["device"][name] for name in ("mac", "ip", "name")},
-        "verdict": record["verdict"],
-        "upload": {name: record["upload"][name] for name in ("speech_seconds", "bytes")},
-    }
-
-
-def _without_bins(record: Record) -> dict[str, Any]:
-    return {**record, "upload": {**record["upload"], "bins": [], "body": None}}
-
-
-def _copy(value: Mapping[str, Mapping[str, Any]] | None) -> dict[str, dict[str, Any]]:
-    return {key: dict(item) for key, item in (value or {}).items()}
+    def _release(self, key: str, record: UploadRecord) -> None:
+        held = self._held.get(key)
+        if held is None:
+            return
+        if held.count <= 1:
+            del self._held[key]
+            return
+        self._held[key] = replace(
+            held,
+            count=held.count - 1,
+            speech_seconds=held.speech_seconds - record.upload.speech_seconds,
+            uploads=tuple(upload for upload in held.uploads if upload != record.id),
+        )
 
 
-def _bound(table: dict[str, Any], most: int) -> None:
-    """Forget the oldest."""
-    for key in _first(table, len(table) - most):
+def _items(state: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return list((state.get(name) or {}).items())
+
+
+def _known_state(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a saved entry in today's form; version 0.1 kept what the digest counted as a part of the record."""
+    counted = saved["counted"]
+    if counted is None or "key" in counted:
+        return saved
+    device = counted["device"]
+    names = {"key": device["mac"] or device["ip"] or device["name"], "name": device["name"], "mac": device["mac"]}
+    return {**saved, "counted": {**names, "verdict": counted["verdict"], **counted["upload"]}}
+
+
+def _bound(table: dict[str, Value], most: int) -> None:
+    """Forget the oldest entries beyond `most`."""
+    for key in list(table)[: max(0, len(table) - most)]:
         del table[key]
-
-
-def _first(keys: Iterable[str], count: int) -> list[str]:
-    return [key for key, _ in zip(keys, range(count), strict=False)]

@@ -472,7 +472,7 @@ class Daemon:
         """An event over HTTP: it speaks for the token's source, whatever it says. Raises WakeError."""
         parsed = parse_event({**event, "source": source}, self._clock.now_ns())
         self.deliver(parsed)
-        return records.wake_record(parsed)
+        return records.wake_record(parsed).to_json()
 
     def mute(self, request: Mapping[str, Any]) -> Record:
         """No alerts for `device` until `until` (ISO-8601) or for `seconds`. Raises WakeError."""
@@ -529,7 +529,7 @@ class Daemon:
             devices=len(self._devices),
             watched=len(self._watched or ()),
             uploads=self._totals["uploads"],
-        )
+        ).to_json()
 
     def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
         """Be called with each record; the returned function ends it."""

@@ -92,7 +92,7 @@ class Pipeline:
         now_ns = int(batch.time_ns.max()) if len(batch) else self.time_ns
         for device in changed.values():
             if device.microphone or device.configured:
-                yield records.device_record(device, self.capture, now_ns)
+                yield records.device_record(device, self.capture, now_ns).to_json()
 
     def look_again(self) -> None:
         """Who is who is settled: from here on the same packets come a second time, and are judged."""
@@ -135,7 +135,7 @@ class Pipeline:
         """A wake source said something."""
         self.changes += 1
         self.stages.judge.wake(event)
-        yield records.wake_record(event)
+        yield records.wake_record(event).to_json()
 
     def loss(self, loss: Loss) -> Iterator[Record]:
         """Packets were lost."""
@@ -144,7 +144,7 @@ class Pipeline:
 
     def _lost(self, loss: Loss) -> Iterator[Record]:
         self.changes += 1
-        yield records.loss_record(loss)
+        yield records.loss_record(loss).to_json()
         for presence in self.presences:
             for event in presence.blind(loss.start_ns, loss.end_ns):
                 yield from self.wake(event)
@@ -171,7 +171,7 @@ class Pipeline:
     def devices(self) -> Iterator[Record]:
         """Everybody who is known, as records."""
         for device in self.stages.identifier.devices():
-            yield records.device_record(device, self.capture, device.since_ns)
+            yield records.device_record(device, self.capture, device.since_ns).to_json()
 
     def state(self, *only: str) -> dict[str, Any]:
         """What was learned and what still waits, as JSON values by the name of the stage (all, or `only` some)."""
@@ -197,7 +197,7 @@ class Pipeline:
             yield from self._detected(self.stages.detector.advance(self.time_ns))
         for judged in self.stages.judge.advance(self.time_ns):
             yield from self._judged(judged)
-        yield from self._told_late()
+        yield from self._release_delayed()
 
     def finish(self, *, judge: bool = True) -> Iterator[Record]:
         """No packets will follow. With `judge` false, verdicts that wait for wake events stay in the state."""
@@ -207,7 +207,7 @@ class Pipeline:
             return
         for judged in self.stages.judge.finish():
             yield from self._judged(judged)
-        yield from self._told_late()
+        yield from self._release_delayed()
 
     def _detected(self, events: Iterable[Listening | Upload | Drift]) -> Iterator[Record]:
         device = self.stages.identifier.device
@@ -217,9 +217,9 @@ class Pipeline:
                     self.changes += 1
                     self.stages.judge.upload(event)
                 case Listening():
-                    yield records.listening_record(event, device(event.key), self.capture)
+                    yield records.listening_record(event, device(event.key), self.capture).to_json()
                 case Drift():
-                    yield records.drift_record(event, device(event.key), self.capture)
+                    yield records.drift_record(event, device(event.key), self.capture).to_json()
 
     def _presence(self, batch: PacketBatch) -> Iterator[Record]:
         """Who is at home, from phones that send. Only silences between their packets matter, so of the rows only
@@ -233,17 +233,22 @@ class Pipeline:
                     for event in presence.seen(presence.keys, int(time_ns)):
                         yield from self.wake(event)
 
-    def _told_late(self) -> Iterator[Record]:
+    def _release_delayed(self) -> Iterator[Record]:
         """Alerts that were held, and the digest."""
         for record in self.stages.alerts.advance(self.time_ns):
             self.changes += 1
-            yield record
+            yield record.to_json()
 
     def _judged(self, judged: Judged) -> Iterator[Record]:
+        """Yield the record of a judged upload, then the alerts and resolutions that follow from it."""
         self.changes += 1
-        device = self.stages.identifier.device(judged.upload.key)
-        record = records.upload_record(judged, device, self.capture, offline=self.offline)
-        self.stages.history.fill(record)
-        self.stages.rules.apply(record, self.time_ns)
-        yield record
-        yield from self.stages.alerts.process(record, self.time_ns)
+        stages = self.stages
+        device = stages.identifier.device(judged.upload.key)
+        identity = records.upload_id(judged.upload, self.capture if self.offline else None)
+        past = stages.history.before(identity, judged)
+        record = records.upload_record(judged, device, self.capture, offline=self.offline, history=past)
+        matches = stages.rules.evaluate(record.to_json(), self.time_ns)
+        record = records.with_rules(record, matches)
+        yield record.to_json()
+        for alert in stages.alerts.process(record, self.time_ns):
+            yield alert.to_json()

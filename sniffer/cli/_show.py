@@ -10,8 +10,8 @@ from typing import TextIO
 
 import click
 
-from sniffer.explain.sentences import explain
-from sniffer.model import Record
+from sniffer.explain.words import words_of
+from sniffer.model import Record, VerdictKind
 
 HEADER = f"{'time':<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
 #: More devices than a house has: then they are introduced again.
@@ -27,7 +27,7 @@ def row(record: Record, *, colour: bool) -> str:
     again = f" [judged again, {record['revision']}]" if record["revision"] else ""
     host = plain(record["service"]["host"] or record["dest_ip"], 60)
     speech = f"{upload['speech_seconds']:.1f} s" if upload["speech_seconds"] else "-"
-    why = explain(record).headline.partition("; ")[2].partition(", so ")[0]
+    why = words_of(str(record["reason"]), VerdictKind(record["verdict"]) if record["verdict"] else None).headline
     line = (
         f"{moment:%Y-%m-%d %H:%M:%S}  {plain(record['device']['name'], 16):<16} {upload['class']:<9} {speech:>8}  "
         f"{said:<18} {why}, to {host}{again}"

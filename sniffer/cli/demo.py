@@ -15,6 +15,8 @@ from sniffer.cli._show import COLOURS, plain
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.explain.sentences import explain
 from sniffer.model import Record
+from sniffer.records.codec import from_json
+from sniffer.records.types import UploadRecord
 from sniffer.settings.base import DeviceSettings
 from sniffer.wake.adapters.file import read_events
 
@@ -51,14 +53,14 @@ def _story(records: list[Record]) -> Iterator[str]:
     for record in sorted(uploads, key=lambda record: str(record["timestamp"])):
         yield from _upload(record)
     unasked = sum(record["verdict"] == "unexpected" for record in uploads)
-    yield f"{len(uploads)} uploads; {unasked} that nobody asked for. Now with a capture of your own:"
+    yield f"{len(uploads)} uploads, {unasked} of them not asked for. Now with a capture of your own:"
     yield "  sniffer analyze FILE          judge it"
     yield "  sudo sniffer run              watch your network"
     yield "  sniffer doctor                what works here, and what does not"
 
 
 def _upload(record: Record) -> Iterator[str]:
-    explanation = explain(record)
+    explanation = explain(from_json(UploadRecord, record))
     verdict = record["verdict"] or "not judged"
     label = click.style(f"{verdict.upper():<13}", fg=COLOURS.get(verdict), bold=verdict == "unexpected")
     yield f"{record['timestamp'][11:19]}  {label} {plain(explanation.headline, 200)}"

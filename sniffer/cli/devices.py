@@ -21,6 +21,7 @@ from sniffer.identify.oui import compact, read_assignments
 from sniffer.identify.rules import read_large, read_oui
 from sniffer.identify.traffic_volume import Amount
 from sniffer.model import Device, address_text, key_text
+from sniffer.model.clock import timestamp
 from sniffer.records import build as records
 from sniffer.resources import shipped
 from sniffer.sinks.settings import StoreSettings
@@ -93,20 +94,22 @@ def command(
 
 
 def as_record(device: Device, capture: str, amount: Amount | None) -> dict[str, Any]:
-    """The event `device`, with the facts beside the reasons, and how much the device sent and received."""
+    """Return the event `device`, with the facts beside the reasons, and how much the device sent and received."""
     times = [fact.time_ns for fact in device.facts]
-    record = records.device_record(device, capture, device.since_ns or (min(times) if times else 0))
-    record["facts"] = [{"kind": fact.kind, "value": fact.value} for fact in device.facts]
-    record["traffic"] = amount and {
-        "packets_sent": amount.packets_sent,
-        "bytes_sent": amount.bytes_sent,
-        "packets_received": amount.packets_received,
-        "bytes_received": amount.bytes_received,
-        "connections": amount.connections,
-        "first": records.timestamp(amount.first_ns),
-        "last": records.timestamp(amount.last_ns),
-    }
-    return record
+    traffic = (
+        None
+        if amount is None
+        else {
+            "packets_sent": amount.packets_sent,
+            "bytes_sent": amount.bytes_sent,
+            "packets_received": amount.packets_received,
+            "bytes_received": amount.bytes_received,
+            "connections": amount.connections,
+            "first": timestamp(amount.first_ns),
+            "last": timestamp(amount.last_ns),
+        }
+    )
+    return records.device_listing(device, capture, device.since_ns or (min(times) if times else 0), traffic)
 
 
 def _remembered(settings: StoreSettings) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from sniffer.cli._show import plain
 from sniffer.errors import CaptureError, UsageError
 from sniffer.explain.sentences import explain
 from sniffer.model import Record
+from sniffer.records.codec import from_json
+from sniffer.records.types import UploadRecord
 from sniffer.sinks.storage.store import Store
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -78,8 +80,8 @@ def command(
 
 
 def told(record: Record, wakes: Iterable[Record]) -> Iterator[str]:
-    """Everything there is to say, line by line."""
-    said = explain(record, datetime.now().astimezone().tzinfo or UTC)
+    """Yield everything there is to say, line by line. Raises RecordError."""
+    said = explain(from_json(UploadRecord, record), None)
     yield plain(said.headline, 500)
     yield ""
     for sentence in said.sentences:
@@ -88,9 +90,9 @@ def told(record: Record, wakes: Iterable[Record]) -> Iterator[str]:
     yield from _evidence(record)
     yield from _picture(record)
     yield from _wakes(record, wakes)
-    if said.would_change:
-        yield ""
-        yield f"What would have changed it: {said.would_change}"
+    yield ""
+    yield f"What you can do: {said.advice}"
+    yield f"Upload: {record['id']}"
 
 
 def _evidence(record: Record) -> Iterator[str]:
@@ -147,7 +149,13 @@ def _wakes(record: Record, wakes: Iterable[Record]) -> Iterator[str]:
     for wake in nearest[:5]:
         gap = (start - datetime.fromisoformat(wake["timestamp"])).total_seconds()
         when = f"{abs(gap):.1f} s {'before' if gap >= 0 else 'after'} the upload began"
-        yield f"  {plain(str(wake['kind']), 20)} for {plain(str(wake['device'] or 'every speaker'), 40)}, {when}, says {plain(str(wake['source']), 40)}"  # noqa: E501
+        yield f"  {plain(str(wake['kind']), 20)} for {plain(_device_name(wake), 40)}, {when}, according to {plain(str(wake['source']), 40)}"  # noqa: E501
+
+
+def _device_name(wake: Record) -> str:
+    device = wake.get("device")
+    name = device.get("name") if isinstance(device, Mapping) else device  # text in logs of version 0.1
+    return str(name or "every speaker")
 
 
 def _window(record: Record | None) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,42 +17,8 @@ from sniffer import extras
 from sniffer.cli._common import config_option, effective_config, nobody
 from sniffer.cli._times import Moment
 from sniffer.errors import UsageError
+from sniffer.records.schemas import export_columns
 from sniffer.sinks.storage.store import Store
-
-#: Column -> where its value is in the record.
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id",),
-    "revision": ("revision",),
-    "timestamp": ("timestamp",),
-    "end": ("end",),
-    "device": ("device", "name"),
-    "mac": ("device", "mac"),
-    "vendor": ("device", "vendor"),
-    "model": ("device", "model"),
-    "src_ip": ("src_ip",),
-    "src_port": ("src_port",),
-    "dest_ip": ("dest_ip",),
-    "dest_port": ("dest_port",),
-    "proto": ("proto",),
-    "community_id": ("community_id",),
-    "host": ("service", "host"),
-    "role": ("service", "role"),
-    "class": ("upload", "class"),
-    "probability": ("upload", "probability"),
-    "bytes": ("upload", "bytes"),
-    "bytes_toclient": ("upload", "bytes_toclient"),
-    "packets": ("upload", "packets"),
-    "duration": ("upload", "duration"),
-    "speech_seconds": ("upload", "speech_seconds"),
-    "verdict": ("verdict",),
-    "confidence": ("confidence",),
-    "reason": ("reason",),
-    "wake_source": ("wake", "source"),
-    "wake_relation": ("wake", "relation"),
-    "gap_seconds": ("wake", "gap_seconds"),
-    "level": ("level",),
-    "rules": ("rules",),
-}
 
 Write = Callable[[Iterable[Mapping[str, Any]], IO[bytes]], int]
 
@@ -125,10 +92,11 @@ def write_jsonl(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
 
 def write_csv(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
     """One row an upload. A name that a spreadsheet would take for a formula begins with an apostrophe."""
-    out.write(_csv_line(list(COLUMNS)))
+    columns = export_columns()
+    out.write(_csv_line([column.name for column in columns]))
     count = 0
     for record in records:
-        out.write(_csv_line([_cell(_value(record, path)) for path in COLUMNS.values()]))
+        out.write(_csv_line([_cell(_value(record, column.path)) for column in columns]))
         count += 1
     return count
 
@@ -140,28 +108,26 @@ def write_parquet(records: Iterable[Mapping[str, Any]], out: IO[bytes]) -> int:
         from pyarrow import parquet
     except ImportError:
         raise UsageError(extras.missing("pyarrow", "Parquet")) from None
-    numbers = {"revision", "src_port", "dest_port", "bytes", "bytes_toclient", "packets"}
-    floats = {"probability", "duration", "speech_seconds", "confidence", "gap_seconds"}
-    kinds = {
-        "timestamp": pyarrow.timestamp("us", "UTC"),
-        "end": pyarrow.timestamp("us", "UTC"),
-        "rules": pyarrow.list_(pyarrow.string()),
-        **dict.fromkeys(numbers, pyarrow.int64()),
-        **dict.fromkeys(floats, pyarrow.float64()),
-    }
-    schema = pyarrow.schema([(name, kinds.get(name, pyarrow.string())) for name in COLUMNS])
+    columns = export_columns()
+    kinds = [_arrow_type(column.schema, pyarrow) for column in columns]
+    schema = pyarrow.schema(list(zip([column.name for column in columns], kinds, strict=True)))
     count = 0
     with parquet.ParquetWriter(out, schema) as writer:
         for page in _pages(records, 1000):
             count += len(page)
-            columns = [
-                pyarrow.array(
-                    [_typed(name, _value(record, path)) for record in page], kinds.get(name, pyarrow.string())
-                )
-                for name, path in COLUMNS.items()
-            ]
-            writer.write_table(pyarrow.Table.from_arrays(columns, schema=schema))
+            values = [[_typed(column.schema, _value(record, column.path)) for record in page] for column in columns]
+            arrays = [pyarrow.array(one, kind) for one, kind in zip(values, kinds, strict=True)]
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
     return count
+
+
+def _arrow_type(described: Mapping[str, Any], pyarrow: Any) -> Any:
+    """Return the column type of a field's JSON Schema."""
+    kind = described["type"] if isinstance(described["type"], str) else described["type"][0]
+    if described.get("format") == "date-time":
+        return pyarrow.timestamp("us", "UTC")
+    types = {"integer": pyarrow.int64(), "number": pyarrow.float64(), "boolean": pyarrow.bool_()}
+    return pyarrow.list_(pyarrow.string()) if kind == "array" else types.get(kind, pyarrow.string())
 
 
 def _pages(records: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
@@ -182,10 +148,8 @@ def _value(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     return value
 
 
-def _typed(name: str, value: Any) -> Any:
-    if name in ("timestamp", "end"):
-        from datetime import datetime
-
+def _typed(described: Mapping[str, Any], value: Any) -> Any:
+    if described.get("format") == "date-time":
         return datetime.fromisoformat(value)
     return value.encode(errors="replace").decode() if isinstance(value, str) else value
 

@@ -15,8 +15,7 @@ from sniffer.errors import UsageError
 from sniffer.listener.client import Reporter
 from sniffer.listener.ear import RATE, load_ear
 from sniffer.listener.sound import MicrophoneSound, Sound, StreamSound, WavSound
-from sniffer.model.clock import SECOND, SystemClock
-from sniffer.records.build import timestamp
+from sniffer.model.clock import SECOND, SystemClock, timestamp
 from sniffer.wake.events import parse_time
 
 #: A microphone that gives the very same value for so long hears nothing.

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,10 +19,10 @@ from sniffer.capture.live.live import LiveCapture
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
 from sniffer.errors import DeliveryError, UsageError
-from sniffer.explain.sentences import explain
+from sniffer.explain.headline import headline
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
-from sniffer.records import build as records
+from sniffer.records.build import setup_test_record
 
 MAX_ASKED = 40
 #: Bytes kept of each packet while looking around: names are in the first ones, and hellos have up to two segments.
@@ -237,13 +236,12 @@ def try_targets(config: Config, clock: Clock) -> int:
         # Not the daemon's store: it may be in use, and a test leaves no traces in it.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sniffer-"))
         store = stack.enter_context(closing(Store(StoreSettings(path=Path(folder) / "test.db"))))
-        targets = build_targets(
-            config.sinks, read_secret, lambda record: explain(record).headline, store, clock, __version__
-        )
+        targets = build_targets(config.sinks, read_secret, headline, store, clock, __version__)
         failed = 0
         for target in targets:
             now_ns = clock.now_ns()
-            message = Message(0, target.name, f"msg_setup_{now_ns}", sample_record(now_ns), now_ns, now_ns, 0, 0)
+            record = setup_test_record(now_ns).to_json()
+            message = Message(0, target.name, f"msg_setup_{now_ns}", record, now_ns, now_ns, 0, 0)
             try:
                 target.start()
                 target.send(message, now_ns)
@@ -256,16 +254,3 @@ def try_targets(config: Config, clock: Clock) -> int:
     if not targets:
         click.echo("nobody to tell is configured (sinks)", err=True)
     return 1 if failed else 0
-
-
-def sample_record(now_ns: int) -> dict[str, Any]:
-    """An alert that says it is a test."""
-    at = records.timestamp(now_ns)
-    text = "This is a test: sniffer can reach you."
-    return {
-        "event_type": "alert", "id": f"setup-{now_ns}", "timestamp": at, "kind": "health", "dedup_key": "setup/test",
-        "level": "informational", "rule": "setup-test", "rules": ["setup-test"], "title": "Test notification",
-        "device": None, "upload": None, "uploads": [], "count": 1, "speech_seconds": 0.0, "first": at, "last": at,
-        "verdict": None, "confidence": None, "reason": "setup_test", "summary": text, "text": text, "triage": [],
-        "record": None,
-    }  # fmt: skip

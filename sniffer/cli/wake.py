@@ -12,8 +12,7 @@ from sniffer.app.config import read_secret
 from sniffer.errors import UsageError
 from sniffer.listener.client import post
 from sniffer.model import WakeKind
-from sniffer.model.clock import SystemClock
-from sniffer.records.build import timestamp
+from sniffer.model.clock import SystemClock, timestamp
 from sniffer.settings.base import Secret
 from sniffer.wake.events import parse_event, parse_time
 

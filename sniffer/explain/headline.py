@@ -1,50 +1,58 @@
-"""A record in one sentence, for people, at the reader's time. Host names, which strangers choose, are not in it."""
+"""A record in one dated sentence for people. Host names, which come from the network, are not in it."""
 
 from __future__ import annotations
 
-import datetime
-import zoneinfo
 from collections.abc import Mapping
+from datetime import tzinfo
 from typing import Any
 
-from sniffer.explain.sentences import Explanation, explain
+from sniffer.errors import RecordError
+from sniffer.explain.sentences import explain
+from sniffer.explain.times import local_time, shown, shown_duration, zone_named
 from sniffer.model.clock import SECOND, parse_timestamp
+from sniffer.records.codec import from_json
+from sniffer.records.types import UploadRecord
 
 
 def headline(record: Mapping[str, Any], time_zone: str | None = None) -> str:
-    """One sentence without a line break. Without a `time_zone` the machine's is used."""
+    """Return one line about a record (a JSON object). Without a `time_zone` the machine's own is used."""
     if record.get("summary"):
         return str(record["summary"])
-    kind = str(record["event_type"])
-    device = record.get("device")
-    name = device["name"] if isinstance(device, Mapping) else device or "every speaker"
-    match kind:
-        case "upload":
-            return explained(record, time_zone).headline
+    zone = zone_named(time_zone)
+    if record["event_type"] == "upload":
+        return _upload(record, zone)
+    words = _words(record)
+    return f"{words} at {shown(local_time(record['timestamp'], zone))}" if "timestamp" in record else words
+
+
+def _upload(record: Mapping[str, Any], zone: tzinfo | None) -> str:
+    try:
+        return explain(from_json(UploadRecord, record), zone).headline
+    except RecordError:  # shortened, or of another version: still worth a line
+        return f"{_name(record)} sent data ({record.get('verdict') or 'not judged'})"
+
+
+def _words(record: Mapping[str, Any]) -> str:
+    name = _name(record)
+    match record["event_type"]:
         case "listening":
-            return (
-                f"{name} {'is sending what looks like live speech' if record['listening'] else 'has stopped sending'}"
-            )
+            return f"{name} {'started' if record['listening'] else 'stopped'} sending what could be live speech"
         case "drift":
-            return (
-                f"{name} has changed its habits: {record['what']} was {record['before']:g} and is {record['after']:g}"
-            )
+            return f"{name} changed its behaviour: {record['what']} was {record['before']:g} and is {record['after']:g}"
+        case "loss" if not record["packets"]:
+            unseen = (parse_timestamp(record["end"]) - parse_timestamp(record["timestamp"])) / SECOND
+            return f"Nothing was seen on {record['interface']} for {shown_duration(unseen)}"
         case "loss":
-            if not record["packets"]:
-                unseen = (parse_timestamp(record["end"]) - parse_timestamp(record["timestamp"])) / SECOND
-                return f"nothing was seen on {record['interface']} for {unseen:.0f} s"
             return f"{record['packets']} packets were lost on {record['interface']}"
         case "wake":
-            return f"{record['source']}: {record['kind']} ({name})"
+            return f"{record['source']} reported {record['kind']} ({name})"
         case "device":
             return f"{name} is on the network"
-        case _:
-            return kind
+        case kind:
+            return str(kind).capitalize()
 
 
-def explained(upload: Mapping[str, Any], time_zone: str | None = None) -> Explanation:
-    """An upload in words, with the time that the clock on the wall showed."""
-    seconds = parse_timestamp(upload["timestamp"]) // SECOND
-    zone = zoneinfo.ZoneInfo(time_zone) if time_zone else None
-    local = datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone(zone)
-    return explain(upload, local.tzinfo or datetime.UTC)
+def _name(record: Mapping[str, Any]) -> str:
+    device = record.get("device")
+    name = device.get("name") if isinstance(device, Mapping) else device  # text in logs of versions before 0.2
+    return str(name or "every speaker")

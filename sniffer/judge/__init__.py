@@ -1,6 +1,6 @@
 """Verdicts: uploads, wake events and losses in, verdicts with reasons out. No I/O.
 
-`Judge` is the way in; `Reason` lists the reasons of a verdict, `MEANING` says what each means. docs/judge.md describes
+`Judge` is the way in; `Reason` lists the reasons of a verdict. docs/judge.md describes
 how a verdict is reached. The way of an upload::
 
     engine, queue       what arrives and what is due, in the order of its own time
@@ -15,7 +15,7 @@ how a verdict is reached. The way of an upload::
 """
 
 from sniffer.judge.engine import Judge
-from sniffer.judge.reasons import KIND, MEANING, Reason
+from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.sources import SourceQuality
 
-__all__ = ["KIND", "MEANING", "Judge", "Reason", "SourceQuality"]
+__all__ = ["KIND", "Judge", "Reason", "SourceQuality"]

@@ -1,16 +1,15 @@
-"""The records that leave the program, in Suricata's EVE spelling: docs/events.md says what each field means.
-
-Everything that is written, sent or shown to people is one of these, made here and nowhere else.
-"""
+"""Make the records of `sniffer.records.types` from the values of the stages. Records are made here and nowhere else."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import ipaddress
 import struct
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from sniffer.model import (
     PROTO_NAMES,
@@ -18,28 +17,59 @@ from sniffer.model import (
     Drift,
     FlowKey,
     Judged,
+    Level,
     Listening,
     Loss,
     Service,
     Upload,
+    VerdictKind,
     WakeEvent,
     address_text,
     key_text,
+    mac_key,
     mac_text,
 )
-from sniffer.model.clock import timestamp as timestamp
+from sniffer.model.clock import SECOND, timestamp
+from sniffer.records.types import (
+    AlertRecord,
+    DeviceFields,
+    DeviceRecord,
+    DigestDevice,
+    DigestRecord,
+    DriftRecord,
+    EvidenceFields,
+    HistoryFields,
+    ListeningRecord,
+    LossRecord,
+    MeasuredFields,
+    ResolvedRecord,
+    ServiceFields,
+    StatsRecord,
+    UploadRecord,
+    WakeFields,
+    WakeRecord,
+)
+
+#: The history of an upload that no history was kept for.
+UNKNOWN_HISTORY = HistoryFields(speech_uploads=None, destination_uploads=None, unexpected_in_24h=None)
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
 
 
 def upload_id(upload: Upload, capture: str | None) -> str:
-    """Start time and a hash of the device, the first flow and (offline) the capture: the same inputs, the same id."""
-    seconds, rest = divmod(upload.start_ns, 1_000_000_000)
+    """Return the start time and a hash of the device, the first flow and (offline) the capture.
+
+    The same inputs give the same id.
+    """
+    seconds, rest = divmod(upload.start_ns, SECOND)
     seed = "\0".join((key_text(upload.key), str(upload.flows[0]), str(upload.start_ns), capture or ""))
     digest = hashlib.sha256(seed.encode()).hexdigest()[:8]
     return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%S}.{rest // 1_000_000:03d}-{digest}"
 
 
 def community_id(flow: FlowKey) -> str:
-    """Community ID v1 of a TCP or UDP flow, seed 0 (https://github.com/corelight/community-id-spec)."""
+    """Return the Community ID v1 of a TCP or UDP flow, seed 0 (https://github.com/corelight/community-id-spec)."""
     ends = sorted(
         (ipaddress.ip_address(address_text(*address)).packed, port)
         for address, port in ((flow.src, flow.src_port), (flow.dst, flow.dst_port))
@@ -50,26 +80,40 @@ def community_id(flow: FlowKey) -> str:
     return "1:" + base64.b64encode(hashlib.sha1(packed, usedforsecurity=False).digest()).decode()
 
 
-def device_fields(device: Device) -> dict[str, Any]:
-    """The `device` object of a record."""
-    return {
-        "mac": mac_text(device.key),
-        "ip": address_text(*device.address) if device.address else None,
-        "name": device.name,
-        "vendor": device.vendor,
-        "model": device.model,
-        "kind": device.kind,
-        "confidence": round(device.confidence, 3),
-    }
+def device_fields(device: Device) -> DeviceFields:
+    """Return the `device` object of a record."""
+    return DeviceFields(
+        mac=mac_text(device.key),
+        ip=address_text(*device.address) if device.address else None,
+        name=device.name,
+        vendor=device.vendor,
+        model=device.model,
+        kind=device.kind,
+        confidence=round(device.confidence, 3),
+    )
 
 
-def service_fields(service: Service) -> dict[str, Any]:
-    """The `service` object of a record."""
-    return {"host": service.host, "role": service.role, "source": service.source}
+def named_device(name: str) -> DeviceFields:
+    """Return the `device` object for a name or MAC address, where nothing else is known."""
+    try:
+        mac = mac_text(mac_key(name))
+    except ValueError:
+        mac = None
+    return DeviceFields(mac=mac, ip=None, name=name, vendor=None, model=None, kind="unknown", confidence=0.0)
+
+
+def device_key(device: DeviceFields) -> str:
+    """Return what tells one device from another, whatever its name: its MAC address, else its IP address."""
+    return device.mac or device.ip or device.name
+
+
+def service_fields(service: Service) -> ServiceFields:
+    """Return the `service` object of a record."""
+    return ServiceFields(host=service.host, role=service.role, source=service.source)
 
 
 def flow_fields(flow: FlowKey) -> dict[str, Any]:
-    """The tuple at the top of a record."""
+    """Return the fields at the top of a record that name a connection."""
     return {
         "src_ip": address_text(*flow.src),
         "src_port": flow.src_port,
@@ -80,125 +124,157 @@ def flow_fields(flow: FlowKey) -> dict[str, Any]:
     }
 
 
-def upload_record(judged: Judged, device: Device, capture: str, *, offline: bool) -> dict[str, Any]:
-    """One upload and its verdict. `sniffer.judge` fills in `history`, and its rules `level` and `rules`."""
+def _measured(upload: Upload) -> MeasuredFields:
+    return MeasuredFields(
+        upload_class=upload.upload_class,
+        score=round(upload.score, 2),
+        probability=round(upload.probability, 4),
+        bytes=upload.bytes,
+        bytes_toclient=upload.bytes_toclient,
+        packets=upload.packets,
+        duration=round(upload.duration, 3),
+        bytes_per_second=round(upload.bytes / upload.duration, 1) if upload.duration > 0 else None,
+        chunk_bytes=upload.chunk_bytes,
+        chunks_per_second=None if upload.chunks_per_second is None else round(upload.chunks_per_second, 1),
+        speech_seconds=round(upload.speech_seconds, 1),
+        answered=upload.answered,
+        bins=tuple(upload.bins),
+        body=upload.body or None,
+    )
+
+
+# --- records ----------------------------------------------------------------------------------------------------------
+
+
+def upload_record(
+    judged: Judged, device: Device, capture: str, *, offline: bool, history: HistoryFields = UNKNOWN_HISTORY
+) -> UploadRecord:
+    """Return the record of an upload and its verdict, without rules: `with_rules` adds those that match."""
     upload, verdict = judged.upload, judged.verdict
-    wake = verdict.wake
-    return {
-        "event_type": "upload",
-        "id": upload_id(upload, capture if offline else None),
-        "revision": verdict.revision,
-        "capture": capture,
-        "timestamp": timestamp(upload.start_ns),
-        "end": timestamp(upload.end_ns),
-        "device": device_fields(device) | ({} if device.address else {"ip": address_text(*upload.flows[0].src)}),
+    wake, about = verdict.wake, device_fields(device)
+    if about.ip is None:
+        about = dataclasses.replace(about, ip=address_text(*upload.flows[0].src))
+    return UploadRecord(
+        id=upload_id(upload, capture if offline else None),
+        revision=verdict.revision,
+        capture=capture,
+        timestamp=timestamp(upload.start_ns),
+        end=timestamp(upload.end_ns),
+        device=about,
         **flow_fields(upload.flows[0]),
-        "service": service_fields(upload.service),
-        "upload": {
-            "class": str(upload.upload_class),
-            "score": round(upload.score, 2),
-            "probability": round(upload.probability, 4),
-            "bytes": upload.bytes,
-            "bytes_toclient": upload.bytes_toclient,
-            "packets": upload.packets,
-            "duration": round(upload.duration, 3),
-            "bytes_per_second": round(upload.bytes / upload.duration, 1) if upload.duration > 0 else None,
-            "chunk_bytes": upload.chunk_bytes,
-            "chunks_per_second": None if upload.chunks_per_second is None else round(upload.chunks_per_second, 1),
-            "speech_seconds": round(upload.speech_seconds, 1),
-            "answered": upload.answered,
-            "bins": list(upload.bins),
-            "body": list(upload.body) if upload.body else None,
-        },
-        "evidence": [
-            {"name": e.name, "value": round(e.value, 4), "weight": round(e.weight, 2), "text": e.text}
+        service=service_fields(upload.service),
+        upload=_measured(upload),
+        evidence=tuple(
+            EvidenceFields(name=e.name, value=round(e.value, 4), weight=round(e.weight, 2), text=e.text)
             for e in upload.evidence
-        ],
-        "flows": [str(flow) for flow in upload.flows],
-        "wake": {
-            "seen": wake.seen,
-            "relation": wake.relation,
-            "source": wake.source,
-            "trust": str(wake.trust) if wake.trust else None,
-            "gap_seconds": None if wake.gap_seconds is None else round(wake.gap_seconds, 3),
-        },
-        "verdict": str(verdict.kind) if verdict.kind else None,
-        "confidence": round(verdict.confidence, 4),
-        "reason": verdict.reason,
-        "listened": list(verdict.listened),
-        "history": {"speech_uploads": None, "destination_uploads": None, "unexpected_in_24h": None},
-        "level": None,
-        "rules": [],
-    }
+        ),
+        flows=tuple(str(flow) for flow in upload.flows),
+        wake=WakeFields(
+            seen=wake.seen,
+            relation=wake.relation,
+            source=wake.source,
+            trust=wake.trust,
+            gap_seconds=None if wake.gap_seconds is None else round(wake.gap_seconds, 3),
+        ),
+        verdict=verdict.kind,
+        confidence=round(verdict.confidence, 4),
+        reason=verdict.reason,
+        decided_by=verdict.decided_by or None,
+        listened=tuple(verdict.listened),
+        history=history,
+        level=None,
+        rules=(),
+    )
 
 
-def listening_record(listening: Listening, device: Device, capture: str) -> dict[str, Any]:
-    """A run that looks like live audio and still lasts (or, with `listening` false, has ended)."""
-    return {
-        "event_type": "listening",
-        "capture": capture,
-        "timestamp": timestamp(listening.time_ns),
-        "start": timestamp(listening.start_ns),
-        "listening": not listening.ended,
-        "device": device_fields(device),
+class Match(Protocol):
+    """A rule that matches."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def level(self) -> Level: ...
+
+
+def with_rules(record: UploadRecord, matches: Sequence[Match]) -> UploadRecord:
+    """Return the record with the rules that match it, the gravest first, and their highest level."""
+    level = matches[0].level if matches else None
+    return dataclasses.replace(record, rules=tuple(match.id for match in matches), level=level)
+
+
+def without_bins(record: UploadRecord) -> UploadRecord:
+    """Return the record without its longest part, for messages."""
+    return dataclasses.replace(record, upload=dataclasses.replace(record.upload, bins=(), body=None))
+
+
+def listening_record(listening: Listening, device: Device, capture: str) -> ListeningRecord:
+    """Return the record of a stretch that looks like live audio and lasts (or, where `ended`, is over)."""
+    return ListeningRecord(
+        capture=capture,
+        timestamp=timestamp(listening.time_ns),
+        start=timestamp(listening.start_ns),
+        listening=not listening.ended,
+        device=device_fields(device),
         **flow_fields(listening.flow),
-        "service": service_fields(listening.service),
-        "score": round(listening.score, 2),
-    }
+        service=service_fields(listening.service),
+        score=round(listening.score, 2),
+    )
 
 
-def device_record(device: Device, capture: str, time_ns: int) -> dict[str, Any]:
-    """A device was recognised, or what is known of it changed."""
-    return {
-        "event_type": "device",
-        "capture": capture,
-        "timestamp": timestamp(time_ns),
-        "device": device_fields(device),
-        "host": key_text(device.key),
-        "microphone": device.microphone,
-        "configured": device.configured,
-        "rules": list(device.rules),
-        "reasons": list(device.reasons),
-    }
+def device_record(device: Device, capture: str, time_ns: int) -> DeviceRecord:
+    """Return the record of a device that was recognised, or of which more is known."""
+    return DeviceRecord(
+        capture=capture,
+        timestamp=timestamp(time_ns),
+        device=device_fields(device),
+        host=key_text(device.key),
+        microphone=device.microphone,
+        configured=device.configured,
+        rules=tuple(device.rules),
+        reasons=tuple(device.reasons),
+    )
 
 
-def wake_record(event: WakeEvent) -> dict[str, Any]:
-    """A wake event, as it can be read back with `--wake`."""
-    return {
-        "event_type": "wake",
-        "timestamp": timestamp(event.time_ns),
-        "received": timestamp(event.received_ns or event.time_ns),
-        "device": event.device,
-        "source": event.source,
-        "kind": str(event.kind),
-        "trust": str(event.trust),
-        "vendor": event.vendor,
-        "miss_rate": event.miss_rate,
-    }
+def device_listing(device: Device, capture: str, time_ns: int, traffic: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the `device` record as `sniffer devices` prints it: with its facts and the amount of its traffic."""
+    facts = [{"kind": fact.kind, "value": fact.value} for fact in device.facts]
+    return {**device_record(device, capture, time_ns).to_json(), "facts": facts, "traffic": traffic}
 
 
-def loss_record(loss: Loss) -> dict[str, Any]:
-    """Packets were lost."""
-    return {
-        "event_type": "loss",
-        "timestamp": timestamp(loss.start_ns),
-        "end": timestamp(loss.end_ns),
-        "interface": loss.interface,
-        "packets": loss.packets,
-    }
+def wake_record(event: WakeEvent) -> WakeRecord:
+    """Return the record of a wake event, as `--wake` reads it back."""
+    return WakeRecord(
+        timestamp=timestamp(event.time_ns),
+        received=timestamp(event.received_ns or event.time_ns),
+        device=None if event.device is None else named_device(event.device),
+        source=event.source,
+        kind=event.kind,
+        trust=event.trust,
+        vendor=event.vendor,
+        miss_rate=event.miss_rate,
+    )
 
 
-def drift_record(drift: Drift, device: Device, capture: str) -> dict[str, Any]:
-    """A device's habits have moved away from what was learned."""
-    return {
-        "event_type": "drift",
-        "capture": capture,
-        "timestamp": timestamp(drift.time_ns),
-        "device": device_fields(device),
-        "what": drift.what,
-        "before": drift.before,
-        "after": drift.after,
-    }
+def loss_record(loss: Loss) -> LossRecord:
+    """Return the record of lost packets."""
+    return LossRecord(
+        timestamp=timestamp(loss.start_ns),
+        end=timestamp(loss.end_ns),
+        interface=loss.interface,
+        packets=loss.packets,
+    )
+
+
+def drift_record(drift: Drift, device: Device, capture: str) -> DriftRecord:
+    """Return the record of a device whose behaviour has moved away from what was learned."""
+    return DriftRecord(
+        capture=capture,
+        timestamp=timestamp(drift.time_ns),
+        device=device_fields(device),
+        what=drift.what,
+        before=drift.before,
+        after=drift.after,
+    )
 
 
 def stats_record(
@@ -213,18 +289,196 @@ def stats_record(
     devices: int,
     watched: int,
     uploads: int,
-) -> dict[str, Any]:
-    """How the daemon is doing."""
-    return {
-        "event_type": "stats",
-        "capture": capture,
-        "timestamp": timestamp(time_ns),
-        "uptime_seconds": round(uptime_seconds, 1),
-        "packets": packets,
-        "dropped": dropped,
-        "decode_errors": decode_errors,
-        "flows": flows,
-        "devices": devices,
-        "watched": watched,
-        "uploads": uploads,
-    }
+) -> StatsRecord:
+    """Return the record of the daemon's state."""
+    return StatsRecord(
+        capture=capture,
+        timestamp=timestamp(time_ns),
+        uptime_seconds=round(uptime_seconds, 1),
+        packets=packets,
+        dropped=dropped,
+        decode_errors=decode_errors,
+        open_flows=flows,
+        devices=devices,
+        watched=watched,
+        uploads=uploads,
+    )
+
+
+def alert_record(
+    *,
+    kind: Literal["upload", "rollup"],
+    where: str,
+    rule: str,
+    rules: Sequence[str],
+    level: Level,
+    title: str,
+    device: DeviceFields | None,
+    uploads: Sequence[str],
+    count: int,
+    speech_seconds: float,
+    time_ns: int,
+    first: str,
+    last: str,
+    verdict: VerdictKind | None,
+    confidence: float | None,
+    reason: str,
+    summary: str,
+    text: str,
+    triage: Sequence[str],
+    record: UploadRecord | None,
+) -> AlertRecord:
+    """Return an alert about uploads. `where` is the device's key, or `all`; the same cause gives the same id."""
+    dedup_key = f"{where}/{rule}"
+    revision = record.revision if record is not None else 0
+    seed = "\0".join((kind, dedup_key, str(revision), str(count), *uploads))
+    return AlertRecord(
+        id="alert-" + hashlib.sha256(seed.encode(errors="replace")).hexdigest()[:16],
+        timestamp=timestamp(time_ns),
+        kind=kind,
+        dedup_key=dedup_key,
+        level=level,
+        rule=rule,
+        rules=tuple(rules),
+        title=title,
+        device=device,
+        upload_id=uploads[-1] if uploads else None,
+        upload_ids=tuple(uploads),
+        count=count,
+        speech_seconds=round(speech_seconds, 1),
+        first=first,
+        last=last,
+        verdict=verdict,
+        confidence=confidence,
+        reason=reason,
+        summary=summary,
+        text=text,
+        triage=tuple(triage),
+        record=without_bins(record) if record is not None else None,
+    )
+
+
+def resolved_record(
+    alert_id: str,
+    time_ns: int,
+    record: UploadRecord,
+    *,
+    dedup_key: str,
+    level: Level,
+    rule: str,
+    rules: Sequence[str],
+    device: DeviceFields | None,
+    uploads: Sequence[str],
+    count: int,
+    first: str,
+    summary: str,
+) -> ResolvedRecord:
+    """Return the resolution of an alert by the upload that was explained last."""
+    return ResolvedRecord(
+        id=alert_id,
+        timestamp=timestamp(time_ns),
+        dedup_key=dedup_key,
+        level=level,
+        rule=rule,
+        rules=tuple(rules),
+        device=device,
+        upload_id=uploads[-1] if uploads else None,
+        upload_ids=tuple(uploads),
+        count=count,
+        first=first,
+        verdict=record.verdict,
+        reason=record.reason,
+        wake=record.wake,
+        summary=summary,
+    )
+
+
+def digest_record(
+    devices: Sequence[DigestDevice], since_ns: int, until_ns: int, *, summary: str, text: str
+) -> DigestRecord:
+    """Return the digest of a period; `devices` are in the order in which they are shown."""
+    return DigestRecord(
+        id=f"digest-{since_ns // SECOND}",
+        timestamp=timestamp(until_ns),
+        since=timestamp(since_ns),
+        until=timestamp(until_ns),
+        by_device=tuple(devices),
+        uploads=sum(device.uploads for device in devices),
+        speech_seconds=round(sum(device.speech_seconds for device in devices), 1),
+        unexpected=sum(device.unexpected for device in devices),
+        summary=summary,
+        text=text,
+    )
+
+
+def _health_record(
+    identity: str,
+    time_ns: int,
+    *,
+    kind: Literal["health", "test"],
+    rule: str,
+    dedup_key: str,
+    level: Level,
+    title: str,
+    text: str,
+    count: int = 1,
+    triage: Sequence[str] = (),
+) -> AlertRecord:
+    at = timestamp(time_ns)
+    return AlertRecord(
+        id=identity,
+        timestamp=at,
+        kind=kind,
+        dedup_key=dedup_key,
+        level=level,
+        rule=rule,
+        rules=(rule,),
+        title=title,
+        device=None,
+        upload_id=None,
+        upload_ids=(),
+        count=count,
+        speech_seconds=0.0,
+        first=at,
+        last=at,
+        verdict=None,
+        confidence=None,
+        reason=rule.replace("-", "_"),
+        summary=text,
+        text=text,
+        triage=tuple(triage),
+        record=None,
+    )
+
+
+def dropped_record(target: str, count: int, time_ns: int) -> AlertRecord:
+    """Return the alert that tells a receiver how many messages it will never get."""
+    return _health_record(
+        f"dropped-{target}-{time_ns}",
+        time_ns,
+        kind="health",
+        rule="outbox-dropped",
+        dedup_key=f"outbox/{target}",
+        level="high",
+        title="Messages were dropped",
+        text=f"{count} messages to '{target}' were dropped: it was unreachable for so long that the outbox was full.",
+        count=count,
+        triage=(
+            "Find out why the receiver was down. You still find every upload with `sniffer uploads` and in the "
+            "event log.",
+        ),
+    )
+
+
+def setup_test_record(time_ns: int) -> AlertRecord:
+    """Return the alert of `sniffer setup --test`, which says that it is a test."""
+    return _health_record(
+        f"setup-{time_ns}",
+        time_ns,
+        kind="test",
+        rule="setup-test",
+        dedup_key="setup/test",
+        level="informational",
+        title="Test notification",
+        text="This is a test from sniffer. It works: alerts about your speakers will arrive here.",
+    )

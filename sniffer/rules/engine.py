@@ -18,9 +18,9 @@ import yaml
 from pydantic import Field
 
 from sniffer.errors import ConfigError, RuleError
-from sniffer.judge.fields import FIELDS
 from sniffer.judge.settings import ExceptionSettings, RuleSettings
 from sniffer.model import LEVELS, Level
+from sniffer.records.schemas import rule_fields
 from sniffer.rules.exceptions import applies
 from sniffer.rules.sigma import DetectionError, Test, compile_detection
 from sniffer.settings.base import Section
@@ -110,13 +110,6 @@ class RuleSet:
         ]
         return sorted(found, key=lambda match: (-LEVELS.index(match.level), match.id))
 
-    def apply(self, record: dict[str, Any], now_ns: int) -> list[RuleMatch]:
-        """Evaluate, and fill in the record's `rules` and `level` (the highest; None where none matches)."""
-        matches = self.evaluate(record, now_ns)
-        record["rules"] = [match.id for match in matches]
-        record["level"] = matches[0].level if matches else None
-        return matches
-
 
 def load_upload_rules(folders: Iterable[Path], settings: RuleSettings | None = None) -> RuleSet:
     """Read all rules under these folders. `settings` changes levels and makes exceptions.
@@ -164,7 +157,7 @@ def parse_rule(file: Path) -> Rule:
 def _rule(file: Path, value: Any, node: yaml.Node | None) -> Rule:
     document = validate(value, node, file, RuleDocument, RuleError)
     try:
-        test = compile_detection(document.detection, FIELDS)
+        test = compile_detection(document.detection, rule_fields())
     except DetectionError as problem:
         raise _located(problem, node, file) from None
     for wanted in (True, False):

@@ -345,7 +345,8 @@ class Metrics:
             self.source_up(record["source"], record["kind"] == "source_up")
             return
         source = self._source(record["source"])
-        self._wakes.labels(self._named(record["device"]), source).inc()
+        device = record["device"]
+        self._wakes.labels(self._named(device["mac"] or device["name"] if device else None), source).inc()
         if source not in self._sources:  # nobody said that it is up, but it speaks
             self.source_up(record["source"], True)
 

@@ -74,7 +74,7 @@ def parse_event(
         time_ns=time_ns,
         source=named,
         kind=WakeKind(_choice(mapping, "kind", [str(kind) for kind in WakeKind], str(WakeKind.WAKE))),
-        device=_text(mapping, "device"),
+        device=_device(mapping),
         trust=Trust.SELF_REPORT if trust is Trust.SELF_REPORT else said,
         received_ns=received_ns if received_ns is not None else _time(mapping, "received") or time_ns,
         vendor=_text(mapping, "vendor"),
@@ -153,6 +153,14 @@ def _text(mapping: Mapping[Any, Any], key: str) -> str | None:
     if value is None:
         return None
     return check_text(key, value)
+
+
+def _device(mapping: Mapping[Any, Any]) -> str | None:
+    """Return the device's name: text, or the object that a `wake` record has."""
+    value = mapping.get("device")
+    if isinstance(value, Mapping):
+        return check_text("device.name", value.get("name"))
+    return _text(mapping, "device")
 
 
 def _choice(mapping: Mapping[Any, Any], key: str, known: list[str], default: str) -> str:

@@ -141,7 +141,7 @@ def build_app(
             if not events_left[token.source].allows(clock.monotonic()):
                 return _error(429, f"too many events; {len(accepted)} were taken", {"Retry-After": "60"})
             accepted.append(backend.wake(event, token.source))
-        warnings = {backend.unknown(record["device"] or "") for record in accepted} - {None}
+        warnings = {backend.unknown(record["device"]["name"]) for record in accepted if record["device"]} - {None}
         return JSONResponse({"accepted": accepted, "warnings": sorted(map(str, warnings))}, status_code=202)
 
     def mute(body: Any, token: Token) -> Response:

@@ -13,25 +13,23 @@ from click.testing import CliRunner
 
 from sniffer.cli import analyze, explain
 from sniffer.cli.calibrate import Lesson, learned
-from sniffer.errors import CaptureError, UsageError
+from sniffer.errors import CaptureError, RecordError, UsageError
+from sniffer.model import WakeEvent
+from sniffer.model.clock import parse_timestamp
+from sniffer.records.build import wake_record
 from sniffer.testing import House
+from tests.sinks.builders import upload
 
 pytestmark = pytest.mark.slow
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    return {
-        "event_type": "upload", "id": "20261122T180405.120-8f3a19c2", "revision": 0, "capture": "x.pcap",
-        "timestamp": "2026-11-22T18:04:05.120000Z", "end": "2026-11-22T18:04:08.470000Z",
-        "device": {"mac": "68:db:f5:90:19:64", "ip": "192.168.1.23", "name": "kitchen", "model": "Echo"},
-        "src_ip": "192.168.1.23", "src_port": 40412, "dest_ip": "52.94.233.109", "dest_port": 443, "proto": "TCP",
-        "service": {"host": "avs-alexa-4-na.amazon.com", "role": "voice", "source": "sni"},
-        "upload": {"class": "speech", "score": 9.5, "probability": 0.99, "bytes": 46012, "bytes_toclient": 39121,
-                   "packets": 71, "duration": 3.35, "chunk_bytes": 437, "chunks_per_second": 20.0,
-                   "speech_seconds": 3.4, "answered": True, "bins": [18000, 2185, 2185, 2185, 2185, 0], "body": [1, 5]},
-        "evidence": [{"name": "pace", "value": 3.0, "weight": 4.0, "text": "For 3.0 s data left at one steady speed"}],
-        "wake": {"seen": False, "relation": "none", "source": None, "gap_seconds": None},
-        "verdict": "unexpected", "reason": "no_wake_event", "confidence": 0.97, "listened": ["ear"],
+    made = upload()
+    bins = {"bins": [18000, 2185, 2185, 2185, 2185, 0], "body": [1, 5]}
+    pace = {"name": "pace", "value": 3.0, "weight": 4.0, "text": "For 3.0 s data left at one steady speed"}
+    return made | {
+        "id": "20261122T180405.120-8f3a19c2", "timestamp": "2026-11-22T18:04:05.120000Z",
+        "upload": made["upload"] | bins, "evidence": [pace],
     } | changes  # fmt: skip
 
 
@@ -42,7 +40,7 @@ def log(tmp_path: Path, *records: dict[str, Any]) -> Path:
 
 
 def wake(timestamp: str) -> dict[str, Any]:
-    return {"event_type": "wake", "timestamp": timestamp, "device": "kitchen", "source": "ear", "kind": "wake"}
+    return wake_record(WakeEvent(parse_timestamp(timestamp), "ear", device="kitchen")).to_json()
 
 
 def said(*arguments: str) -> str:
@@ -54,12 +52,13 @@ def said(*arguments: str) -> str:
 def test_words_evidence_picture_and_wake_events(tmp_path: Path) -> None:
     path = log(tmp_path, record(), wake("2026-11-22T18:03:55Z"), wake("2026-11-22T10:00:00Z"))
     text = said("20261122T18", "--log", str(path))
-    assert "3.4 s of speech could have left the kitchen Echo" in text
+    assert "kitchen (Echo Dot) sent 3.4 s of possible speech at 2026-11-22" in text
+    assert "\nUpload: 20261122T180405.120-8f3a19c2\n" in text
     assert "+4.0  For 3.0 s data left at one steady speed" in text
     assert "█▃▃▃▃ \n   ~~~~\n" in text
-    assert text.count("says ear") == 1
+    assert text.count("according to ear") == 1
     assert "10.1 s before the upload began" in text
-    assert "What would have changed it: A wake event" in text
+    assert "What you can do: If you did ask" in text
     assert "+5.5  To begin with" in text  # what is listed adds up to the score
     assert "Without the strongest of these it would still be called speech." in text
 
@@ -69,7 +68,7 @@ def test_what_is_no_speech_is_not_explained_as_speech(tmp_path: Path) -> None:
     other["upload"] = other["upload"] | {"class": "telemetry", "score": -3.0}
     text = said("2026", "--log", str(log(tmp_path, other)))
     assert "Why it is not called speech (score -3.0; from 0 on it is speech):" in text
-    assert "What would have changed it: Only what could hold speech is judged" in text
+    assert "What you can do: Nothing to do: only uploads that could hold speech are judged." in text
     other["upload"] |= {"class": "media", "score": 2.0}
     assert "It has the pace of speech (score +2.0" in said("2026", "--log", str(log(tmp_path, other)))
 
@@ -91,11 +90,24 @@ def test_a_log_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         CliRunner().invoke(explain.command, ["x", "--log", str(tmp_path / "no")], catch_exceptions=False)
 
 
+def test_a_record_that_is_damaged_is_one_line_that_names_the_field(tmp_path: Path) -> None:
+    broken = record()
+    broken["upload"] = broken["upload"] | {"score": None}
+    with pytest.raises(RecordError, match=r"^upload\.score: "):
+        CliRunner().invoke(explain.command, ["last", "--log", str(log(tmp_path, broken))], catch_exceptions=False)
+
+
+def test_a_log_of_an_earlier_version_is_still_explained(tmp_path: Path) -> None:
+    old = {name: value for name, value in record().items() if name != "decided_by"}
+    text = said("last", "--log", str(log(tmp_path, old, wake("2026-11-22T18:03:55Z") | {"device": "kitchen"})))
+    assert "wake for kitchen" in text
+
+
 def test_what_was_added_up_over_minutes_has_no_pace(tmp_path: Path) -> None:
     slow = record()
     slow["upload"] = slow["upload"] | {"class": "bulk", "score": 0.0, "packets": 0, "body": None}
     text = said("2026", "--log", str(log(tmp_path, slow)))
-    assert "It left little by little" in text
+    assert "It was sent in small pieces" in text
     assert "Why it is listed:\n  For 3.0 s" in text
     assert "one column for 60 s" in text
 

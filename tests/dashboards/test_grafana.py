@@ -119,17 +119,19 @@ def test_every_metric_is_shown_somewhere_or_alerts() -> None:
 
 def happen(metrics: Metrics) -> None:
     """One of everything, as a house would bring it about."""
-    metrics.emit(device_record(KITCHEN, "br-lan", START))
+    metrics.emit(device_record(KITCHEN, "br-lan", START).to_json())
     for at, verdict in enumerate(("expected", "unexpected", "inconclusive")):
         metrics.emit(upload(verdict, at=at * 60) | {"reason": f"reason_{verdict}"})
     asked = upload("expected", at=600)
     asked["wake"] = {"seen": True, "relation": "direct", "source": "ear", "trust": "independent", "gap_seconds": 0.4}
     metrics.emit(asked)
     metrics.emit(upload("expected", at=60, revision=1))
-    metrics.emit(listening_record(Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0), KITCHEN, "br-lan"))
-    metrics.emit(wake_record(WakeEvent(START, "ear", device="kitchen")))
-    metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)))
-    metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan"))
+    metrics.emit(
+        listening_record(Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0), KITCHEN, "br-lan").to_json()
+    )
+    metrics.emit(wake_record(WakeEvent(START, "ear", device="kitchen")).to_json())
+    metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)).to_json())
+    metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan").to_json())
     metrics.emit({"event_type": "alert", "device": upload()["device"], "rule": "upload-outside-wake", "level": "high"})
     metrics.capturing("br-lan", True)
     metrics.packets("br-lan", 1000)

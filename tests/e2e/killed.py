@@ -197,7 +197,9 @@ def torture(folder: Path, kills: int, seed: int = 0) -> Outcome:
         at += EVERY + length
     (folder / "frames").write_bytes(pickle.dumps(list(house.frames())))
     count = Count()
-    receiver = Receiver(chance, count, told=lambda data, name: outcome.told.setdefault(data["upload"], set()).add(name))
+    receiver = Receiver(
+        chance, count, told=lambda data, name: outcome.told.setdefault(data["upload_id"], set()).add(name)
+    )
     zero = time.monotonic() + 2
     command = [sys.executable, "-m", "tests.e2e.killed", "--nursery", str(folder), str(receiver.port), str(zero)]
     process = subprocess.Popen(

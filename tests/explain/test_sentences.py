@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -9,90 +10,96 @@ import pytest
 
 from sniffer.explain.sentences import explain
 from sniffer.judge.reasons import KIND, Reason
+from sniffer.model import Trust, UploadClass, VerdictKind
+from sniffer.records.types import EvidenceFields, UploadRecord, WakeFields
+from tests.sinks.builders import upload_value
+
+PACE = EvidenceFields(name="pace", value=3.0, weight=4.0, text="For 3.0 s data left at one steady speed")
+SLOW = EvidenceFields(name="too_slow", value=1.0, weight=-1.0, text="It was slow")
 
 
-def record(**changes: Any) -> dict[str, Any]:
-    return {
-        "timestamp": "2026-11-22T18:04:05.120000Z",
-        "device": {"mac": "68:db:f5:90:19:64", "name": "kitchen", "vendor": "Amazon", "model": "Echo"},
-        "dest_ip": "52.94.233.109",
-        "service": {"host": "avs-alexa-4-na.amazon.com", "role": "voice", "source": "sni"},
-        "upload": {"class": "speech", "bytes": 46012, "duration": 3.35, "speech_seconds": 3.4, "probability": 0.998},
-        "evidence": [
-            {"name": "pace", "value": 3.0, "weight": 4.0, "text": "For 3.0 s data left at one steady speed"},
-            {"name": "too_slow", "value": 1.0, "weight": -1.0, "text": "It was slow"},
-        ],
-        "wake": {"seen": False, "relation": "none", "source": None, "gap_seconds": None},
-        "verdict": "unexpected", "reason": "no_wake_event", "confidence": 0.97, "listened": ["kitchen ear"],
-    } | changes  # fmt: skip
-
-
-def test_the_headline_says_how_much_from_where_when_and_that_nobody_asked() -> None:
-    assert explain(record(), timezone(timedelta(hours=1))).headline == (
-        "3.4 s of speech could have left the kitchen Echo at 19:04; nobody said the wake word"
+def record(upload: dict[str, Any] | None = None, device: dict[str, Any] | None = None, **changes: Any) -> UploadRecord:
+    """An upload that was not asked for, with the changes that a test wants."""
+    made = upload_value()
+    return dataclasses.replace(
+        made,
+        timestamp="2026-11-22T18:04:05.120000Z",
+        listened=("kitchen ear",),
+        evidence=(PACE, SLOW),
+        device=dataclasses.replace(made.device, **(device or {})),
+        upload=dataclasses.replace(made.upload, **(upload or {})),
+        **changes,
     )
 
 
-def test_three_sentences() -> None:
-    happened, looked, asked = explain(record()).sentences
+def test_the_headline_says_which_device_how_much_when_and_why() -> None:
+    assert explain(record(), timezone(timedelta(hours=1), "CET")).headline == (
+        "kitchen (Echo Dot) sent 3.4 s of possible speech at 2026-11-22 19:04 CET; "
+        "not asked for: no wake word was heard"
+    )
+
+
+def test_three_sentences_and_what_to_do() -> None:
+    said = explain(record())
+    happened, looked, asked = said.sentences
     assert happened == (
-        "At 18:04:05 UTC the kitchen Echo sent 46 kB within 3.4 s to avs-alexa-4-na.amazon.com, which takes voice "
-        "recordings."
+        "At 2026-11-22 18:04:05 UTC kitchen (Echo Dot) sent 46 kB in 3.4 s to avs-alexa-4-na.amazon.com, "
+        "which receives voice recordings."
     )
     assert looked == (
-        "It left like live sound from a microphone (over 99 % sure): for 3.0 s data left at one steady speed."
+        "Its timing looks like a live microphone (over 99 % sure): for 3.0 s data left at one steady speed."
     )
-    assert asked == "Nobody asked for it: nobody said the wake word; kitchen ear would have noticed (97 % sure)."
+    assert asked == "It was not asked for: no wake word was heard; kitchen ear would have noticed (97 % sure)."
+    assert said.advice.startswith("If you did ask, your wake source missed it")
 
 
-def test_an_expected_upload_names_who_heard_it() -> None:
-    wake = {"seen": True, "relation": "direct", "source": "kitchen ear", "gap_seconds": 1.2}
-    said = explain(record(verdict="expected", reason="wake_event", wake=wake)).sentences[2]
-    assert (
-        said
-        == "It was asked for: somebody had said the wake word, 1.2 s before it began, says kitchen ear (97 % sure)."
-    )
-
-
-@pytest.mark.parametrize("reason", ["no_wake_source", "wake_source_down", "capture_loss", "something new"])
-def test_no_verdict_is_never_an_accusation(reason: str) -> None:
-    explanation = explain(record(verdict="inconclusive", reason=reason))
-    assert "cannot be told" in explanation.sentences[2]
-    assert "nobody asked" not in explanation.headline.lower()
-
-
-def test_what_is_perhaps_no_sound_is_no_accusation_either() -> None:
-    explanation = explain(record(verdict="inconclusive", reason="may_not_be_speech"))
-    assert explanation.sentences[2] == (
-        "Nobody asked for it, and still nobody is accused: this was perhaps no sound at all."
+@pytest.mark.parametrize(("gap", "when"), [(1.2, "1.2 s before"), (-0.8, "0.8 s after")])
+def test_an_expected_upload_names_the_source_that_reported_the_request(gap: float, when: str) -> None:
+    wake = WakeFields(seen=True, relation="direct", source="kitchen ear", trust=Trust.INDEPENDENT, gap_seconds=gap)
+    said = explain(record(verdict=VerdictKind.EXPECTED, reason="wake_event", wake=wake)).sentences[2]
+    assert said == (
+        f"It was asked for: a wake word was heard; kitchen ear reported it {when} the upload began (97 % sure)."
     )
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if KIND[reason] is not None])
-def test_each_verdict_could_have_been_another(reason: Reason) -> None:
-    assert explain(record(verdict=str(KIND[reason]), reason=str(reason))).would_change
+@pytest.mark.parametrize("reason", [*(reason for reason in Reason if KIND[reason] is VerdictKind.INCONCLUSIVE), "new"])
+def test_what_is_inconclusive_is_never_an_accusation(reason: str) -> None:
+    said = explain(record(verdict=VerdictKind.INCONCLUSIVE, reason=str(reason)))
+    assert "not asked for" not in said.headline + said.sentences[2]
+    assert "would have noticed" not in said.sentences[2]
 
 
-def test_a_stream_is_told_by_its_length_and_not_by_how_little_it_is_like_speech() -> None:
-    upload = {"class": "media", "bytes": 547_000, "bytes_toclient": 3_000, "duration": 30.7, "probability": 0.1}
-    looked = explain(record(upload=upload)).sentences[1]
-    assert looked == ("It went on like a call or a camera's picture: 547 kB left and 3 kB came back in 30.7 s.")
+def test_what_may_not_be_audio_is_called_inconclusive() -> None:
+    said = explain(record(verdict=VerdictKind.INCONCLUSIVE, reason="may_not_be_speech"))
+    assert said.sentences[2] == "Not requested, but inconclusive: this may not have been audio."
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_each_reason_comes_with_advice(reason: Reason) -> None:
+    assert explain(record(verdict=KIND[reason], reason=str(reason))).advice
+
+
+def test_a_stream_is_described_by_its_length_and_amount() -> None:
+    upload = {"upload_class": UploadClass.MEDIA, "bytes": 547_000, "bytes_toclient": 3_000, "duration": 30.7}
+    looked = explain(record(upload)).sentences[1]
+    assert looked == "It lasted like a call or a camera picture: 547 kB sent and 3 kB received in 30.7 s."
+
+
+def test_what_was_added_up_over_minutes_was_not_sent_at_once() -> None:
+    upload = {"upload_class": UploadClass.BULK, "packets": 0}
+    assert "small pieces" in explain(record(upload)).sentences[1]
 
 
 def test_names_that_are_not_known() -> None:
-    bare = record(device={"name": "host-910317", "vendor": "Maker Inc."}, service={"host": None})
+    bare = record(device={"name": "host-910317", "model": None, "vendor": "Maker Inc."})
+    bare = dataclasses.replace(bare, service=dataclasses.replace(bare.service, host=None, role="unknown"))
     assert explain(bare).sentences[0] == (
-        "At 18:04:05 UTC the host-910317 (Maker Inc) sent 46 kB within 3.4 s to 52.94.233.109, whose name was not seen."
+        "At 2026-11-22 18:04:05 UTC host-910317 (Maker Inc) sent 46 kB in 3.4 s to 52.94.233.109 (name unknown)."
     )
 
 
-@pytest.mark.parametrize("kind", ["speech", "bulk", "media", "sync", "telemetry", "other"])
-def test_every_class_has_words(kind: str) -> None:
-    upload = {"class": kind, "bytes": 60_000, "duration": 100.0, "speech_seconds": 15.0, "probability": 0.1}
-    explanation = explain(record(upload=upload, verdict=None, reason="not_judged", evidence=[]))
-    assert explanation.headline
+@pytest.mark.parametrize("kind", UploadClass)
+def test_every_class_has_words(kind: UploadClass) -> None:
+    explanation = explain(record({"upload_class": kind}, verdict=None, reason="not_judged"))
+    assert explanation.headline.endswith("; listed for information only")
     assert all(sentence.endswith(".") for sentence in explanation.sentences)
-
-
-def test_a_record_with_nothing_in_it_is_no_reason_to_fail() -> None:
-    assert explain({}).headline

@@ -47,7 +47,7 @@ class Router:
     def wake(self, event: Mapping[str, Any], source: str) -> Record:
         parsed = parse_event({**event, "source": source}, SystemClock().now_ns())
         self.events.append(parsed)
-        return wake_record(parsed)
+        return wake_record(parsed).to_json()
 
     def unknown(self, device: str) -> str | None:
         return f"no device is called '{device}'" if device == "kitchn" else None

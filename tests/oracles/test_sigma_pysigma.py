@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.judge.fields import FIELDS
+from sniffer.records.schemas import rule_fields
 from sniffer.resources import shipped
 from sniffer.rules.engine import load_upload_rules
 from sniffer.rules.sigma import compile_detection, values_of
@@ -38,15 +38,15 @@ class Oracle:
     def __init__(self) -> None:
         self._database = sqlite3.connect(":memory:")
         self._database.create_function("regexp", 2, lambda p, t: t is not None and re.search(p, str(t)) is not None)
-        columns = ", ".join(f'"{field}" COLLATE NOCASE' for field in sorted(FIELDS))
+        columns = ", ".join(f'"{field}" COLLATE NOCASE' for field in sorted(rule_fields()))
         self._database.execute(f"CREATE TABLE logs ({columns})")
 
     def matches(self, document: dict[str, Any], records: list[dict[str, Any]]) -> list[bool]:
         (query,) = sqliteBackend().convert(SigmaCollection.from_dicts([document]))
         self._database.execute("DELETE FROM logs")
-        places = ", ".join("?" * len(FIELDS))
+        places = ", ".join("?" * len(rule_fields()))
         for record in records:
-            row = [self._scalar(values_of(record, field)) for field in sorted(FIELDS)]
+            row = [self._scalar(values_of(record, field)) for field in sorted(rule_fields())]
             self._database.execute(f"INSERT INTO logs VALUES ({places})", row)
         found = {row[0] for row in self._database.execute(query.replace("SELECT *", "SELECT rowid", 1))}
         order = [row[0] for row in self._database.execute("SELECT rowid FROM logs ORDER BY rowid")]
@@ -167,5 +167,5 @@ def test_pysigma_agrees_on_any_detection(
         "logsource": {"product": "sniffer", "category": "upload"},
         "detection": detection,
     }
-    ours = compile_detection(detection, FIELDS)
+    ours = compile_detection(detection, rule_fields())
     assert [ours(event) for event in events] == oracle.matches(document, events), yaml.safe_dump(document)

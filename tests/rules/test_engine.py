@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.errors import ConfigError, RuleError
-from sniffer.judge.fields import FIELDS
 from sniffer.judge.settings import ExceptionSettings, RuleSettings
 from sniffer.model import (
     LEVELS,
@@ -26,7 +25,10 @@ from sniffer.model import (
     address_pair,
     mac_key,
 )
-from sniffer.records.build import upload_record
+from sniffer.records.build import upload_record, with_rules
+from sniffer.records.codec import from_json
+from sniffer.records.schemas import rule_fields
+from sniffer.records.types import UploadRecord
 from sniffer.resources import shipped
 from sniffer.rules.engine import Rule, RuleSet, failed_tests, load_upload_rules, parse_rule
 from sniffer.rules.sigma import compile_detection
@@ -85,7 +87,15 @@ def record(
         speech_seconds=seconds,
     )
     device = Device(key=upload.key, name="kitchen", kind=kind)
-    return upload_record(Judged(upload, Verdict(verdict, reason, 0.97)), device, "lan", offline=False)
+    return upload_record(Judged(upload, Verdict(verdict, reason, 0.97)), device, "lan", offline=False).to_json()
+
+
+def applied(rules: RuleSet, made: dict[str, Any], now_ns: int) -> UploadRecord:
+    """The record with the rules that match it."""
+    return with_rules(from_json(UploadRecord, made), rules.evaluate(made, now_ns))
+
+
+FIELDS = rule_fields()
 
 
 def paths(value: Any, prefix: str = "") -> set[str]:
@@ -135,13 +145,13 @@ def test_every_upload_that_nobody_asked_for_raises_an_alarm() -> None:
 
 def test_a_record_gets_the_names_and_the_highest_level() -> None:
     made = record(reason="muted", seconds=45.0)
-    matches = RuleSet(RULES).apply(made, NOON)
-    assert made["rules"] == ["speech-while-muted", "long-speech"]
-    assert made["level"] == "critical"
+    matches = RuleSet(RULES).evaluate(made, NOON)
     assert matches[0].triage and matches[0].falsepositives
-    quiet = record(VerdictKind.EXPECTED)
-    RuleSet(RULES).apply(quiet, NOON)
-    assert (quiet["rules"], quiet["level"]) == ([], None)
+    full = applied(RuleSet(RULES), made, NOON)
+    assert (full.rules, full.level) == (("speech-while-muted", "long-speech"), "critical")
+    assert (made["rules"], made["level"]) == ([], None)  # the record that was asked about is as before
+    quiet = applied(RuleSet(RULES), record(VerdictKind.EXPECTED), NOON)
+    assert (quiet.rules, quiet.level) == ((), None)
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300) | st.just("fe80::1%eth0")
@@ -194,17 +204,14 @@ def test_an_exception_silences_one_rule_for_one_device_for_a_time(
         exceptions=(ExceptionSettings(rule="upload-outside-wake", reason="the parrot", **exception),)
     )
     rules = load_upload_rules([FOLDER], settings)
-    made = record(seconds=45.0)
-    rules.apply(made, now_ns)
-    assert made["rules"] == (["long-speech"] if silenced else ["upload-outside-wake", "long-speech"])
-    assert made["level"] == ("low" if silenced else "high")
+    made = applied(rules, record(seconds=45.0), now_ns)
+    assert made.rules == (("long-speech",) if silenced else ("upload-outside-wake", "long-speech"))
+    assert made.level == ("low" if silenced else "high")
 
 
 def test_a_level_can_be_changed_without_touching_a_file() -> None:
     rules = load_upload_rules([FOLDER], RuleSettings(levels={"long-speech": "medium"}))
-    made = record(VerdictKind.INCONCLUSIVE, seconds=45.0)
-    rules.apply(made, NOON)
-    assert made["level"] == "medium"
+    assert applied(rules, record(VerdictKind.INCONCLUSIVE, seconds=45.0), NOON).level == "medium"
 
 
 @pytest.mark.parametrize(

@@ -1,37 +1,49 @@
 """What was known of a device before an upload."""
 
+import dataclasses
 import json
-from typing import Any
 
+from sniffer.model import (
+    FlowKey,
+    Judged,
+    Service,
+    Upload,
+    UploadClass,
+    Verdict,
+    VerdictKind,
+    address_pair,
+)
+from sniffer.model.clock import SECOND
 from sniffer.rules.history import MAX_DESTINATIONS, MAX_DEVICES, MAX_REMEMBERED, History
+from tests.sinks.builders import START, measured
+
+HOUR = 3600 * SECOND
+Named = tuple[str, Judged]
 
 
 def record(
     number: int,
     hour: float = 0,
     *,
-    verdict: str = "expected",
-    mac: str = "aa",
+    verdict: str | None = "expected",
+    key: int = 0xAA,
     host: str | None = "a.example",
     dest: str = "52.94.1.1",
-) -> dict[str, Any]:
-    minute = int(hour * 60) % 60
-    return {
-        "id": f"upload-{mac}-{number}",
-        "timestamp": f"2026-11-{22 + int(hour) // 24:02d}T{int(hour) % 24:02d}:{minute:02d}:00.000000Z",
-        "device": {"mac": mac},
-        "src_ip": "192.168.1.9",
-        "dest_ip": dest,
-        "service": {"host": host},
-        "upload": {"class": "speech"},
-        "verdict": verdict,
-    }
+    kind: UploadClass = UploadClass.SPEECH,
+) -> Named:
+    """A judged upload and its id."""
+    flow = FlowKey(address_pair("192.168.1.9"), 40412, address_pair(dest), 443, 6)
+    start = START + round(hour * HOUR)
+    upload: Upload = dataclasses.replace(
+        measured(), key=key, flows=(flow,), service=Service(host), start_ns=start, upload_class=kind
+    )
+    judged = Judged(upload, Verdict(VerdictKind(verdict) if verdict else None, "", 0.9))
+    return f"upload-{key}-{number}", judged
 
 
-def fill(history: History, made: dict[str, Any]) -> tuple[int, int, int]:
-    history.fill(made)
-    past = made["history"]
-    return past["speech_uploads"], past["destination_uploads"], past["unexpected_in_24h"]
+def fill(history: History, made: Named) -> tuple[int | None, int | None, int | None]:
+    past = history.before(*made)
+    return past.speech_uploads, past.destination_uploads, past.unexpected_in_24h
 
 
 def test_uploads_and_destinations_are_counted_for_each_device() -> None:
@@ -40,7 +52,7 @@ def test_uploads_and_destinations_are_counted_for_each_device() -> None:
     assert fill(history, record(2)) == (1, 1, 0)
     assert fill(history, record(3, host="b.example")) == (2, 0, 0)
     assert fill(history, record(4)) == (3, 2, 0)
-    assert fill(history, record(5, mac="bb")) == (0, 0, 0)
+    assert fill(history, record(5, key=0xBB)) == (0, 0, 0)
 
 
 def test_without_a_name_a_destination_is_a_network() -> None:
@@ -68,28 +80,29 @@ def test_a_restart_forgets_nothing() -> None:
     whole, before = History(), History()
     made = [record(n, n / 2, verdict="unexpected" if n % 3 else "expected", host=f"h{n % 4}") for n in range(40)]
     for one in made[:20]:
-        fill(whole, dict(one))
-        fill(before, dict(one))
+        fill(whole, one)
+        fill(before, one)
     after = History(json.loads(json.dumps(before.state())))
-    assert [fill(whole, dict(one)) for one in made[20:]] == [fill(after, dict(one)) for one in made[20:]]
+    assert [fill(whole, one) for one in made[20:]] == [fill(after, one) for one in made[20:]]
 
 
 def test_a_flood_does_not_grow_it() -> None:
     history = History()
     for number in range(2 * MAX_DEVICES):
-        fill(history, record(number, mac=f"m{number}"))
+        fill(history, record(number, key=number + 1))
     for number in range(3 * MAX_REMEMBERED):
-        fill(history, record(number, mac="flood", host=f"h{number}", verdict="unexpected"))
+        fill(history, record(number, key=0xFF0000, host=f"h{number}", verdict="unexpected"))
     state = history.state()
     assert len(state) == MAX_DEVICES
-    assert len(state["flood"]["destinations"]) == MAX_DESTINATIONS
-    assert len(state["flood"]["remembered"]) == len(state["flood"]["unexpected"]) == MAX_REMEMBERED
+    flood = state["00:00:00:ff:00:00"]
+    assert len(flood["destinations"]) == MAX_DESTINATIONS
+    assert len(flood["remembered"]) == len(flood["unexpected"]) == MAX_REMEMBERED
 
 
 def test_what_is_not_judged_takes_no_place() -> None:
     history = History()
     first = fill(history, record(0, verdict="unexpected"))
     for number in range(1, 1000):
-        made = record(number) | {"verdict": None, "upload": {"class": "telemetry"}}
+        made = record(number, verdict=None, kind=UploadClass.TELEMETRY)
         assert fill(history, made) == (1, 1, 1)
     assert fill(history, record(0, verdict="unexpected")) == first

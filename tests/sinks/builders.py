@@ -1,5 +1,6 @@
 """Records as the pipeline makes them, with what a test wants to be different."""
 
+import dataclasses
 from typing import Any
 
 from sniffer.model import (
@@ -7,6 +8,7 @@ from sniffer.model import (
     Evidence,
     FlowKey,
     Judged,
+    Level,
     Service,
     Trust,
     Upload,
@@ -19,6 +21,7 @@ from sniffer.model import (
 )
 from sniffer.model.clock import SECOND
 from sniffer.records.build import upload_record
+from sniffer.records.types import UploadRecord
 
 START = 1_795_000_000 * SECOND
 KITCHEN = Device(
@@ -45,13 +48,63 @@ def upload(
     kind: str = "speech",
     seconds: float = 3.4,
     rules: tuple[str, ...] = ("upload-outside-wake",),
-    level: str | None = "high",
+    level: Level | None = "high",
     port: int = 40412,
 ) -> dict[str, Any]:
-    """An upload record that begins `at` seconds after START."""
+    """An upload record, as JSON, that begins `at` seconds after START."""
+    return upload_value(
+        verdict, at=at, revision=revision, device=device, host=host, kind=kind, seconds=seconds, rules=rules,
+        level=level, port=port,
+    ).to_json()  # fmt: skip
+
+
+def upload_value(
+    verdict: str | None = "unexpected",
+    *,
+    at: int = 0,
+    revision: int = 0,
+    device: Device = KITCHEN,
+    host: str | None = "avs-alexa-4-na.amazon.com",
+    kind: str = "speech",
+    seconds: float = 3.4,
+    rules: tuple[str, ...] = ("upload-outside-wake",),
+    level: Level | None = "high",
+    port: int = 40412,
+) -> UploadRecord:
+    """The same as a value."""
+    made = measured(at=at, device=device, host=host, kind=kind, seconds=seconds, port=port)
+    seen = verdict == "expected"
+    match = WakeMatch(seen, "direct", "ear", Trust.INDEPENDENT, 1.2) if seen else WakeMatch()
+    judged = Judged(
+        made,
+        Verdict(
+            VerdictKind(verdict) if verdict else None,
+            "wake_event" if seen else "no_wake_event",
+            0.97,
+            wake=match,
+            revision=revision,
+            time_ns=made.start_ns + 10 * SECOND,
+            listened=("ear",),
+        ),
+    )
+    record = upload_record(judged, device, "br-lan", offline=False)
+    matched = verdict == "unexpected"
+    return dataclasses.replace(record, rules=rules if matched else (), level=level if matched else None)
+
+
+def measured(
+    *,
+    at: int = 0,
+    device: Device = KITCHEN,
+    host: str | None = "avs-alexa-4-na.amazon.com",
+    kind: str = "speech",
+    seconds: float = 3.4,
+    port: int = 40412,
+) -> Upload:
+    """The upload itself, before it was judged."""
     flow = FlowKey(FLOW.src, port, FLOW.dst, FLOW.dst_port, FLOW.proto)
     start = START + at * SECOND
-    measured = Upload(
+    return Upload(
         key=device.key,
         flows=(flow,),
         service=Service(host, "voice", "sni"),
@@ -71,20 +124,3 @@ def upload(
         bins=(12_000, 2185, 2185),
         body=(1, 3),
     )
-    seen = verdict == "expected"
-    match = WakeMatch(seen, "direct", "ear", Trust.INDEPENDENT, 1.2) if seen else WakeMatch()
-    judged = Judged(
-        measured,
-        Verdict(
-            VerdictKind(verdict) if verdict else None,
-            "wake_event" if seen else "no_wake_event",
-            0.97,
-            wake=match,
-            revision=revision,
-            time_ns=start + 10 * SECOND,
-            listened=("ear",),
-        ),
-    )
-    record = upload_record(judged, device, "br-lan", offline=False)
-    matched = verdict == "unexpected"
-    return record | {"rules": list(rules) if matched else [], "level": level if matched else None}

@@ -53,11 +53,13 @@ def fill(metrics: Metrics) -> None:
     asked = upload("expected") | {"id": "asked"}
     asked["wake"] = {"seen": True, "relation": "direct", "source": "ear", "trust": "independent", "gap_seconds": 0.4}
     metrics.emit(asked)
-    metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan"))
-    metrics.emit(device_record(KITCHEN, "br-lan", START))
-    metrics.emit(listening_record(Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0), KITCHEN, "br-lan"))
-    metrics.emit(wake_record(WakeEvent(START, "ear", device="kitchen")))
-    metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)))
+    metrics.emit(drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437.0, 1062.0), KITCHEN, "br-lan").to_json())
+    metrics.emit(device_record(KITCHEN, "br-lan", START).to_json())
+    metrics.emit(
+        listening_record(Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0), KITCHEN, "br-lan").to_json()
+    )
+    metrics.emit(wake_record(WakeEvent(START, "ear", device="kitchen")).to_json())
+    metrics.emit(wake_record(WakeEvent(START, "ear", WakeKind.SOURCE_UP)).to_json())
     metrics.emit({"event_type": "alert", "device": upload()["device"], "rule": "upload-outside-wake", "level": "high"})
     metrics.packets("br-lan", 10)
     metrics.capturing("br-lan", True)
@@ -110,7 +112,7 @@ def test_a_verdict_that_changes_after_a_restart_counts_as_a_change_only(metrics:
 def test_listening_is_one_while_any_run_lasts(metrics: Metrics) -> None:
     def listens(start: int, *, ended: bool = False) -> None:
         listening = Listening(KITCHEN.key, FLOW, Service(), start, start, 3.0, ended=ended)
-        metrics.emit(listening_record(listening, KITCHEN, "br-lan"))
+        metrics.emit(listening_record(listening, KITCHEN, "br-lan").to_json())
 
     name = "sniffer_listening{device=kitchen}"
     listens(START)
@@ -129,9 +131,11 @@ def test_invented_devices_end_in_one_series(metrics: Metrics) -> None:
     for number in range(1000):
         device = Device(key=number, name=f"echo-{number:x}", microphone=True, vendor="Amazon")
         metrics.emit(upload(device=device, port=number))
-        metrics.emit(device_record(device, "br-lan", START))
-        metrics.emit(listening_record(Listening(number, FLOW, Service(), START, START, 3.0), device, "br-lan"))
-        metrics.emit(wake_record(WakeEvent(START, f"source-{number}", device=f"echo-{number}")))
+        metrics.emit(device_record(device, "br-lan", START).to_json())
+        metrics.emit(
+            listening_record(Listening(number, FLOW, Service(), START, START, 3.0), device, "br-lan").to_json()
+        )
+        metrics.emit(wake_record(WakeEvent(START, f"source-{number}", device=f"echo-{number}")).to_json())
         metrics.packets(f"if{number}", 1)
         metrics.decode_error(f"p{number}")
         metrics.delivery(f"t{number}", "delivered")
@@ -162,9 +166,9 @@ def test_a_label_cannot_break_the_format(metrics: Metrics) -> None:
 
 
 def test_a_device_that_is_renamed_or_known_better_has_one_info(metrics: Metrics) -> None:
-    metrics.emit(device_record(KITCHEN, "br-lan", START))
+    metrics.emit(device_record(KITCHEN, "br-lan", START).to_json())
     better = Device(key=KITCHEN.key, name="kitchen", vendor="Amazon", model="Echo Dot 3", microphone=True)
-    metrics.emit(device_record(better, "br-lan", START))
+    metrics.emit(device_record(better, "br-lan", START).to_json())
     infos = [name for name in values(metrics) if name.startswith("sniffer_device_info")]
     assert infos == ["sniffer_device_info{device=kitchen,model=Echo Dot 3,vendor=Amazon}"]
 
@@ -185,9 +189,9 @@ def test_promtool_finds_nothing_to_say(metrics: Metrics, tool) -> None:
 
 
 def test_a_wake_event_for_an_address_is_counted_under_the_name(metrics: Metrics) -> None:
-    metrics.emit(device_record(KITCHEN, "br-lan", START))
+    metrics.emit(device_record(KITCHEN, "br-lan", START).to_json())
     for device in ("68:DB:F5:90:19:64", "kitchen", "02:00:00:00:00:01", None):
-        metrics.emit(wake_record(WakeEvent(START, "ear", device=device)))
+        metrics.emit(wake_record(WakeEvent(START, "ear", device=device)).to_json())
     counted = {name: value for name, value in values(metrics).items() if name.startswith("sniffer_wake_events")}
     assert counted == {
         "sniffer_wake_events_total{device=kitchen,source=ear}": 2,
@@ -197,21 +201,23 @@ def test_a_wake_event_for_an_address_is_counted_under_the_name(metrics: Metrics)
 
 
 def test_a_source_that_speaks_is_up_until_it_is_said_to_be_down(metrics: Metrics) -> None:
-    metrics.emit(wake_record(WakeEvent(START, "ear")))
+    metrics.emit(wake_record(WakeEvent(START, "ear")).to_json())
     assert values(metrics)["sniffer_wake_source_up{source=ear}"] == 1
     metrics.source_up("ear", False)
-    metrics.emit(wake_record(WakeEvent(START, "ear")))
+    metrics.emit(wake_record(WakeEvent(START, "ear")).to_json())
     assert values(metrics)["sniffer_wake_source_up{source=ear}"] == 0
 
 
 def test_a_device_that_is_called_otherwise_listens_under_one_name_only(metrics: Metrics) -> None:
     before = replace(KITCHEN, name="speaker-1", key=7)
     after = replace(before, name="echo-1")
-    metrics.emit(device_record(before, "br-lan", START))
-    metrics.emit(listening_record(Listening(7, FLOW, Service(), START, START, 3.0), before, "br-lan"))
-    metrics.emit(device_record(after, "br-lan", START))
+    metrics.emit(device_record(before, "br-lan", START).to_json())
+    metrics.emit(listening_record(Listening(7, FLOW, Service(), START, START, 3.0), before, "br-lan").to_json())
+    metrics.emit(device_record(after, "br-lan", START).to_json())
     found = values(metrics)
     assert (found["sniffer_listening{device=speaker-1}"], found["sniffer_listening{device=echo-1}"]) == (0, 1)
     assert len([name for name in found if name.startswith("sniffer_device_info")]) == 1
-    metrics.emit(listening_record(Listening(7, FLOW, Service(), START, START, 3.0, ended=True), after, "br-lan"))
+    metrics.emit(
+        listening_record(Listening(7, FLOW, Service(), START, START, 3.0, ended=True), after, "br-lan").to_json()
+    )
     assert values(metrics)["sniffer_listening{device=echo-1}"] == 0

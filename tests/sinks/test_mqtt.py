@@ -92,7 +92,7 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
     port, clock = free_port(), ManualClock(START)
     with mosquitto(tool, tmp_path, port):
         link, watcher = mqtt(port, clock), Watcher(port)
-        link.show(device_record(KITCHEN, "br-lan", START))
+        link.show(device_record(KITCHEN, "br-lan", START).to_json())
         until(lambda: CONFIG in watcher.topics and watcher.topics.get("sniffer/status") == "online")
         found = json.loads(watcher.topics[CONFIG])
         assert found["device"]["connections"] == [["mac", "68:db:f5:90:19:64"]]
@@ -112,7 +112,7 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
         assert len(set(ids)) == len(ids)
 
         listening = Listening(KITCHEN.key, FLOW, Service(), START, START, 3.0)
-        link.show(listening_record(listening, KITCHEN, "br-lan"))
+        link.show(listening_record(listening, KITCHEN, "br-lan").to_json())
         until(lambda: watcher.state().get("listening") == "ON")
         link.show(upload())
         link.show(alert())
@@ -287,7 +287,7 @@ def test_invented_devices_are_bounded_and_phones_are_not_shown() -> None:
     link = Mqtt(MqttSettings(host="127.0.0.1", max_devices=10), lambda secret: "", ManualClock(START))
     for number in range(100):
         device = Device(key=number + 1, name=f"echo-{number}", microphone=number % 2 == 0)
-        link.show(device_record(device, "br-lan", START))
+        link.show(device_record(device, "br-lan", START).to_json())
     assert len(link._devices) == 10
     assert all(state.device["name"] != "echo-1" for state in link._devices.values())
     link.close()

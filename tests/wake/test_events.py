@@ -97,7 +97,7 @@ def test_live_events_were_received_now_whatever_they_say() -> None:
     miss_rate=st.none() | st.floats(0, 1),
 ))  # fmt: skip
 def test_what_the_daemon_writes_can_be_read_back(event: WakeEvent) -> None:
-    assert parse_event(json.loads(json.dumps(wake_record(event)))) == event
+    assert parse_event(json.loads(json.dumps(wake_record(event).to_json()))) == event
 
 
 @settings(max_examples=300)

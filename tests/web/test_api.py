@@ -32,7 +32,8 @@ class Backend:
         if "bad" in event:
             raise WakeError("bad: not a wake event")
         self.woken.append((event, source))
-        return {"event_type": "wake", "source": source, "device": event.get("device")}
+        named = event.get("device")
+        return {"event_type": "wake", "source": source, "device": {"name": named} if named else None}
 
     def mute(self, request: Mapping[str, Any]) -> Record:
         return {"device": request["device"]}

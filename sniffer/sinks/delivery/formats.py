@@ -157,6 +157,8 @@ def device_name(record: Record) -> str | None:
 
 def title_of(record: Record) -> str:
     """A few words: what, which device, how bad."""
+    if record.get("kind") == "test":
+        return str(record["title"])
     title = _TITLES.get(record["event_type"], str(record["event_type"]).capitalize())
     parts = [title, device_name(record), record.get("level") if record["event_type"] == "alert" else None]
     return " · ".join(str(part) for part in parts if part)
@@ -170,8 +172,8 @@ def details_of(record: Record) -> list[str]:
     if record.get("confidence") is not None:
         lines.append(f"How sure: {100 * float(record['confidence']):.0f} %")
     lines += [f"What to do: {plain(str(step))}" for step in record.get("triage") or ()]
-    if record.get("upload"):
-        lines.append(f"More: sniffer explain {plain(str(record['upload']))}")
+    if record.get("upload_id"):
+        lines.append(f"More: sniffer explain {plain(str(record['upload_id']))}")
     return lines
 
 
@@ -189,8 +191,8 @@ def alert_labels(record: Record) -> dict[str, str]:
 def notes_of(record: Record, headline: str) -> dict[str, str]:
     """What a person reads."""
     notes = {"summary": plain(headline), "description": "\n".join(details_of(record))}
-    if record.get("upload"):
-        notes["upload"] = str(record["upload"])
+    if record.get("upload_id"):
+        notes["upload"] = str(record["upload_id"])
     return {name: text for name, text in notes.items() if text}
 
 

@@ -19,6 +19,7 @@ from typing import Protocol
 from sniffer.errors import DeliveryError, StoreError
 from sniffer.model import LEVELS, Record
 from sniffer.model.clock import SECOND, Clock, timestamp
+from sniffer.records.build import dropped_record
 from sniffer.sinks.delivery.queue import Message, Messages, message_id
 from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
 from sniffer.sinks.storage.store import Store
@@ -338,7 +339,7 @@ class Outbox:
             dropped = self._store.state_get(dropped_name)
             if dropped and "alert" in target.events:
                 self._store.state_set(dropped_name, None)
-                self._messages.put(target.name, dropped_record(target.name, dropped, now), now)
+                self._messages.put(target.name, dropped_record(target.name, dropped, now).to_json(), now)
         line.taken = None
         self._count(target.name, "delivered")
         self._gauge(target.name)
@@ -450,37 +451,6 @@ def wanted(target: Target, record: Record) -> bool:
         return False
     levels = list[str](LEVELS)
     return record.get("level") not in levels or levels.index(record["level"]) >= levels.index(target.level)
-
-
-def dropped_record(target: str, count: int, now_ns: int) -> Record:
-    """The alert that tells a receiver how much it will never be told."""
-    at = timestamp(now_ns)
-    text = f"{count} messages to '{target}' were dropped: it could not be reached for so long that the outbox was full."
-    return {
-        "event_type": "alert",
-        "id": f"dropped-{target}-{now_ns}",
-        "timestamp": at,
-        "kind": "health",
-        "dedup_key": f"outbox/{target}",
-        "level": "high",
-        "rule": "outbox-dropped",
-        "rules": ["outbox-dropped"],
-        "title": "Messages were dropped",
-        "device": None,
-        "upload": None,
-        "uploads": [],
-        "count": count,
-        "speech_seconds": 0.0,
-        "first": at,
-        "last": at,
-        "verdict": None,
-        "confidence": None,
-        "reason": "outbox_dropped",
-        "summary": text,
-        "text": text,
-        "triage": ["See why the receiver was down. `sniffer uploads` and the event log still have every upload."],
-        "record": None,
-    }
 
 
 def _gone(target: Target) -> str:

@@ -10,6 +10,8 @@ import pytest
 from sniffer.alerts.policy import AlertPolicy
 from sniffer.explain.headline import headline
 from sniffer.model.clock import SECOND, SystemClock
+from sniffer.records.codec import from_json
+from sniffer.records.types import UploadRecord
 from sniffer.sinks.delivery.alertmanager import Alertmanager
 from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Messages
@@ -51,8 +53,8 @@ class Told:
         self.policy = AlertPolicy()
 
     def upload(self, record: dict[str, Any], second: int) -> None:
-        for alert in self.policy.process(record, START + second * SECOND):
-            self.box.emit(alert)
+        for alert in self.policy.process(from_json(UploadRecord, record), START + second * SECOND):
+            self.box.emit(alert.to_json())
         self.box.step(self.target)
 
     def close(self) -> None:
@@ -70,7 +72,7 @@ def test_with_alertmanager(tool, tmp_path: Path) -> None:
         assert alert["labels"] == {
             "alertname": "upload-outside-wake", "device": "kitchen", "severity": "high", "job": "sniffer",
         }  # fmt: skip
-        assert "nobody said the wake word" in alert["annotations"]["summary"]
+        assert "no wake word was heard" in alert["annotations"]["summary"]
         told.upload(upload(at=4000), 4010)  # after the cooldown: the same alert goes on
         assert len(active(port)) == 1
         told.upload(upload("expected", revision=1), 4020)  # the first is explained; the second is not

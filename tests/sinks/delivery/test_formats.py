@@ -11,20 +11,20 @@ from sniffer.model import Device, mac_key
 from sniffer.model.clock import SECOND
 from sniffer.sinks.delivery.formats import FORMATS
 from sniffer.sinks.delivery.queue import Message, message_id
-from tests.sinks.builders import KITCHEN, START, upload
+from tests.sinks.builders import KITCHEN, START, upload_value
 
 EVIL = "@everyone <!channel> <script>alert(1)</script> **b** [x](http://evil.example) \u202e\r\nx: y `c` {{ 1 }}"
 
 
 def alert(device: Device = KITCHEN) -> dict[str, Any]:
     policy = AlertPolicy()
-    return policy.process(upload(device=device, host=EVIL), START + 10 * SECOND)[0]
+    return policy.process(upload_value(device=device, host=EVIL), START + 10 * SECOND)[0].to_json()
 
 
 def resolved() -> dict[str, Any]:
     policy = AlertPolicy()
-    policy.process(upload(), START + 10 * SECOND)
-    return policy.process(upload("expected", revision=1), START + 60 * SECOND)[0]
+    policy.process(upload_value(), START + 10 * SECOND)
+    return policy.process(upload_value("expected", revision=1), START + 60 * SECOND)[0].to_json()
 
 
 def made(name: str, record: dict[str, Any], url: str = "https://example.org/topic") -> Any:
@@ -55,7 +55,7 @@ def test_alertmanager_v4() -> None:
         "severity": "high",
         "job": "sniffer",
     }
-    assert "nobody said the wake word" in firing["commonAnnotations"]["summary"]
+    assert "no wake word was heard" in firing["commonAnnotations"]["summary"]
     assert "How sure: 97 %" in firing["commonAnnotations"]["description"]
     assert over["status"] == over["alerts"][0]["status"] == "resolved"
     assert over["alerts"][0]["fingerprint"] == firing["alerts"][0]["fingerprint"]
@@ -69,7 +69,7 @@ def test_slack_discord_and_ntfy_say_what_why_how_sure_and_what_to_do() -> None:
     discord = json.dumps(made("discord", record), ensure_ascii=False).replace("\\\\", "")
     ntfy = json.dumps(made("ntfy", record), ensure_ascii=False)
     for text in (slack, discord, ntfy):
-        for part in ("kitchen", "nobody said the wake word", "How sure: 97 %", "Ask who was home.", "sniffer explain"):
+        for part in ("kitchen", "no wake word was heard", "How sure: 97 %", "Ask who was home.", "sniffer explain"):
             assert part in text, part
     body = made("ntfy", record, "https://ntfy.example/a/topic/")
     assert (body["topic"], body["priority"]) == ("topic", 4)

@@ -13,7 +13,7 @@ from sniffer.sinks.delivery.notify import Notify
 from sniffer.sinks.delivery.outbox import UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import NotifySettings
-from tests.sinks.builders import START, upload
+from tests.sinks.builders import START, upload_value
 from tests.sinks.receiver import receiver
 
 pytest.importorskip("apprise", reason="apprise is not installed")
@@ -24,7 +24,7 @@ def notify(url: str) -> Notify:
 
 
 def message() -> Message:
-    alert = AlertPolicy().process(upload(), START + 10 * SECOND)[0]
+    alert = AlertPolicy().process(upload_value(), START + 10 * SECOND)[0].to_json()
     return Message(1, "phone", "msg", alert, 0, 0, 0, 0)
 
 
@@ -37,7 +37,7 @@ def test_it_is_told_why_and_how_sure() -> None:
         body = json.loads(web.requests[0].body)
         assert body["type"] == "warning"
         assert "kitchen" in body["title"]
-        assert "nobody said the wake word" in body["message"]
+        assert "no wake word was heard" in body["message"]
         assert "How sure: 97 %" in body["message"]
         web.answer = lambda request: 500
         with pytest.raises(UnansweredError, match=r"did not accept it: Failed to send JSON .*error=500"):

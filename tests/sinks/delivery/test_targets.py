@@ -45,7 +45,7 @@ def test_one_of_each(store: Store) -> None:
 
 
 def test_a_restart_goes_on_with_the_day(store: Store) -> None:
-    store.emit(device_record(KITCHEN, "br-lan", START - 5 * 86_400 * SECOND))
+    store.emit(device_record(KITCHEN, "br-lan", START - 5 * 86_400 * SECOND).to_json())
     store.emit(upload(at=-100_000))  # yesterday
     store.emit(upload(at=0))
     clock = ManualClock(START + 60 * SECOND)

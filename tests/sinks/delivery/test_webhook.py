@@ -10,9 +10,10 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model.clock import SECOND, SystemClock
+from sniffer.records.build import dropped_record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import parse_retry_after
-from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError, dropped_record
+from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError
 from sniffer.sinks.delivery.queue import Message, message_id
 from sniffer.sinks.delivery.webhook import Webhook
 from sniffer.sinks.metrics import Metrics
@@ -46,7 +47,7 @@ def message(record: dict) -> Message:
 
 
 def send(target: Webhook, record: dict | None = None) -> None:
-    record = record or dict(dropped_record("home", 3, SystemClock().now_ns()))
+    record = record or dropped_record("home", 3, SystemClock().now_ns()).to_json()
     try:
         target.send(message(record), SystemClock().now_ns())
     finally:
@@ -200,7 +201,7 @@ def test_secrets_are_in_no_log_repr_metric_error_or_store(
     clock = ManualClock()
     box = Outbox(store, clock, [target], metrics=metrics)
     for number in (1, 2):
-        box.emit(dropped_record("home", number, clock.now_ns() + number))
+        box.emit(dropped_record("home", number, clock.now_ns() + number).to_json())
     for _ in range(20):
         clock.advance(box.step(target) or 0)
     assert len(web.requests) == 5

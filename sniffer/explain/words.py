@@ -1,0 +1,169 @@
+"""One table: each reason of a verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sniffer.judge.reasons import Reason
+from sniffer.model import VerdictKind
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A reason in words.
+
+    `headline` completes a line (no capital, no full stop); `sentence` says whether the upload was asked for and why
+    that is known (no full stop: sources and figures follow); `advice` is what the reader can do.
+    """
+
+    headline: str
+    sentence: str
+    advice: str
+
+
+WORDS: Mapping[Reason, Words] = {
+    # expected
+    Reason.WAKE_EVENT: Words(
+        "asked for: a wake word was heard",
+        "It was asked for: a wake word was heard",
+        "If you did not say it, the wake source may have misheard: `sniffer explain` lists the wake events nearby.",
+    ),
+    Reason.FOLLOW_UP: Words(
+        "asked for: it continues a conversation",
+        "It was asked for: it continues a conversation that began with a wake word",
+        "If you had stopped talking by then, look at the follow-up mode in the speaker's app.",
+    ),
+    Reason.ARBITRATION: Words(
+        "asked for: several speakers heard one wake word",
+        "It was asked for: several speakers heard the same wake word, and each sent what it heard",
+        "Nothing to do. Speakers of one maker agree among themselves which of them answers.",
+    ),
+    Reason.CALL: Words(
+        "asked for: a call was going on",
+        "It was asked for: it belongs to a call that was started or accepted",
+        "If you were not in a call, check the calls and drop-ins in the speaker's app.",
+    ),
+    Reason.VIEW: Words(
+        "asked for: the camera was being watched",
+        "It was asked for: it belongs to a live view of this camera",
+        "If you were not watching, check who has access in the camera's app.",
+    ),
+    Reason.VENDOR_REPORTS_REQUEST: Words(
+        "asked for, according to its maker only",
+        "Only the maker's own history says that it was asked for",
+        "Add a wake source of your own to check the maker's word (docs/wake.md).",
+    ),
+    # unexpected
+    Reason.NO_WAKE_EVENT: Words(
+        "not asked for: no wake word was heard",
+        "It was not asked for: no wake word was heard",
+        "If you did ask, your wake source missed it: `sniffer doctor` checks it. If you did not, look for this time in "
+        "the voice history of the speaker's app.",
+    ),
+    Reason.MUTED: Words(
+        "not asked for: its microphone was muted",
+        "It was not asked for: its microphone was muted at that time",
+        "Check the mute light on the device. If it was not muted, correct the source that reported it.",
+    ),
+    Reason.QUIET_HOURS: Words(
+        "not asked for: it was sent during quiet hours",
+        "It was not asked for: it was sent during your quiet hours",
+        "If this was you, change `judge.quiet_hours` in the configuration.",
+    ),
+    Reason.AWAY: Words(
+        "not asked for: no one was at home",
+        "It was not asked for: no one was at home",
+        "If someone was at home, check the source that reports presence (docs/wake.md).",
+    ),
+    # inconclusive
+    Reason.NO_WAKE_SOURCE: Words(
+        "cannot tell whether you asked: no wake source is set up",
+        "We cannot tell whether you asked: no wake source covers this device",
+        "Add a wake source: `sniffer doctor` says how.",
+    ),
+    Reason.NO_INDEPENDENT_SOURCE: Words(
+        "cannot tell whether you asked: only its maker keeps a history",
+        "We cannot tell whether you asked: only the maker's own history covers this device, and it lists nothing",
+        "Add a wake source of your own (docs/wake.md).",
+    ),
+    Reason.NO_VIEW_SOURCE: Words(
+        "cannot tell whether it was being watched",
+        "We cannot tell whether you were watching: no source reports views of this camera",
+        "Send events of kind `view_start` and `view_end` (docs/wake.md).",
+    ),
+    Reason.NO_CALL_SOURCE: Words(
+        "cannot tell who started the call",
+        "We cannot tell whether you were in a call: no source reports calls",
+        "Send events of kind `call_start` and `call_end` (docs/wake.md).",
+    ),
+    Reason.WAKE_SOURCE_DOWN: Words(
+        "cannot tell whether you asked: the wake source was down",
+        "We cannot tell whether you asked: every wake source that could have heard you was down",
+        "Start the wake source again; `sniffer doctor` checks it.",
+    ),
+    Reason.WAKE_SOURCE_DEAF: Words(
+        "cannot tell whether you asked: the wake source heard nothing that day",
+        "We cannot tell whether you asked: the wake source was up but heard nothing while requests were made",
+        "Check that its microphone works and that it stands within earshot.",
+    ),
+    Reason.SOURCE_MAY_HAVE_MISSED: Words(
+        "inconclusive: no wake word was heard, but one may have been missed",
+        "Inconclusive: no wake word was heard, but the wake sources miss too many to be sure",
+        "Add a second wake source, or move yours closer to the speaker.",
+    ),
+    Reason.WAKE_EVENT_OFF_TIME: Words(
+        "inconclusive: a wake word was heard, but its time does not fit",
+        "Inconclusive: a wake word was heard close to that moment, but its time does not fit",
+        "Check that the clocks of this machine and of the wake source agree.",
+    ),
+    Reason.WAKE_EVENT_ELSEWHERE: Words(
+        "inconclusive: a wake word was heard for another device",
+        "Inconclusive: a wake word was heard at that moment for another device, which sent nothing",
+        "If you spoke to this device, correct the device name in the wake source.",
+    ),
+    Reason.CAPTURE_LOSS: Words(
+        "cannot tell whether you asked: packets were lost",
+        "We cannot tell whether you asked: packets were lost around that moment",
+        "`sniffer doctor` says how to lose fewer packets.",
+    ),
+    Reason.NOTHING_CAME_BACK: Words(
+        "inconclusive: no answer to these packets was captured",
+        "Inconclusive: no answer to these packets was captured, so they may be forged or only one direction was seen",
+        "`sniffer doctor` checks that both directions of the traffic are captured.",
+    ),
+    Reason.MAY_NOT_BE_SPEECH: Words(
+        "not requested, but inconclusive: this may not have been audio",
+        "Not requested, but inconclusive: this may not have been audio",
+        "Nothing to do, unless it happens often or at times when you spoke.",
+    ),
+    Reason.DEVICE_NOT_RECOGNISED: Words(
+        "not requested, but inconclusive: this device may have no microphone",
+        "Not requested, but inconclusive: this device may have no microphone",
+        "If it has one, name the device under `devices` in the configuration; from then on it is judged.",
+    ),
+    # no verdict
+    Reason.NOT_JUDGED: Words(
+        "listed for information only",
+        "Listed for information only",
+        "Nothing to do: only uploads that could hold speech are judged.",
+    ),
+}
+
+#: For a reason that a later version gave and this one does not know.
+_OTHERS: Mapping[VerdictKind | None, Words] = {
+    VerdictKind.EXPECTED: Words("asked for", "It was asked for", "Nothing to do."),
+    VerdictKind.UNEXPECTED: Words("not asked for", "It was not asked for", "Update sniffer to see the reason."),
+    VerdictKind.INCONCLUSIVE: Words(
+        "inconclusive", "We cannot tell whether you asked", "Update sniffer to see the reason."
+    ),
+    None: WORDS[Reason.NOT_JUDGED],
+}
+
+
+def words_of(reason: str, verdict: VerdictKind | None) -> Words:
+    """Return the words of a record's reason; those of its verdict alone where the reason is not known."""
+    try:
+        return WORDS[Reason(reason)]
+    except (KeyError, ValueError):
+        return _OTHERS[verdict]
