@@ -67,9 +67,8 @@ def command(device: str | None, url: str, token_file: Path | None, kind: str, wh
     for warning in answer["warnings"]:
         click.echo(f"sniffer: {warning}", err=True)
     for record in answer["accepted"]:
-        click.echo(
-            f"{record['timestamp']}  {record['kind']}  {record['device'] or 'every speaker'}  {record['source']}"
-        )
+        name = record["device"]["name"] if record["device"] else "every speaker"
+        click.echo(f"{record['timestamp']}  {record['kind']}  {name}  {record['source']}")
 
 
 def _number(text: str) -> str | float:
