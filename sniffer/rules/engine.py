@@ -1,4 +1,4 @@
-"""Rules over uploads: Sigma documents with their tests and what to do about a match, read once and evaluated often.
+"""Rules over uploads: Sigma documents with their tests and triage steps, read once and evaluated often.
 
 `load_upload_rules` is the edge and reads files; a `RuleSet` is a value and does no I/O.
 """
@@ -33,14 +33,14 @@ MAX_RULES = 1000
 
 
 class LogSource(Section):
-    """Sigma's log source, which is always ours."""
+    """Sigma's log source; it is always the same."""
 
     product: Literal["sniffer"]
     category: Literal["upload"]
 
 
 class RuleTest(Section):
-    """An upload's record (as much of it as matters) and whether the rule must match it."""
+    """An upload record (the fields that matter) and whether the rule must match it."""
 
     name: Text
     record: dict[str, Any]
@@ -48,7 +48,7 @@ class RuleTest(Section):
 
 
 class RuleDocument(Section):
-    """One rule file. `name` is what people call the rule and records carry; `id` is the UUID that Sigma wants."""
+    """One rule file. `name` is the rule's id in records and exceptions; `id` is the UUID that Sigma requires."""
 
     title: Annotated[str, Field(min_length=1, max_length=256)]
     id: UUID
@@ -70,7 +70,7 @@ class RuleDocument(Section):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that was read and understood. `level` is the one in force, `file` where it came from."""
+    """A compiled rule. `level` is the level in force, `file` the file that defines it."""
 
     document: RuleDocument
     level: Level
@@ -79,13 +79,13 @@ class Rule:
 
     @property
     def id(self) -> str:
-        """What records and exceptions call it."""
+        """The rule's id in records and exceptions."""
         return self.document.name
 
 
 @dataclass(frozen=True, slots=True)
 class RuleMatch:
-    """A rule that an upload matches; `triage` and `falsepositives` say what to do, and what else it may be."""
+    """A rule that an upload matches, with what to do (`triage`) and what else it may be (`falsepositives`)."""
 
     id: str
     title: str
@@ -102,7 +102,7 @@ class RuleSet:
     exceptions: tuple[ExceptionSettings, ...] = ()
 
     def evaluate(self, record: Mapping[str, Any], now_ns: int) -> list[RuleMatch]:
-        """The rules that an upload record matches and that nobody has silenced for its device, the gravest first."""
+        """Return the rules that match an upload record and have no exception for its device, the gravest first."""
         found = [
             RuleMatch(rule.id, rule.document.title, rule.level, rule.document.triage, rule.document.falsepositives)
             for rule in self.rules
@@ -112,7 +112,7 @@ class RuleSet:
 
 
 def load_upload_rules(folders: Iterable[Path], settings: RuleSettings | None = None) -> RuleSet:
-    """Read all rules under these folders. `settings` changes levels and makes exceptions.
+    """Read all rules under these folders; `settings` holds levels and exceptions.
 
     Raises RuleError with file, line and column; ConfigError where the settings name a rule that does not exist.
     """
@@ -141,7 +141,7 @@ def load_upload_rules(folders: Iterable[Path], settings: RuleSettings | None = N
 
 
 def rule_files(folder: Path) -> list[Path]:
-    """The rule files under a folder, in order. Raises RuleError where there is none such folder."""
+    """Return the rule files under a folder, sorted. Raises RuleError if there is no such folder."""
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
@@ -168,7 +168,7 @@ def _rule(file: Path, value: Any, node: yaml.Node | None) -> Rule:
 
 
 def _located(problem: DetectionError, node: yaml.Node | None, file: Path) -> RuleError:
-    """The place of a mistake in a detection; inside a condition on one line, the very word."""
+    """Return the error with its place in the file; inside a one-line condition, the place of the word."""
     mark = mark_of(node, ("detection", *problem.location), key=problem.key)
     error = located(RuleError, problem.message, file, mark)
     if problem.offset and error.line is not None and error.column is not None:
@@ -182,7 +182,7 @@ def _located(problem: DetectionError, node: yaml.Node | None, file: Path) -> Rul
 
 
 def failed_tests(rule: Rule) -> list[str]:
-    """The rule's own tests that it does not pass, as sentences."""
+    """Return the rule's own tests that fail, as sentences."""
     return [
         f"{rule.id}: '{case.name}' must {'' if case.match else 'not '}match"
         for case in rule.document.tests

@@ -1,4 +1,4 @@
-"""Exceptions: a rule that a person has silenced, for one device, until a day, for a reason."""
+"""Exceptions: rules that the configuration silences, for one device, until a day, for a reason."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sniffer.model import mac_key, mac_text
 
 
 def applies(exception: ExceptionSettings, rule: str, record: Mapping[str, Any], now_ns: int) -> bool:
-    """Is `rule` silenced for the device of this record, now?"""
+    """Return whether an exception silences `rule` for the device of this record now."""
     return exception.rule == rule and not expired(exception, now_ns) and _names(exception, record)
 
 
 def expired(exception: ExceptionSettings, now_ns: int) -> bool:
-    """Is its time over? A date counts to its end, in UTC."""
+    """Return whether an exception has ended. A date lasts to its end, in UTC."""
     if exception.expires == "never":
         return False
     end = exception.expires

@@ -1,7 +1,5 @@
-"""Wildcards of rules, matched in linear time: host names come from strangers, and no name may make a rule slow.
-
-Regular expressions are in `sniffer.rules.regex`, for the same reason.
-"""
+"""Wildcards of rules. Host names come from the network, so that no name may make a rule slow: at worst the time grows
+with the length of the name times the length of the pattern."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ TextTest = Callable[[str], bool]
 
 
 def wildcard_tokens(text: str) -> list[Token]:
-    r"""Sigma's spelling: `*` is any text, `?` one character; `\*`, `\?` and `\\` are the characters themselves."""
+    r"""Return the tokens of Sigma's spelling: `*` any text, `?` one character; `\*`, `\?`, `\\` the characters."""
     tokens: list[Token] = []
     position = 0
     while position < len(text):
@@ -31,7 +29,7 @@ def wildcard_tokens(text: str) -> list[Token]:
 
 
 def wildcard_test(tokens: Sequence[Token]) -> TextTest:
-    """Does a text match, whatever its case? Goes back to the last `*` only, which is enough."""
+    """Return the test whether a text matches, whatever its case. It goes back to the last `*` only, which suffices."""
     if all(tokens):
         literal = "".join(token for token in tokens if token)
         return lambda text: text.lower() == literal

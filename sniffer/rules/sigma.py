@@ -1,7 +1,7 @@
-"""The part of Sigma that our rules use: a detection becomes one function from a record to true or false.
+"""A part of Sigma: a detection becomes one function from a record to true or false.
 
-https://sigmahq.io/sigma-specification/ says what the words mean; docs/rules.md which of them are here. No I/O: a
-mistake is a `DetectionError` with its place inside the document, and whoever read the file makes a located error of it.
+https://sigmahq.io/sigma-specification/ defines the terms; docs/rules.md lists those that are supported. No I/O: a
+mistake is a `DetectionError` with its place inside the document; the reader of the file adds file and line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sniffer.rules.patterns import MANY, wildcard_test, wildcard_tokens
-from sniffer.rules.regex import search_test
 
 Test = Callable[[Mapping[str, Any]], bool]
 ValueTest = Callable[[Any], bool]
@@ -26,8 +25,11 @@ MAX_DEPTH = 32
 
 
 class DetectionError(Exception):
-    """What is wrong with a detection, where (`location` from the detection down; `key`: the key, not its value), and
-    how many characters into the value."""
+    """A mistake in a detection.
+
+    `location` leads to it from the detection down; `key`: it is in the key, not in its value; `offset` counts
+    characters from the start of the value.
+    """
 
     def __init__(self, message: str, location: Location = (), *, key: bool = False, offset: int = 0) -> None:
         super().__init__(message)
@@ -35,7 +37,7 @@ class DetectionError(Exception):
 
 
 def compile_detection(detection: Mapping[str, Any], fields: Collection[str] | None = None) -> Test:
-    """The function that a `detection` stands for. `fields` are those that a record has; None accepts any.
+    """Return the test that a `detection` stands for. `fields` are those that a record has; None accepts any.
 
     Raises DetectionError.
     """
@@ -59,7 +61,7 @@ def compile_detection(detection: Mapping[str, Any], fields: Collection[str] | No
 
 
 def _selection(value: Any, location: Location, fields: Collection[str] | None) -> Test:
-    """A mapping: all of its lines are true. A list of mappings: one of them is."""
+    """Return the test of a selection: all lines of a mapping must hold, and one mapping of a list."""
     if isinstance(value, Mapping) and value:
         return _all([_line(str(key), wanted, (*location, str(key)), fields) for key, wanted in value.items()])
     if isinstance(value, list) and value:
@@ -70,7 +72,7 @@ def _selection(value: Any, location: Location, fields: Collection[str] | None) -
 
 
 def _line(key: str, wanted: Any, location: Location, fields: Collection[str] | None) -> Test:
-    """One line of a selection: `field|modifier: value or values`."""
+    """Return the test of one line: `field|modifier: value or values`."""
     field, *modifiers = key.split("|")
     if fields is not None and field not in fields:
         raise DetectionError(f"no record has the field '{field}'{_did_you_mean(field, fields)}", location, key=True)
@@ -79,6 +81,12 @@ def _line(key: str, wanted: Any, location: Location, fields: Collection[str] | N
     if len(operations) > 1 or len(modifiers) - len(operations) > 1:
         raise DetectionError(f"one modifier, and 'all', at most: '{key}'", location, key=True)
     operation = operations[0] if operations else ""
+    if operation == "re":
+        raise DetectionError(
+            "regular expressions are not supported: use contains, startswith, endswith, or the wildcards * and ?",
+            location,
+            key=True,
+        )
     if operation not in _OPERATIONS:
         raise DetectionError(
             f"no modifier '{operation}'{_did_you_mean(operation, _OPERATIONS)} (there are: {', '.join(MODIFIERS)})",
@@ -86,7 +94,7 @@ def _line(key: str, wanted: Any, location: Location, fields: Collection[str] | N
             key=True,
         )
     if every and not isinstance(wanted, list):
-        raise DetectionError("'all' wants a list of values", location)
+        raise DetectionError("'all' needs a list of values", location)
     values = wanted if isinstance(wanted, list) else [wanted]
     if not values:
         raise DetectionError("an empty list matches nothing", location)
@@ -101,7 +109,7 @@ def _line(key: str, wanted: Any, location: Location, fields: Collection[str] | N
 
 
 def values_of(record: Mapping[str, Any], field: str) -> list[Any]:
-    """What a record has at `a.b.c`. A list gives all of its values; what is missing gives none."""
+    """Return the values of a record at `a.b.c`: all values of a list, none where a part is missing."""
     found: list[Any] = [record]
     for part in field.split("."):
         found = [item[part] for item in found if isinstance(item, Mapping) and part in item]
@@ -133,11 +141,6 @@ def _like(before: bool, after: bool) -> Callable[[str, Any], Test]:
     return build
 
 
-def _regex(field: str, wanted: Any) -> Test:
-    test = search_test(_text(wanted))
-    return _on_values(field, lambda value: isinstance(value, str) and test(value))
-
-
 def _compare(holds: Callable[[float, float], bool]) -> Callable[[str, Any], Test]:
     def build(field: str, wanted: Any) -> Test:
         if not _is_number(wanted):
@@ -164,7 +167,7 @@ def _cidr(field: str, wanted: Any) -> Test:
 
 
 def _exists(field: str, wanted: Any) -> Test:
-    """Our records always have all fields, so `exists` asks whether the value is known (not null)."""
+    """Return the test whether a value is known (not null): our records always have all fields."""
     if not isinstance(wanted, bool):
         raise ValueError("'exists' is true or false")
     return lambda record: any(value is not None for value in values_of(record, field)) is wanted
@@ -172,7 +175,7 @@ def _exists(field: str, wanted: Any) -> Test:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"text is wanted here, not {value!r} (put it in quotes)")
+        raise ValueError(f"expected text, not {value!r}; put it in quotes")
     return value
 
 
@@ -185,7 +188,6 @@ _OPERATIONS: Mapping[str, Callable[[str, Any], Test]] = {
     "contains": _like(before=True, after=True),
     "startswith": _like(before=False, after=True),
     "endswith": _like(before=True, after=False),
-    "re": _regex,
     "gte": _compare(lambda value, bound: value >= bound),
     "gt": _compare(lambda value, bound: value > bound),
     "lte": _compare(lambda value, bound: value <= bound),
@@ -194,7 +196,7 @@ _OPERATIONS: Mapping[str, Callable[[str, Any], Test]] = {
     "exists": _exists,
 }
 
-#: All modifiers that there are.
+#: All supported modifiers.
 MODIFIERS: tuple[str, ...] = (*(name for name in _OPERATIONS if name), "all")
 
 
@@ -208,7 +210,7 @@ class _Token:
 
 
 class _Condition:
-    """A parser by descent: `or` binds least, then `and`, then `not`."""
+    """A recursive-descent parser: `or` binds least, then `and`, then `not`."""
 
     def __init__(self, text: str, selections: Mapping[str, Test]) -> None:
         self._tokens = [_Token(found.group(), found.start()) for found in re.finditer(r"[()]|[^\s()]+", text)]
@@ -268,7 +270,7 @@ class _Condition:
         return self._selections[token.text]
 
     def _matching(self) -> list[Test]:
-        """The selections that `them` or `name_*` stands for; those that begin with `_` only where the pattern does."""
+        """Return the selections of `them` or `name_*`; names that begin with `_` match only such patterns."""
         token = self._peek()
         if token is None:
             raise self._error("after 'of' comes 'them' or a pattern such as filter_*", token)

@@ -111,7 +111,6 @@ def lines() -> st.SearchStrategy[tuple[str, Any]]:
         st.tuples(text, one_or_more(PATTERNS | st.none())),
         st.tuples(st.builds("{}|{}".format, text, like), one_or_more(some)),
         st.tuples(st.builds("{}|{}|all".format, text, like), st.lists(some, min_size=2, max_size=3)),
-        st.tuples(st.builds("{}|re".format, text), st.sampled_from(["^s.*h$", "[a-c]", "k$"])),
         st.tuples(number, one_or_more(NUMBERS)),
         st.tuples(st.builds("{}|{}".format, number, st.sampled_from(["gt", "gte", "lt", "lte"])), NUMBERS),
         st.tuples(st.builds("{}|exists".format, text | number), st.booleans()),
