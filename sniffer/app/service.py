@@ -14,9 +14,9 @@ from sniffer.app.build import Rulebook, build_pipeline, load_rulebook
 from sniffer.app.config import Config, read_secret
 from sniffer.app.config_lint import remarks
 from sniffer.app.daemon import Daemon, Edges, PacketSource
+from sniffer.app.notices import link_key, notices, purposes
 from sniffer.app.pipeline import Pipeline
 from sniffer.app.validation import require_startable
-from sniffer.explain.headline import headline
 from sniffer.model import Sink, WakeEvent
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.sinks.delivery.outbox import Outbox
@@ -30,6 +30,7 @@ from sniffer.wake.file_sources import file_sources
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import Token, read_tokens
+from sniffer.web.links import link_routes
 from sniffer.web.server import HttpServer
 
 logger = logging.getLogger("sniffer")
@@ -152,7 +153,9 @@ class Service:
         sinks = config.sinks if self._deliver else SinkSettings()
         if config.sinks.receivers != sinks.receivers:
             logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
-        targets = build_targets(sinks, read_secret, headline, self._store, clock, __version__, config.alerts.time_zone)
+        key = link_key(self._store)
+        notice_of = notices(config.http.public_url, key, clock, config.alerts.time_zone)
+        targets = build_targets(sinks, read_secret, notice_of, self._store, clock, __version__, config.alerts.time_zone)
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(
@@ -160,7 +163,8 @@ class Service:
     ) -> HttpServer | None:
         if not config.http.enabled:
             return None
-        app = build_app(self.daemon, config.http, tokens, self._clock)
+        routes = link_routes(link_key(self._store), purposes(self.daemon.mute, config.alerts.time_zone), SystemClock())
+        app = build_app(self.daemon, config.http, tokens, self._clock, routes)
         port = config.http.port if port is None else port
         return HttpServer(app, config.http.host, port, config.http.tls, before=before)
 

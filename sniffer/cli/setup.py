@@ -14,12 +14,12 @@ import click
 from sniffer import __version__
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config, parse_config, read_secret
+from sniffer.app.notices import link_key, notices
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
 from sniffer.errors import DeliveryError, UsageError
-from sniffer.explain.headline import headline
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.records.build import setup_test_record
@@ -236,7 +236,8 @@ def try_targets(config: Config, clock: Clock) -> int:
         # Not the daemon's store: it may be in use, and a test leaves no traces in it.
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sniffer-"))
         store = stack.enter_context(closing(Store(StoreSettings(path=Path(folder) / "test.db"))))
-        targets = build_targets(config.sinks, read_secret, headline, store, clock, __version__)
+        notice_of = notices(config.http.public_url, link_key(store), clock, config.alerts.time_zone)
+        targets = build_targets(config.sinks, read_secret, notice_of, store, clock, __version__)
         failed = 0
         for target in targets:
             now_ns = clock.now_ns()

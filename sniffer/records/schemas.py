@@ -19,6 +19,11 @@ BASE_ID = "https://github.com/speaker-sniffer/speaker-sniffer/schemas/"
 Schema = dict[str, Any]
 
 
+def schema_id(event_type: str) -> str:
+    """Return the `$id` of an event type's schema."""
+    return f"{BASE_ID}{event_type}.json"
+
+
 @functools.cache
 def schema(event_type: str) -> Schema:
     """Return the JSON Schema (draft 2020-12) of one event type."""
@@ -28,7 +33,7 @@ def schema(event_type: str) -> Schema:
     body["required"] = list(body["properties"])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"{BASE_ID}{event_type}.json",
+        "$id": schema_id(event_type),
         "title": event_type.capitalize(),
         **body,
         "description": inspect.cleandoc(kind.__doc__ or ""),

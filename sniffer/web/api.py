@@ -82,6 +82,7 @@ def build_app(
     settings: HttpSettings,
     tokens: Sequence[Token],
     clock: Clock,
+    more_routes: Sequence[Route] = (),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Starlette:
     """The application. Raises nothing; every error of a caller is a JSON object with `error`."""
@@ -207,9 +208,10 @@ def build_app(
             Route("/api/v1/devices", reads(lambda _: JSONResponse([dict(r) for r in backend.devices()]))),
             Route("/api/v1/stats", reads(lambda _: JSONResponse(dict(backend.stats())))),
             Route("/api/v1/stream", stream),
+            *more_routes,
         ],
         exception_handlers={HTTPException: _refused},
-        middleware=[Middleware(_KnownHost, allowed=frozenset({"localhost", *settings.allowed_hosts}))],
+        middleware=[Middleware(_KnownHost, allowed=frozenset({"localhost", *settings.names}))],
     )
 
 

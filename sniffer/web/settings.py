@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sniffer.settings.base import Secret, Section
 
@@ -27,6 +29,23 @@ class TlsSettings(Section):
     key: Path
 
 
+#: Characters of a public URL: none that Slack or Discord would read as the end of a link.
+PLAIN_URL = re.compile(r"[A-Za-z0-9.:/\[\]_~%-]+")
+
+
+def _public_url(text: str) -> str:
+    """Return the URL without a slash at its end. Raises ValueError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must start with http:// or https:// and name a host")
+    if parts.username or parts.password or parts.query or parts.fragment or not PLAIN_URL.fullmatch(text):
+        raise ValueError("must be a plain address, without user, query or blanks")
+    return text.rstrip("/")
+
+
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
+
+
 class HttpSettings(Section):
     """The HTTP server listens on loopback by default. Changing state needs a token, even there. With `tls`, HTTPS is
     served.
@@ -35,6 +54,8 @@ class HttpSettings(Section):
     uploads, devices and the stream needs a token with the scope `read`; by default, unless `host` is loopback.
     `/metrics` and the health pages need none. `allowed_hosts`: names under which browsers may reach the server (against
     DNS rebinding); addresses and `localhost` always work. A token has at least 16 characters.
+    `public_url`: where a phone reaches this server, such as `http://192.168.1.1:9877`; with it, notifications link to
+    the upload and have buttons (a button holds a signed link that does one thing).
     """
 
     enabled: bool = True
@@ -44,6 +65,13 @@ class HttpSettings(Section):
     read_token: bool | None = None
     allowed_hosts: tuple[str, ...] = ()
     tokens: tuple[TokenSettings, ...] = ()
+    public_url: PublicUrl | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the host names under which browsers may reach the server."""
+        public = urlsplit(self.public_url).hostname if self.public_url else None
+        return (*self.allowed_hosts, *((public,) if public else ()))
 
     @property
     def is_local(self) -> bool:

@@ -25,6 +25,7 @@ from pathlib import Path
 from sniffer.model.clock import SECOND
 from sniffer.testing import House, frame_block
 from tests.app.test_daemon import Source
+from tests.sinks.builders import bare_notice
 
 START = 1_795_000_000 * SECOND
 MAC = "68:db:f5:90:19:64"
@@ -72,7 +73,6 @@ def live(folder: Path, port: int, zero: float, frames, rulebook) -> None:
     from sniffer.app.build import build_pipeline
     from sniffer.app.config import parse_config
     from sniffer.app.daemon import Daemon, Edges
-    from sniffer.explain.headline import headline
     from sniffer.model import WakeSource
     from sniffer.model.clock import SystemClock
     from sniffer.sinks.delivery.outbox import Outbox
@@ -93,7 +93,7 @@ sinks:
         "sniffer.yaml",
     )
     clock, store, metrics = FastClock(zero), Store(config.store), Metrics(process=False)
-    targets = build_targets(config.sinks, lambda secret: KEY, headline, store, SystemClock())
+    targets = build_targets(config.sinks, lambda secret: KEY, bare_notice, store, SystemClock())
     outbox = Outbox(store, SystemClock(), targets, settings=config.sinks.outbox, metrics=metrics)
     names = ("identify", "detect", "judge", "history", "alerts")
     state = {name: store.state_get(f"stage.{name}") for name in names}

@@ -3,12 +3,14 @@
 import dataclasses
 from typing import Any
 
+from sniffer.explain.headline import headline
 from sniffer.model import (
     Device,
     Evidence,
     FlowKey,
     Judged,
     Level,
+    Record,
     Service,
     Trust,
     Upload,
@@ -22,6 +24,7 @@ from sniffer.model import (
 from sniffer.model.clock import SECOND
 from sniffer.records.build import upload_record
 from sniffer.records.types import UploadRecord
+from sniffer.sinks.delivery.notice import Notice
 
 START = 1_795_000_000 * SECOND
 KITCHEN = Device(
@@ -124,3 +127,8 @@ def measured(
         bins=(12_000, 2185, 2185),
         body=(1, 3),
     )
+
+
+def bare_notice(record: Record) -> Notice:
+    """A notice of the headline alone, as where no address is configured."""
+    return Notice(headline(record, "UTC"))

@@ -72,10 +72,11 @@ def live(path: str, port: int, most: int) -> None:
     from sniffer.sinks.delivery.webhook import Webhook
     from sniffer.sinks.settings import OutboxSettings, StoreSettings, WebhookSettings
     from sniffer.sinks.storage.store import Store
+    from tests.sinks.builders import bare_notice
 
     store = Store(StoreSettings(path=Path(path)))
     settings = WebhookSettings(name="hook", url=f"http://127.0.0.1:{port}/", secret=Secret(env="KEY"), timeout=2)
-    target = Webhook(settings, lambda secret: KEY, lambda record: record["summary"])
+    target = Webhook(settings, lambda secret: KEY, bare_notice)
     quick = OutboxSettings(backoff_seconds=0.005, max_backoff_seconds=0.02)
     box = Outbox(store, SystemClock(), [target], settings=quick)
     box.start()

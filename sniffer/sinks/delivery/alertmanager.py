@@ -15,6 +15,7 @@ from sniffer.model.clock import SECOND, timestamp
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import alert_labels, notes_of
 from sniffer.sinks.delivery.http import Sender
+from sniffer.sinks.delivery.notice import NoticeOf
 from sniffer.sinks.delivery.outbox import ConfiguredTarget
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import AlertmanagerSettings
@@ -27,7 +28,7 @@ class Alertmanager(ConfiguredTarget):
         self,
         settings: AlertmanagerSettings,
         read_secret: Callable[[Secret], str],
-        headline: Callable[[Record], str],
+        notice_of: NoticeOf,
         recent: Callable[[str, int], Sequence[Message]],
     ) -> None:
         super().__init__(settings)
@@ -36,7 +37,7 @@ class Alertmanager(ConfiguredTarget):
         self._token = read_secret(settings.token) if settings.token else None
         self._active_ns = round(settings.active_seconds * SECOND)
         self._resend_seconds = settings.resend_seconds
-        self._headline, self._recent = headline, recent
+        self._notice_of, self._recent = notice_of, recent
         self._sender = Sender(self._url, settings.timeout, settings.ca, [self._token] if self._token else [])
 
     def send(self, message: Message, now_ns: int) -> None:
@@ -76,13 +77,14 @@ class Alertmanager(ConfiguredTarget):
         return list(found.values())
 
     def _add(self, found: dict[str, dict[str, Any]], record: Record, end_ns: int) -> None:
-        labels = alert_labels(record)
+        labels, notice = alert_labels(record), self._notice_of(record)
         key = json.dumps(labels, sort_keys=True)
         before = found.get(key)
         end = timestamp(end_ns)
         found[key] = {
             "labels": labels,
-            "annotations": notes_of(record, self._headline(record)),
+            "annotations": notes_of(record, notice),
+            "generatorURL": notice.link or "",
             "startsAt": min(before["startsAt"], record["first"]) if before else record["first"],
             "endsAt": max(before["endsAt"], end) if before else end,
         }

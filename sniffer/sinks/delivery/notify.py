@@ -8,6 +8,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from sniffer import extras
 from sniffer.errors import ConfigError
@@ -15,6 +16,7 @@ from sniffer.model import Record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import details_of, plain, title_of
 from sniffer.sinks.delivery.http import hidden, secrets_in
+from sniffer.sinks.delivery.notice import NoticeOf
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import NotifySettings
@@ -34,9 +36,7 @@ _SENDING: contextvars.ContextVar[object] = contextvars.ContextVar("sending", def
 class Notify(ConfiguredTarget):
     """A target of the outbox. These services know no message ids: after a crash a message may be delivered twice."""
 
-    def __init__(
-        self, settings: NotifySettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
-    ) -> None:
+    def __init__(self, settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf) -> None:
         try:
             import apprise
         except ImportError:
@@ -45,31 +45,40 @@ class Notify(ConfiguredTarget):
         url = read_secret(settings.url)
         self._said = _Said(url)
         self.address = hashlib.sha256(url.encode()).hexdigest()[:16]
-        self._headline = headline
+        self._notice_of = notice_of
         self._apprise = apprise.Apprise(asset=apprise.AppriseAsset(app_id="sniffer", app_desc="sniffer"))
         self._text = apprise.NotifyFormat.TEXT
-        self._types = {
-            "alert": apprise.NotifyType.WARNING,
-            "resolved": apprise.NotifyType.SUCCESS,
+        self._alert_types = {
+            "critical": apprise.NotifyType.FAILURE,
+            "high": apprise.NotifyType.FAILURE,
+            "medium": apprise.NotifyType.WARNING,
         }
-        self._other = apprise.NotifyType.INFO
+        self._resolved, self._other = apprise.NotifyType.SUCCESS, apprise.NotifyType.INFO
         if not self._apprise.add(url):
             raise ConfigError(f"notify '{settings.name}': apprise does not understand the URL that was read")
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message. Raises DeliveryError."""
         record = message.record
-        body = "\n".join([plain(self._headline(record)), *details_of(record)])
+        notice = self._notice_of(record)
+        ways_on = [f"{action.label}: {action.url}" for action in notice.ways_on]
+        body = "\n".join([plain(notice.headline), *details_of(record, notice), *ways_on])
         with self._said.listening():
             taken = self._apprise.notify(
                 body=body,
                 title=title_of(record),
-                notify_type=self._types.get(record["event_type"], self._other),
+                notify_type=self._type(record),
                 body_format=self._text,
                 interpret_escapes=False,
             )
         if not taken:
             raise UnansweredError(f"the service did not accept it: {self._said.reason or 'no reason was given'}")
+
+    def _type(self, record: Record) -> Any:
+        """Return the service's severity: alerts by their level, resolutions as good news, the rest as information."""
+        if record["event_type"] == "alert":
+            return self._alert_types.get(str(record.get("level")), self._other)
+        return self._resolved if record["event_type"] == "resolved" else self._other
 
 
 class _Said(logging.Handler):

@@ -12,6 +12,7 @@ from sniffer.errors import ConfigError, StoreError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock
 from sniffer.settings.base import Secret
+from sniffer.sinks.delivery.notice import NoticeOf
 from sniffer.sinks.delivery.outbox import Target
 from sniffer.sinks.delivery.queue import Message, Messages
 from sniffer.sinks.homeassistant import zone_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 def build_targets(
     settings: SinkSettings,
     read_secret: Callable[[Secret], str],
-    headline: Callable[[Record], str],
+    notice_of: NoticeOf,
     store: Store,
     clock: Clock,
     version: str = "",
@@ -36,24 +37,24 @@ def build_targets(
 
     What nobody configured is not imported: HTTP, MQTT and notification libraries cost memory.
     """
-    return list(_targets(settings, read_secret, headline, store, clock, version, time_zone))
+    return list(_targets(settings, read_secret, notice_of, store, clock, version, time_zone))
 
 
 def _targets(
     settings: SinkSettings,
     read_secret: Callable[[Secret], str],
-    headline: Callable[[Record], str],
+    notice_of: NoticeOf,
     store: Store,
     clock: Clock,
     version: str,
     time_zone: str | None,
 ) -> Iterable[Target]:
     for webhook in settings.webhooks:
-        yield _webhook(webhook, read_secret, headline)
+        yield _webhook(webhook, read_secret, notice_of)
     for alertmanager in settings.alertmanager:
-        yield _alertmanager(alertmanager, read_secret, headline, Messages(store).recent)
+        yield _alertmanager(alertmanager, read_secret, notice_of, Messages(store).recent)
     for notify in settings.notify:
-        yield _notify(notify, read_secret, headline)
+        yield _notify(notify, read_secret, notice_of)
     if settings.mqtt is not None:
         link = _mqtt(settings.mqtt, read_secret, clock, version, RetainedTopics(store, settings.mqtt.name), time_zone)
         link.seed(_today(store, clock, zone_of(time_zone)))
@@ -63,17 +64,17 @@ def _targets(
 def check_targets(
     settings: SinkSettings,
     read_secret: Callable[[Secret], str],
-    headline: Callable[[Record], str],
+    notice_of: NoticeOf,
     clock: Clock,
 ) -> Iterator[tuple[tuple[str | int, ...], ConfigError]]:
     """Build every target without a store; yield the place and the error of those that cannot be built."""
     makers: list[tuple[tuple[str | int, ...], Callable[[], Target]]] = []
     for number, webhook in enumerate(settings.webhooks):
-        makers.append((("webhooks", number), partial(_webhook, webhook, read_secret, headline)))
+        makers.append((("webhooks", number), partial(_webhook, webhook, read_secret, notice_of)))
     for number, alertmanager in enumerate(settings.alertmanager):
-        makers.append((("alertmanager", number), partial(_alertmanager, alertmanager, read_secret, headline)))
+        makers.append((("alertmanager", number), partial(_alertmanager, alertmanager, read_secret, notice_of)))
     for number, notify in enumerate(settings.notify):
-        makers.append((("notify", number), partial(_notify, notify, read_secret, headline)))
+        makers.append((("notify", number), partial(_notify, notify, read_secret, notice_of)))
     if settings.mqtt is not None:
         makers.append((("mqtt",), partial(_mqtt, settings.mqtt, read_secret, clock)))
     for place, make in makers:
@@ -84,30 +85,30 @@ def check_targets(
 
 
 def _webhook(
-    settings: WebhookSettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
+    settings: WebhookSettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf
 ) -> Target:
     from sniffer.sinks.delivery.webhook import Webhook
 
-    return Webhook(settings, read_secret, headline)
+    return Webhook(settings, read_secret, notice_of)
 
 
 def _alertmanager(
     settings: AlertmanagerSettings,
     read_secret: Callable[[Secret], str],
-    headline: Callable[[Record], str],
+    notice_of: NoticeOf,
     recent: Callable[[str, int], Sequence[Message]] = lambda name, since_ns: (),
 ) -> Target:
     from sniffer.sinks.delivery.alertmanager import Alertmanager
 
-    return Alertmanager(settings, read_secret, headline, recent)
+    return Alertmanager(settings, read_secret, notice_of, recent)
 
 
 def _notify(
-    settings: NotifySettings, read_secret: Callable[[Secret], str], headline: Callable[[Record], str]
+    settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf
 ) -> Target:
     from sniffer.sinks.delivery.notify import Notify
 
-    return Notify(settings, read_secret, headline)
+    return Notify(settings, read_secret, notice_of)
 
 
 def _mqtt(

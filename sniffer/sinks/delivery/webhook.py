@@ -10,11 +10,11 @@ import hmac
 from collections.abc import Callable, Sequence
 
 from sniffer.errors import ConfigError
-from sniffer.model import Record
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import FORMATS
 from sniffer.sinks.delivery.http import Sender
+from sniffer.sinks.delivery.notice import NoticeOf
 from sniffer.sinks.delivery.outbox import ConfiguredTarget
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import WebhookSettings
@@ -23,9 +23,9 @@ ReadSecret = Callable[[Secret], str]
 
 
 class Webhook(ConfiguredTarget):
-    """A target of the outbox. `headline` says a record in one sentence."""
+    """A target of the outbox. `notice_of` makes the notice of a record."""
 
-    def __init__(self, settings: WebhookSettings, read_secret: ReadSecret, headline: Callable[[Record], str]) -> None:
+    def __init__(self, settings: WebhookSettings, read_secret: ReadSecret, notice_of: NoticeOf) -> None:
         super().__init__(settings)
         self._url = read_secret(settings.url) if isinstance(settings.url, Secret) else settings.url
         if not self._url.startswith(("http://", "https://")):
@@ -37,12 +37,12 @@ class Webhook(ConfiguredTarget):
             if secret is not None
         ]
         self._token = read_secret(settings.token) if settings.token else None
-        self._format, self._headline = FORMATS[settings.format], headline
+        self._format, self._notice_of = FORMATS[settings.format], notice_of
         self._sender = Sender(self._url, settings.timeout, settings.ca, [self._token] if self._token else [])
 
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver one message. Raises DeliveryError."""
-        request = self._format(message, self._headline(message.record), self._url)
+        request = self._format(message, self._notice_of(message.record), self._url)
         seconds = now_ns // SECOND
         headers = {
             "content-type": request.content_type,

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from sniffer.alerts.policy import AlertPolicy
-from sniffer.explain.headline import headline
 from sniffer.model.clock import SECOND, SystemClock
 from sniffer.records.codec import from_json
 from sniffer.records.types import UploadRecord
@@ -17,7 +16,7 @@ from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Messages
 from sniffer.sinks.settings import AlertmanagerSettings, StoreSettings
 from sniffer.sinks.storage.store import Store
-from tests.sinks.builders import START, upload
+from tests.sinks.builders import START, bare_notice, upload
 from tests.sinks.programs import free_port, running
 from tests.sinks.receiver import receiver
 
@@ -47,7 +46,10 @@ class Told:
     def __init__(self, folder: Path, url: str) -> None:
         self.store = Store(StoreSettings(path=folder / "sniffer.db"))
         self.target = Alertmanager(
-            AlertmanagerSettings(url=url, resend_seconds=5), lambda secret: "", headline, Messages(self.store).recent
+            AlertmanagerSettings(url=url, resend_seconds=5),
+            lambda secret: "",
+            bare_notice,
+            Messages(self.store).recent,
         )
         self.box = Outbox(self.store, SystemClock(), [self.target])
         self.policy = AlertPolicy()

@@ -9,7 +9,9 @@ from sniffer.alerts.policy import AlertPolicy
 from sniffer.explain.headline import headline
 from sniffer.model import Device, mac_key
 from sniffer.model.clock import SECOND
+from sniffer.records.build import setup_test_record
 from sniffer.sinks.delivery.formats import FORMATS
+from sniffer.sinks.delivery.notice import Action, Notice
 from sniffer.sinks.delivery.queue import Message, message_id
 from tests.sinks.builders import KITCHEN, START, upload_value
 
@@ -27,8 +29,11 @@ def resolved() -> dict[str, Any]:
     return policy.process(upload_value("expected", revision=1), START + 60 * SECOND)[0].to_json()
 
 
-def made(name: str, record: dict[str, Any], url: str = "https://example.org/topic") -> Any:
-    request = FORMATS[name](Message(1, "home", message_id(record), record, 0, 0, 0, 0), headline(record), url)
+def made(
+    name: str, record: dict[str, Any], url: str = "https://example.org/topic", notice: Notice | None = None
+) -> Any:
+    message = Message(1, "home", message_id(record), record, 0, 0, 0, 0)
+    request = FORMATS[name](message, notice or Notice(headline(record)), url)
     return json.loads(request.body)
 
 
@@ -73,7 +78,10 @@ def test_slack_discord_and_ntfy_say_what_why_how_sure_and_what_to_do() -> None:
             assert part in text, part
     body = made("ntfy", record, "https://ntfy.example/a/topic/")
     assert (body["topic"], body["priority"]) == ("topic", 4)
-    assert FORMATS["ntfy"](Message(1, "h", "i", record, 0, 0, 0, 0), "x", "https://ntfy.sh/t").url == "https://ntfy.sh/"
+    assert (
+        FORMATS["ntfy"](Message(1, "h", "i", record, 0, 0, 0, 0), Notice("x"), "https://ntfy.sh/t").url
+        == "https://ntfy.sh/"
+    )
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -116,3 +124,39 @@ def test_long_texts_fit() -> None:
     assert len(made("slack", record)["blocks"][1]["text"]["text"]) <= 3000
     assert len(made("discord", record)["embeds"][0]["description"]) <= 4096
     assert len(made("ntfy", record)["message"].encode()) <= 4096
+
+
+PAGE = "https://house.example/uploads/1"
+ACT = "https://house.example/act/abc"
+WITH_BUTTONS = Notice("What happened", PAGE, (Action("Mute for 1 hour", ACT, "POST"),))
+
+
+def test_a_notification_leads_on_in_each_service_s_own_way() -> None:
+    ntfy = made("ntfy", alert(), notice=WITH_BUTTONS)
+    assert ntfy["click"] == PAGE
+    assert ntfy["actions"] == [
+        {"action": "view", "label": "Show", "url": PAGE},
+        {"action": "http", "label": "Mute for 1 hour", "url": ACT, "method": "POST", "clear": True},
+    ]
+    slack = made("slack", alert(), notice=WITH_BUTTONS)["blocks"][-1]
+    assert slack["elements"][0]["text"] == f"<{PAGE}|Show> · <{ACT}|Mute for 1 hour>"
+    embed = made("discord", alert(), notice=WITH_BUTTONS)["embeds"][0]
+    assert embed["url"] == PAGE
+    assert embed["fields"][0]["value"] == f"[Show]({PAGE}) · [Mute for 1 hour]({ACT})"
+    assert made("alertmanager", alert(), notice=WITH_BUTTONS)["alerts"][0]["generatorURL"] == PAGE
+    standard = made("standard", alert(), notice=WITH_BUTTONS)
+    assert standard["link"] == PAGE
+    assert standard["actions"] == [{"label": "Mute for 1 hour", "url": ACT, "method": "POST"}]
+
+
+def test_where_there_is_a_link_no_command_is_shown() -> None:
+    assert "sniffer explain" not in json.dumps(made("ntfy", alert(), notice=WITH_BUTTONS))
+
+
+def test_ntfy_shows_three_buttons_at_most() -> None:
+    many = Notice("x", PAGE, (Action("a", ACT), Action("b", ACT), Action("c", ACT)))
+    assert len(made("ntfy", alert(), notice=many)["actions"]) == 3
+
+
+def test_a_test_notification_is_called_one() -> None:
+    assert made("ntfy", setup_test_record(START).to_json())["title"] == "Test notification"

@@ -6,21 +6,20 @@ import pytest
 
 from sniffer.alerts.policy import AlertPolicy
 from sniffer.errors import ConfigError
-from sniffer.explain.headline import headline
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.notify import Notify
 from sniffer.sinks.delivery.outbox import UnansweredError
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.settings import NotifySettings
-from tests.sinks.builders import START, upload_value
+from tests.sinks.builders import START, bare_notice, upload_value
 from tests.sinks.receiver import receiver
 
 pytest.importorskip("apprise", reason="apprise is not installed")
 
 
 def notify(url: str) -> Notify:
-    return Notify(NotifySettings(name="phone", url=Secret(env="URL")), lambda secret: url, headline)
+    return Notify(NotifySettings(name="phone", url=Secret(env="URL")), lambda secret: url, bare_notice)
 
 
 def message() -> Message:
@@ -35,7 +34,7 @@ def test_it_is_told_why_and_how_sure() -> None:
         target = notify(url)
         target.send(message(), START)
         body = json.loads(web.requests[0].body)
-        assert body["type"] == "warning"
+        assert body["type"] == "failure"
         assert "kitchen" in body["title"]
         assert "no wake word was heard" in body["message"]
         assert "How sure: 97 %" in body["message"]

@@ -13,6 +13,7 @@ from sniffer.model.clock import SECOND, SystemClock
 from sniffer.records.build import dropped_record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import parse_retry_after
+from sniffer.sinks.delivery.notice import Notice
 from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError
 from sniffer.sinks.delivery.queue import Message, message_id
 from sniffer.sinks.delivery.webhook import Webhook
@@ -39,7 +40,7 @@ def read_secret(secret: Secret) -> str:
 
 def hook(url: str | Secret, **options) -> Webhook:
     settings = WebhookSettings(name="home", url=url, timeout=5, **options)
-    return Webhook(settings, read_secret, lambda record: f"What {record['event_type']} says")
+    return Webhook(settings, read_secret, lambda record: Notice(f"What {record['event_type']} says"))
 
 
 def message(record: dict) -> Message:

@@ -1,0 +1,82 @@
+"""The notices of records: with an address, they lead on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sniffer.alerts.policy import AlertPolicy
+from sniffer.app.config import parse_config
+from sniffer.app.notices import link_key, notices, purposes
+from sniffer.errors import ConfigError
+from sniffer.model.clock import SECOND
+from sniffer.sinks.settings import StoreSettings
+from sniffer.sinks.storage.store import Store
+from sniffer.testing import ManualClock
+from sniffer.web.links import SignedLink, verify
+from tests.sinks.builders import START, upload, upload_value
+
+KEY = b"k" * 32
+HOUSE = "http://192.168.1.1:9877"
+
+
+def alert() -> dict[str, Any]:
+    return AlertPolicy().process(upload_value(), START)[0].to_json()
+
+
+def test_without_an_address_there_are_no_links() -> None:
+    notice = notices(None, KEY, ManualClock(START))(alert())
+    assert (notice.link, notice.actions) == (None, ())
+
+
+def test_an_alert_leads_to_its_upload_and_mutes_its_device_for_an_hour() -> None:
+    notice = notices(HOUSE, KEY, ManualClock(START))(alert())
+    assert notice.link == f"{HOUSE}/uploads/{upload()['id']}"
+    (mute,) = notice.actions
+    assert (mute.label, mute.method) == ("Mute for 1 hour", "POST")
+    token = mute.url.removeprefix(f"{HOUSE}/act/")
+    assert verify(KEY, token, START // SECOND) == SignedLink("mute", "68:db:f5:90:19:64", START // SECOND + 86_400)
+
+
+def test_the_mute_button_mutes_for_an_hour_and_says_until_when() -> None:
+    asked: list[Any] = []
+
+    def mute(request: Any) -> dict[str, Any]:
+        asked.append(request)
+        return {"device": request["device"], "until": "2026-11-22T19:04:05.000000Z"}
+
+    purpose = purposes(mute, "Europe/Berlin")["mute"]
+    assert purpose.question("kitchen") == "Mute alerts about kitchen for 1 hour?"
+    assert purpose.act("kitchen") == "No alerts about kitchen until 2026-11-22 20:04 CET."
+    assert asked == [{"device": "kitchen", "seconds": 3600}]
+
+
+def test_an_upload_links_to_itself_and_a_digest_to_the_page() -> None:
+    notice_of = notices(HOUSE, KEY, ManualClock(START))
+    assert notice_of(upload()).link == f"{HOUSE}/uploads/{upload()['id']}"
+    assert notice_of({"event_type": "digest", "summary": "x"}).link == f"{HOUSE}/"
+
+
+def test_the_key_outlives_a_restart(tmp_path: Path) -> None:
+    settings = StoreSettings(path=tmp_path / "sniffer.db")
+    keys = []
+    for _ in range(2):
+        store = Store(settings)
+        keys.append(link_key(store))
+        store.close()
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 32
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://u:p@x", "http://x/?a=b", "http://x/a|b", "http://", "http://x/>"])
+def test_an_address_that_could_break_a_link_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="public_url"):
+        parse_config(f"http: {{public_url: '{url}'}}", "test")
+
+
+def test_browsers_may_reach_the_public_name() -> None:
+    settings = parse_config("http: {public_url: 'https://sniffer.lan/', allowed_hosts: [a.lan]}", "test").http
+    assert settings.public_url == "https://sniffer.lan"
+    assert settings.names == ("a.lan", "sniffer.lan")
