@@ -14,7 +14,6 @@ import click
 from sniffer import __version__
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config, parse_config, read_secret
-from sniffer.app.notices import link_key, notices
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
 from sniffer.cli._show import plain
@@ -227,6 +226,7 @@ def _comment(text: str) -> str:
 
 def try_targets(config: Config, clock: Clock) -> int:
     """Send a test to everybody who is to be told; 0 where all took it."""
+    from sniffer.app.notices import link_key, notices
     from sniffer.sinks.delivery.queue import Message
     from sniffer.sinks.delivery.targets import build_targets
     from sniffer.sinks.settings import StoreSettings
