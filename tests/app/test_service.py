@@ -9,12 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
+from sniffer.alerts.policy import AlertPolicy
 from sniffer.app.config import Config
+from sniffer.app.notices import link_key, notices
 from sniffer.app.service import Service
+from sniffer.model.clock import SECOND, SystemClock
+from sniffer.records.types import UploadRecord
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
 from sniffer.testing import ManualClock
 from tests.app.test_daemon import START, Source
+from tests.sinks.builders import upload_value
 from tests.web.test_tls import certificate
 
 Reload = Callable[..., str | None]
@@ -68,3 +73,31 @@ def test_an_address_that_cannot_be_had_leaves_the_old_one(reload: Reload) -> Non
     assert reload(host="192.0.2.1") == url
     assert httpx.get(f"{url}/-/healthy").text == "sniffer lives\n"
     assert reload(enabled=False) is None
+
+
+def test_a_signed_link_mutes_its_device_in_the_running_daemon(tmp_path: Path) -> None:
+    clock = SystemClock()
+    store = Store(StoreSettings(path=tmp_path / "store.db"))
+    config = Config.model_validate({"http": {"port": 0, "public_url": "http://speakers.lan"}})
+    service = Service(lambda: config, Source(ManualClock(START)), "br-lan", store, None, clock)
+    try:
+        service.start()
+        notice = notices("http://speakers.lan", link_key(store), clock)(alert(upload_value()))
+        (button,) = notice.actions
+        assert service.address is not None
+        url = button.url.replace("http://speakers.lan", service.address)
+        asked = httpx.get(url, headers={"host": "speakers.lan"})
+        assert (asked.status_code, "68:db:f5:90:19:64" in asked.text) == (200, True)
+        assert service.daemon._pipeline.stages.alerts.mutes(clock.now_ns()) == {}
+        assert "No alerts about 68:db:f5:90:19:64 until" in httpx.post(url).text
+        service.daemon.step()
+        (until,) = service.daemon._pipeline.stages.alerts.mutes(clock.now_ns()).values()
+        assert 3500 < (until - clock.now_ns()) / SECOND <= 3600
+        assert httpx.post(url + "x").status_code == 403
+    finally:
+        service.close()
+        store.close()
+
+
+def alert(record: UploadRecord) -> dict[str, Any]:
+    return AlertPolicy().process(record, START)[0].to_json()
