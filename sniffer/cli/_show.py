@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import sys
+import textwrap
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TextIO
@@ -39,6 +42,22 @@ def plain(text: str, width: int) -> str:
     """A stranger's text as printable characters, at most `width` of them."""
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def folded(line: str, width: int | None, more_indent: int = 0) -> list[str]:
+    """Return a line as lines of at most `width` characters, broken between words and indented as the first one.
+
+    `width` None leaves it as it is: text in a pipe is not folded.
+    """
+    if width is None or len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + more_indent)
+    return textwrap.wrap(line, max(width, 20), subsequent_indent=indent, break_on_hyphens=False) or [line]
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class RecordLines:

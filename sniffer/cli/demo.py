@@ -11,7 +11,7 @@ import yaml
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
-from sniffer.cli._show import COLOURS, plain
+from sniffer.cli._show import COLOURS, folded, plain, terminal_width
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.explain.sentences import explain
 from sniffer.model import Record
@@ -24,7 +24,7 @@ from sniffer.wake.adapters.file import read_events
 @click.command()
 @click.option("--format", "output_format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
 def command(output_format: str) -> None:
-    """Three minutes in a house that we made up: the bundled capture goes through every stage.
+    """Three minutes in an invented house: the bundled capture goes through every stage.
 
     No root, no network, no speaker. `sniffer/demo/README.md` says how the capture was made.
 
@@ -36,17 +36,23 @@ def command(output_format: str) -> None:
     config = Config(devices=tuple(DeviceSettings.model_validate(device) for device in devices))
     judge = OfflineJudge(config, load_rulebook(config), read_events(WAKE_EVENTS))
     records = list(judge.file(CAPTURE, Outcome("demo.pcap"), lambda done, total: None))
-    for line in (json.dumps(record) for record in records) if output_format == "jsonl" else _story(records):
-        click.echo(line)
+    if output_format == "jsonl":
+        for record in records:
+            click.echo(json.dumps(record))
+        return
+    width = terminal_width()
+    for line in _story(records):
+        click.echo("\n".join(folded(line, width, more_indent=2)))
 
 
 def _story(records: list[Record]) -> Iterator[str]:
-    yield "A house that we made up, one evening: two speakers, a phone, and an ear of our own that hears wake words."
-    yield "Everything is encrypted; all that we look at is when packets leave, how many and how large.\n"
+    yield "An invented house, one evening: two speakers, a phone, and a listener that hears wake words."
+    yield "Everything is encrypted. We look only at when packets leave, how many there are and how large they are.\n"
     for record in records:
         if record["event_type"] == "device" and record["microphone"]:
             device = record["device"]
-            yield f"  {plain(device['name'], 20)}: {plain(str(device['model']), 40)}, {device['mac']}. Why we think so:"
+            model = plain(str(device["model"]), 40)
+            yield f"  {plain(device['name'], 20)}: {model}, {device['mac']}. It was recognised because:"
             yield from (f"    - {plain(reason, 110)}" for reason in record["reasons"][1:4])
     yield ""
     uploads = [record for record in records if record["event_type"] == "upload"]
@@ -62,13 +68,13 @@ def _story(records: list[Record]) -> Iterator[str]:
 def _upload(record: Record) -> Iterator[str]:
     explanation = explain(from_json(UploadRecord, record))
     verdict = record["verdict"] or "not judged"
-    label = click.style(f"{verdict.upper():<13}", fg=COLOURS.get(verdict), bold=verdict == "unexpected")
-    yield f"{record['timestamp'][11:19]}  {label} {plain(explanation.headline, 200)}"
+    yield click.style(verdict.upper(), fg=COLOURS.get(verdict), bold=verdict == "unexpected")
+    yield f"  {plain(explanation.headline, 200)}"
     if verdict == "unexpected":
-        yield from (f"          {sentence}" for sentence in explanation.sentences)
-        yield "          Evidence:"
+        yield from (f"    {sentence}" for sentence in explanation.sentences)
+        yield "    Evidence:"
         for item in sorted(record["evidence"], key=lambda item: -abs(item["weight"]))[:5]:
-            yield f"          {item['weight']:+5.1f}  {plain(item['text'], 120)}"
+            yield f"    {item['weight']:+5.1f}  {plain(item['text'], 120)}"
         if record["rules"]:
-            yield f"          Rules: {', '.join(record['rules'])} ({record['level']})"
+            yield f"    Rules: {', '.join(record['rules'])} ({record['level']})"
     yield ""

@@ -1,4 +1,4 @@
-"""`sniffer explain ID`: one upload in words, its evidence, its picture, and what would have changed the verdict."""
+"""`sniffer explain ID`: one upload in words, its evidence, its picture, and what the reader can do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from sniffer.cli._common import config_option, effective_config
 from sniffer.cli._deep import deep_look
-from sniffer.cli._show import plain
+from sniffer.cli._show import folded, plain, terminal_width
 from sniffer.errors import CaptureError, UsageError
 from sniffer.explain.sentences import explain
 from sniffer.model import Record
@@ -22,7 +22,7 @@ from sniffer.sinks.storage.store import Store
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _WIDTH = 72
-#: Wake events this near are shown.
+#: Wake events within this time of the upload are shown.
 _NEAR_SECONDS = 120.0
 _MAX_LINES = 2_000_000
 
@@ -68,7 +68,8 @@ def command(
             wakes = _nearby(store.walk(("wake",), None, *_window(record)), record) if record else []
     if record is None:
         raise UsageError(f"no upload begins with '{upload_id}'; `sniffer uploads` lists them")
-    for line in told(record, wakes):
+    width = terminal_width()
+    for line in in_words(record, wakes, width):
         click.echo(line)
     if deep:
         path = capture or Path(str(record.get("capture") or ""))
@@ -79,19 +80,24 @@ def command(
             click.echo(line)
 
 
-def told(record: Record, wakes: Iterable[Record]) -> Iterator[str]:
-    """Yield everything there is to say, line by line. Raises RecordError."""
+def in_words(record: Record, wakes: Iterable[Record], width: int | None = None) -> Iterator[str]:
+    """Yield an upload in words, evidence, a picture and the wake events nearby, in lines of at most `width` characters.
+
+    Raises RecordError.
+    """
     said = explain(from_json(UploadRecord, record), None)
-    yield plain(said.headline, 500)
+    yield from folded(plain(said.headline, 500), width)
     yield ""
     for sentence in said.sentences:
-        yield plain(sentence, 1_000)
+        yield from folded(plain(sentence, 1_000), width)
     yield ""
-    yield from _evidence(record)
-    yield from _picture(record)
-    yield from _wakes(record, wakes)
+    for line in _evidence(record):
+        yield from folded(line, width, more_indent=8 if line.startswith("  ") else 0)
+    yield from _picture(record, min(_WIDTH, (width or _WIDTH + 2) - 2))
+    for line in _wakes(record, wakes):
+        yield from folded(line, width, more_indent=2)
     yield ""
-    yield f"What you can do: {said.advice}"
+    yield from folded(f"What you can do: {said.advice}", width)
     yield f"Upload: {record['id']}"
 
 
@@ -112,30 +118,30 @@ def _evidence(record: Record) -> Iterator[str]:
     weights = [float(item["weight"]) for item in items]
     for item, weight in zip(items, weights, strict=True):
         yield f"  {weight:+6.1f}  {plain(str(item['text']), 200)}"
-    yield f"  {score - sum(weights):+6.1f}  To begin with: most of what devices send is no speech"
+    yield f"  {score - sum(weights):+6.1f}  Starting point: most uploads are not speech"
     if speech:
         still = "still" if score - max(weights) >= 0 else "not"
         yield f"  Without the strongest of these it would {still} be called speech."
 
 
-def _picture(record: Record) -> Iterator[str]:
+def _picture(record: Record, width: int) -> Iterator[str]:
     upload = record["upload"]
     bins = [int(amount) for amount in upload.get("bins") or ()]
     if not bins:
         return
-    each = 1 if len(bins) <= _WIDTH else -(-len(bins) // _WIDTH)
+    each = 1 if len(bins) <= width else -(-len(bins) // width)
     columns = [sum(bins[i : i + each]) for i in range(0, len(bins), each)]
     body = upload.get("body")
-    # The head is many times higher than the sound behind it: a square root shows both.
+    # The initial burst is many times higher than the sound behind it: a square root shows both.
     top = max(max(columns), 1) ** 0.5
     yield ""
     seconds = each * 0.25 if upload.get("packets") else each * 60
-    yield f"What left, one column for {seconds:g} s (highest: {max(columns):,} bytes):"
+    yield f"Bytes sent, one column for {seconds:g} s (highest: {max(columns):,} bytes):"
     yield "  " + "".join(_BLOCKS[min(8, round((amount**0.5) / top * 8)) or (1 if amount else 0)] for amount in columns)
     if body:
         first, last = body[0] // each, max(body[0] // each + 1, -(-body[1] // each))
         yield "  " + " " * first + "~" * (min(last, len(columns)) - first)
-        yield "  ~ left at the steady pace of live sound" if upload["class"] == "speech" else "  ~ the steadiest part"
+        yield "  ~ steady pace, like live sound" if upload["class"] == "speech" else "  ~ the steadiest part"
 
 
 def _wakes(record: Record, wakes: Iterable[Record]) -> Iterator[str]:

@@ -141,9 +141,10 @@ class JudgeSettings(Section):
 
 
 class AlertSettings(Section):
-    """What is told, and how often. Rules from `level` on are told. A rule that was told for a device is not told again
-    for `cooldown_minutes`; then follows one alert that says how many more there were. More than `max_per_hour` alerts
-    in all are rolled up too. `digest` sums up the day at `digest_at`, in `time_zone` (the machine's where none)."""
+    """Which uploads raise an alert, and how often. Rules from `level` on raise one. A rule that raised an alert for a
+    device raises none for `cooldown_minutes`; then one alert counts the uploads since. More than `max_per_hour` alerts
+    in all are combined as well. `digest` sums up the day at `digest_at`. Times are in `time_zone` (the machine's own if
+    none is given)."""
 
     level: Level = "medium"
     cooldown_minutes: Annotated[float, Field(ge=0, le=7 * 1440)] = 60.0

@@ -59,8 +59,18 @@ def test_words_evidence_picture_and_wake_events(tmp_path: Path) -> None:
     assert text.count("according to ear") == 1
     assert "10.1 s before the upload began" in text
     assert "What you can do: If you did ask" in text
-    assert "+5.5  To begin with" in text  # what is listed adds up to the score
+    assert "+5.5  Starting point" in text  # what is listed adds up to the score
     assert "Without the strongest of these it would still be called speech." in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_it_fits_the_terminal(width: int) -> None:
+    long = record()
+    long["upload"] = long["upload"] | {"bins": [1000] * 300, "body": [10, 200]}
+    lines = list(explain.in_words(long, [wake("2026-11-22T18:03:55Z")], width))
+    assert max(map(len, lines)) <= width or all("Bytes sent" in line for line in lines if len(line) > width)
+    words = " ".join(" ".join(lines).split())
+    assert "avs-alexa-4-na.amazon.com, which receives voice recordings" in words
 
 
 def test_what_is_no_speech_is_not_explained_as_speech(tmp_path: Path) -> None:
