@@ -209,7 +209,7 @@ def guessing(slept: list[float], **settings: Any) -> TestClient:
         slept.append(seconds)
 
     http = HttpSettings(tokens=SETTINGS.tokens, **settings)
-    app = build_app(Backend(), http, read_tokens(http.tokens, lambda _: TOKEN), ManualClock(), sleep)
+    app = build_app(Backend(), http, read_tokens(http.tokens, lambda _: TOKEN), ManualClock(), sleep=sleep)
     return TestClient(app, base_url="http://127.0.0.1:9877")
 
 
