@@ -168,7 +168,7 @@ def test_a_receiver_that_does_not_answer_in_time_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         settings = WebhookSettings(name="home", url=f"http://127.0.0.1:{port}/hook", timeout=0.2)
-        target = Webhook(settings, read_secret, lambda record: "")
+        target = Webhook(settings, read_secret, lambda record: Notice(""))
         with pytest.raises(UnansweredError, match=f"^127.0.0.1:{port} did not answer within 0.2 s$"):
             send(target)
 
