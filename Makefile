@@ -18,7 +18,7 @@ comma   := ,
 EXTRAS  := serve,mqtt,notify,homeassistant
 TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
-APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl
+APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
 .PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench dist constraints sbom audit clean
 

@@ -27,6 +27,7 @@ from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
 from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, key_text, sorted_keys
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.records import build as records
+from sniffer.rules.engine import RuleSet
 from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.storage.pcap_evidence import EvidenceKeeper
@@ -151,6 +152,9 @@ class Daemon:
         self._polled = self._ended = False
         self._saved_changes = 0
         self._unsaved: set[str] = set()
+        self._mutes: tuple[tuple[str, int], ...] = ()
+        self._habits: Mapping[str, Any] = {}
+        self.reloads = 0
         self._turn: list[Record] = []
         self._late: deque[Record] = deque(maxlen=MAX_LATE)
 
@@ -212,9 +216,17 @@ class Daemon:
         return self._stopping.is_set()
 
     def wait(self) -> None:
-        """Until `stop` is called."""
-        while not self._stopping.wait(0.5):
-            self._reloading.clear()
+        """Until `stop` is called. What is asked, answered or changed after the end of a capture still takes effect."""
+        while not self._stopping.wait(0.1):
+            if self._reloading.is_set():
+                self._reloading.clear()
+                self._do_reload()
+            if not self._waiting.empty():
+                with self._store.transaction():
+                    self._drain()
+                    self._emit(self._pipeline.finish(judge=True))
+                    self._save()
+                self._turn.clear()
 
     def reload(self) -> None:
         """Take the configuration anew after the current turn (safe from a signal handler)."""
@@ -366,7 +378,9 @@ class Daemon:
     def _save(self, *stages: str) -> None:
         """What was learned, and what waits. A replay leaves the memory of the real house alone."""
         self._saved_changes = self._pipeline.changes
+        self._mutes = tuple(self._pipeline.stages.alerts.mutes(self._clock.now_ns()).items())
         if not stages:
+            self._habits = self._pipeline.state("detect")["detect"]
             self._devices = tuple(self._pipeline.devices())
             sources = self._pipeline.stages.judge.sources()
             self._sources = tuple(dataclasses.asdict(source) for source in sources)
@@ -389,6 +403,7 @@ class Daemon:
         try:
             edges = self._reload(self._pipeline)
         except SnifferError as error:
+            self.reloads += 1
             self._metrics.config_reload(False)
             logger.error("the new configuration is not used: %s", error)
             return
@@ -398,6 +413,8 @@ class Daemon:
             return
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._describe_devices()
+        self._devices = tuple(self._pipeline.devices())
+        self.reloads += 1
         self._metrics.config_reload(True)
         logger.info("the configuration was read again and is in force")
 
@@ -511,6 +528,28 @@ class Daemon:
     def devices(self) -> Sequence[Record]:
         """Who is on the network, as of the last change."""
         return self._devices
+
+    @property
+    def last_packet_ns(self) -> int:
+        """When the newest packet was captured; 0 before the first."""
+        return self._last_packet_ns
+
+    @property
+    def rules(self) -> RuleSet:
+        """The upload rules in force."""
+        return self._pipeline.stages.rules
+
+    def interfaces(self) -> dict[str, bool]:
+        """By interface: is anything being captured there?"""
+        return dict(self._up)
+
+    def mutes(self) -> tuple[tuple[str, int], ...]:
+        """Devices without alerts, and until when."""
+        return self._mutes
+
+    def habits(self) -> Mapping[str, Any]:
+        """What was learned of each device, by its key as text."""
+        return self._habits
 
     def stats(self) -> Record:
         """Counters for people; Prometheus has its own."""

@@ -15,6 +15,8 @@ from sniffer.app.config import Config, read_secret
 from sniffer.app.config_lint import remarks
 from sniffer.app.daemon import Daemon, Edges, PacketSource
 from sniffer.app.notices import link_key, notices, purposes
+from sniffer.app.overlay import OverlaidConfig, overlay_path
+from sniffer.app.page import PageSite
 from sniffer.app.pipeline import Pipeline
 from sniffer.app.validation import require_startable
 from sniffer.model import Sink, WakeEvent
@@ -31,6 +33,7 @@ from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import Token, read_tokens
 from sniffer.web.links import link_routes
+from sniffer.web.keys import keys_path
 from sniffer.web.server import HttpServer
 
 logger = logging.getLogger("sniffer")
@@ -69,11 +72,14 @@ class Service:
         config_path: Path | None = None,
     ) -> None:
         self._config_path = config_path
-        self._read_config, self._store, self._event_log, self._clock = read_config, store, event_log, clock
+        self.store, self.clock, self.replayed = store, clock, replayed
+        self.real_clock = SystemClock() if replayed else clock  # whoever signs in lives in the present
+        self.overlay = OverlaidConfig(read_config)
+        self._read_config, self._store, self._event_log, self._clock = self.overlay.read, store, event_log, clock
         self._deliver = deliver
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
         self._events = tuple(events)
-        config = self._config = read_config()
+        config = self._config = self._read_config()
         self._require(config)
         self.metrics = Metrics(__version__, [device.name for device in config.devices])
         self._remember()
@@ -95,8 +101,19 @@ class Service:
             events=self._events,
         )
         self._tokens = _tokens(config)
-        self._server = self._build_server(config, self._tokens)
         self._sources = self._build_sources(config)
+        self.page = PageSite(self, config_path)
+        self._server = self._build_server(config, self._tokens)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._config
+
+    @property
+    def sources(self) -> Sources:
+        """The wake sources that run."""
+        return self._sources
 
     @property
     def address(self) -> str | None:
@@ -128,6 +145,7 @@ class Service:
         if self._server is not None:
             self._server.stop()
         self._outbox.close()
+        self.page.close()
         if self._event_log is not None:
             self._event_log.close()
 
@@ -147,6 +165,8 @@ class Service:
         seen = [device.name for device in pipeline.stages.identifier.devices()]
         for remark in remarks(config, rulebook, self._config_path, seen):
             logger.warning("%s", remark)
+        for change, problem in self.overlay.problems.items():
+            logger.warning("%s: change %s is left out: %s", overlay_path(config.store.path), change, problem)
 
     def _build_outbox(self, config: Config) -> Outbox:
         clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
@@ -163,10 +183,15 @@ class Service:
     ) -> HttpServer | None:
         if not config.http.enabled:
             return None
+        pages, first_page = self.page.build(config)
         routes = link_routes(link_key(self._store), purposes(self.daemon.mute, config.alerts.time_zone), SystemClock())
-        app = build_app(self.daemon, config.http, tokens, self._clock, routes)
+        app = build_app(
+            self.daemon, config.http, tokens, self._clock, more_routes=routes, pages=pages, first_page=first_page
+        )
         port = config.http.port if port is None else port
-        return HttpServer(app, config.http.host, port, config.http.tls, before=before)
+        server = HttpServer(app, config.http.host, port, config.http.tls, before=before)
+        self.page.served_at(server.port)
+        return server
 
     def _build_sources(self, config: Config) -> Sources:
         if self._replayed:
@@ -250,4 +275,5 @@ def files_of(config: Config) -> list[Path]:
         found.append(config.sinks.event_log.path)
     if config.sinks.evidence is not None:
         found.append(config.sinks.evidence.folder)
+    found += [keys_path(config.store.path), overlay_path(config.store.path)]
     return found

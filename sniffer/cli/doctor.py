@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
+from sniffer.app import checks
 from sniffer.app.build import load_rulebook
+from sniffer.app.checks import Check
 from sniffer.app.config import Config, load_config
 from sniffer.app.config_lint import remarks
 from sniffer.capture.live.privileges import may_capture
-from sniffer.cli import _checks as checks
-from sniffer.cli._checks import Check
 from sniffer.cli._common import DEFAULT_CONFIG, not_read
 from sniffer.errors import LocatedError
 

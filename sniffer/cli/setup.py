@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import re
 import sys
-import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from sniffer import __version__
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config, parse_config, read_secret
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
-from sniffer.errors import DeliveryError, UsageError
+from sniffer.errors import UsageError
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
-from sniffer.records.build import setup_test_record
 
 MAX_ASKED = 40
 #: Bytes kept of each packet while looking around: names are in the first ones, and hellos have up to two segments.
@@ -226,32 +223,14 @@ def _comment(text: str) -> str:
 
 def try_targets(config: Config, clock: Clock) -> int:
     """Send a test to everybody who is to be told; 0 where all took it."""
-    from sniffer.app.notices import link_key, notices
-    from sniffer.sinks.delivery.queue import Message
-    from sniffer.sinks.delivery.targets import build_targets
-    from sniffer.sinks.settings import StoreSettings
-    from sniffer.sinks.storage.store import Store
+    from sniffer.app.trial import try_targets as tried
 
-    with ExitStack() as stack:
-        # Not the daemon's store: it may be in use, and a test leaves no traces in it.
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sniffer-"))
-        store = stack.enter_context(closing(Store(StoreSettings(path=Path(folder) / "test.db"))))
-        notice_of = notices(config.http.public_url, link_key(store), clock, config.alerts.time_zone)
-        targets = build_targets(config.sinks, read_secret, notice_of, store, clock, __version__)
-        failed = 0
-        for target in targets:
-            now_ns = clock.now_ns()
-            record = setup_test_record(now_ns).to_json()
-            message = Message(0, target.name, f"msg_setup_{now_ns}", record, now_ns, now_ns, 0, 0)
-            try:
-                target.start()
-                target.send(message, now_ns)
-                click.echo(f"{target.name}: took the test notification")
-            except DeliveryError as error:
-                failed += 1
-                click.echo(f"{target.name}: did not take the test notification: {error}", err=True)
-            finally:
-                target.close()
-    if not targets:
+    results = tried(config, clock, read_secret)
+    for name, error in results:
+        if error is None:
+            click.echo(f"{name}: took the test notification")
+        else:
+            click.echo(f"{name}: did not take the test notification: {error}", err=True)
+    if not results:
         click.echo("nobody to tell is configured (sinks)", err=True)
-    return 1 if failed else 0
+    return 1 if any(error for _, error in results) else 0

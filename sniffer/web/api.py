@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sniffer.errors import SnifferError, StoreError
@@ -82,8 +82,11 @@ def build_app(
     settings: HttpSettings,
     tokens: Sequence[Token],
     clock: Clock,
+    *,
     more_routes: Sequence[Route] = (),
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    pages: Sequence[BaseRoute] = (),
+    first_page: Callable[[Request], Awaitable[Response]] | None = None,
 ) -> Starlette:
     """The application. Raises nothing; every error of a caller is a JSON object with `error`."""
     limits, events_left, guesses = rate_limits(tokens), event_limits(tokens), Guesses()
@@ -193,6 +196,8 @@ def build_app(
         return PlainTextResponse(reason + "\n", status_code=200 if is_ready else 503)
 
     async def index(request: Request) -> Response:
+        if first_page is not None and "text/html" in request.headers.get("accept", ""):
+            return await first_page(request)
         return PlainTextResponse(INDEX)
 
     return Starlette(
@@ -209,6 +214,7 @@ def build_app(
             Route("/api/v1/stats", reads(lambda _: JSONResponse(dict(backend.stats())))),
             Route("/api/v1/stream", stream),
             *more_routes,
+            *pages,
         ],
         exception_handlers={HTTPException: _refused},
         middleware=[Middleware(_KnownHost, allowed=frozenset({"localhost", *settings.names}))],

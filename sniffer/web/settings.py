@@ -33,6 +33,19 @@ class TlsSettings(Section):
 PLAIN_URL = re.compile(r"[A-Za-z0-9.:/\[\]_~%-]+")
 
 
+class PageSettings(Section):
+    """The page for people. On loopback everybody may open it, and change things as long as no `password` is set; from
+    elsewhere a password or a one-time link (`sniffer page --link`) is needed. Who signs in with `look_password` may
+    look and change nothing. A secret is the password itself, or its hash as `sniffer page --password` prints it.
+    """
+
+    enabled: bool = True
+    password: Secret | None = None
+    look_password: Secret | None = None
+
+
+
+
 def _public_url(text: str) -> str:
     """Return the URL without a slash at its end. Raises ValueError."""
     parts = urlsplit(text)
@@ -95,6 +108,7 @@ class HttpSettings(Section):
     def reading_needs_token(self) -> bool:
         """Whether reading uploads, devices and the stream needs a token."""
         return not self.is_local if self.read_token is None else self.read_token
+    page: PageSettings = PageSettings()
 
     @property
     def in_clear(self) -> bool:

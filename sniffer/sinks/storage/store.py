@@ -25,6 +25,7 @@ from typing import IO, Any
 from sniffer.errors import StoreError, UsageError
 from sniffer.model import Record
 from sniffer.model.clock import parse_timestamp
+from sniffer.model.summaries import UploadSummary
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.jsonl import checksum, decode, encode, intact
 from sniffer.sinks.storage.salvage import salvage
@@ -51,6 +52,25 @@ CREATE TABLE IF NOT EXISTS messages (
   created_ns INTEGER NOT NULL, next_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, refusals INTEGER NOT NULL,
   error TEXT, size INTEGER NOT NULL, record TEXT NOT NULL, crc INTEGER, UNIQUE (target, id));
 CREATE INDEX IF NOT EXISTS messages_due ON messages (target, status, seq);
+"""
+
+#: A few columns of each upload for overviews, kept by triggers: to read them out of the records takes thirty times as
+#: long. What the columns mean is said at `UploadSummary`.
+_SUMMARY = (
+    "SELECT {0}.seq, {0}.id, {0}.time_ns, {0}.device, {0}.mac, {0}.class, {0}.verdict, "
+    "json_extract({0}.record, '$.reason'), {0}.level, json_extract({0}.record, '$.upload.duration'), "
+    "json_extract({0}.record, '$.upload.speech_seconds')"
+)
+_GONE = "DELETE FROM summaries WHERE time_ns = old.time_ns AND seq = old.seq"
+_SUMMARIES = f"""
+CREATE TABLE IF NOT EXISTS summaries (
+  seq INTEGER NOT NULL, id TEXT, time_ns INTEGER NOT NULL, device TEXT, mac TEXT, class TEXT, verdict TEXT,
+  reason TEXT, level TEXT, duration REAL, speech_seconds REAL, PRIMARY KEY (time_ns, seq)) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS summary_made AFTER INSERT ON records WHEN new.type = 'upload' BEGIN
+  INSERT OR REPLACE INTO summaries {_SUMMARY.format("new")}; END;
+CREATE TRIGGER IF NOT EXISTS summary_changed AFTER UPDATE ON records WHEN new.type = 'upload' BEGIN
+  {_GONE}; INSERT OR REPLACE INTO summaries {_SUMMARY.format("new")}; END;
+CREATE TRIGGER IF NOT EXISTS summary_gone AFTER DELETE ON records WHEN old.type = 'upload' BEGIN {_GONE}; END;
 """
 
 #: Records that are kept. The others (`listening`, `stats`) are of the moment; the event log has them.
@@ -92,7 +112,7 @@ class Store:
     name = "store"
 
     def __init__(self, settings: StoreSettings, *, read_only: bool = False) -> None:
-        self.path = settings.path
+        self.path, self.settings = settings.path, settings
         self._max_bytes = settings.max_bytes
         self._lock = threading.RLock()
         self._depth = 0
@@ -182,6 +202,33 @@ class Store:
         return self.records(
             ("upload",), device, since, until, limit, verdict=verdict, upload_class=upload_class, newest_first=True
         )
+
+    def summaries(
+        self,
+        since: int,
+        until: int,
+        device: str | None = None,
+        *,
+        verdicts: Sequence[str] = (),
+        newest: int | None = None,
+    ) -> list[UploadSummary]:
+        """The few columns of the uploads that began in a time, oldest first; or of the `newest` of them, newest first.
+        `device` is a name or a MAC; with `verdicts`, only uploads with one of them."""
+        test, order = "time_ns >= ? AND time_ns < ?", "ASC" if newest is None else "DESC"
+        values: list[Any] = [since, until]
+        if device is not None:
+            test += " AND (device = ? COLLATE NOCASE OR mac = ? COLLATE NOCASE)"
+            values += [device, device]
+        if verdicts:
+            test += f" AND verdict IN ({','.join('?' * len(verdicts))})"
+            values += verdicts
+        rows = self.read(
+            "SELECT id, time_ns, COALESCE(device, ''), COALESCE(mac, ''), COALESCE(class, ''), verdict, "  # noqa: S608
+            "COALESCE(reason, ''), level, COALESCE(duration, 0), COALESCE(speech_seconds, 0) "
+            f"FROM summaries WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?",
+            [*values, -1 if newest is None else newest],
+        )
+        return list(map(UploadSummary._make, rows))
 
     def names(self) -> set[str]:
         """What devices of uploads are called, and their addresses."""
@@ -459,7 +506,9 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         "temp_store = MEMORY",
     ):
         db.execute(f"PRAGMA {pragma}").fetchall()
-    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    new = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'summaries'").fetchone() is None
+    fill = f"INSERT INTO summaries {_SUMMARY.format('records')} FROM records WHERE type = 'upload';" if new else ""
+    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SUMMARIES} {fill} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     for table in ("records", "state", "messages"):  # version 1 had no checksums
         if "crc" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
             db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")

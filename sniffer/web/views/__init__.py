@@ -1,0 +1,1 @@
+"""One module a view: what the backend knows, arranged for a template."""
