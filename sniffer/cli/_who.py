@@ -20,9 +20,9 @@ from sniffer.identify import Identifier
 from sniffer.identify.traffic_volume import Traffic
 from sniffer.model import Device, FrameBlock, Selection, key_text
 from sniffer.model.clock import Clock
+from sniffer.model.protocols import TCP_SYN
 
 _EVERYTHING = Selection(keys=None)
-_SYN = 0x02
 
 
 class Observer:
@@ -40,7 +40,7 @@ class Observer:
             batch, _ = decode(block, _EVERYTHING)
             self.packets += len(batch)
             batch = self.identifier.resolve(batch)
-            telling = np.flatnonzero(self.traffic.add(batch) | (batch.tcp_flags & _SYN > 0))
+            telling = np.flatnonzero(self.traffic.add(batch) | (batch.tcp_flags & TCP_SYN > 0))
             if len(telling):  # the others say nothing new of who sends from where
                 self.identifier.seen(batch.take(telling))
             self.identifier.observe(self._dissector.dissect(batch))

@@ -1,4 +1,4 @@
-/* Frames to columns, one pass: what `decode.batch` and `decode.gather` do in numpy, with the same results to the last bit.
+/* Frames to columns, one pass: what `decode.frames.batch` and `decode.frames.batcher` do in numpy, with the same results to the last bit.
  *
  * Optional: built by hatch_build.py where there is a compiler; the package works without it (and with
  * SNIFFER_PURE_PYTHON=1 ignores it). Only the stable ABI is used. Every read is checked against the captured
@@ -11,12 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 5
+#define REVISION 6
 
-enum { IPV4 = 0x0800, IPV6 = 0x86DD, ARP = 0x0806, PPPOE = 0x8864, MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
-enum { TCP = 6, UDP = 17, ICMPV6 = 58 };
+enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
-#define V4_MAPPED 0xFFFF00000000ull
 #define FROM_ADDRESS (1ull << 63)
 #define FROM_IPV6 (1ull << 62)
 
@@ -24,6 +22,8 @@ static inline uint32_t u16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]
 static inline uint32_t u32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 static inline uint64_t u64(const uint8_t *p) { return (uint64_t)u32(p) << 32 | u32(p + 4); }
 static inline uint64_t mac48(const uint8_t *p) { return (uint64_t)u16(p) << 32 | u32(p + 2); }
+
+#include "_protocols.h"
 
 struct row {
     uint64_t src, dst, src_high, src_low, dst_high, dst_low;
@@ -34,8 +34,6 @@ struct row {
 };
 
 /* --- link ---------------------------------------------------------------------------------------------------- */
-
-static int is_tag(int type) { return type == 0x8100 || type == 0x88A8 || type == 0x9100 || type == 0x9200; }
 
 static int ppp_protocol(const uint8_t *p, int64_t cap, struct row *r) {
     if (cap < r->network + 2) return 0;
@@ -215,33 +213,17 @@ static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, str
 
 static uint64_t address_key(uint64_t high, uint64_t low) {
     if (high == 0 && low >> 32 == 0xFFFF) return FROM_ADDRESS | (low & 0xFFFFFFFFull);
-    uint64_t mixed = high * 0x9E3779B97F4A7C15ull + low;
-    mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9ull;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBull;
+    uint64_t mixed = high * MIX0 + low;
+    mixed = (mixed ^ (mixed >> 30)) * MIX1;
+    mixed = (mixed ^ (mixed >> 27)) * MIX2;
     mixed ^= mixed >> 31;
     return FROM_ADDRESS | FROM_IPV6 | (mixed & (FROM_IPV6 - 1));
 }
 
-static int udp_port(int port) {
-    return port == 53 || port == 67 || port == 68 || port == 546 || port == 547 || port == 1900 || port == 5353;
-}
-
 static int is_identity(const uint8_t *p, int64_t cap, const struct row *r) {
-    if (r->ether_type == ARP) return 1;
-    if (!r->version) return 0;
-    int64_t seen = payload_captured(r, cap);
-    const uint8_t *body = p + r->transport;
-    if (r->proto == TCP) {
-        if (r->src_port == 53 || r->dst_port == 53) return 1;
-        return seen >= 6 && body[0] == 0x16 && body[1] == 3 && body[2] <= 4 && body[5] == 1;
-    }
-    if (r->proto == UDP) {
-        if (udp_port(r->src_port) || udp_port(r->dst_port)) return 1;
-        if ((r->src_port != 443 && r->dst_port != 443) || seen < 5) return 0;
-        uint32_t version = u32(body + 1);
-        return version != 0 && (body[0] & 0xF0) == (version == 0x6B3343CF ? 0xD0 : 0xC0);
-    }
-    return r->proto == ICMPV6 && r->version == 6 && seen >= 1 && body[0] >= 133 && body[0] <= 137;
+    if (is_identity_type(r->ether_type)) return 1;
+    if (!r->version || (r->proto == ICMPV6 && r->version != 6)) return 0;
+    return is_identity_content(r->proto, r->src_port, r->dst_port, p + r->transport, payload_captured(r, cap), r->length);
 }
 
 /* The wanted keys, as a hash table that is mostly free, so that others are seldom looked for twice. Key 0 cannot be in the table: kept apart. */
@@ -250,7 +232,14 @@ struct keys {
     int zero;
 };
 
-static uint64_t slot_of(uint64_t key) { return (key * 0x9E3779B97F4A7C15ull) >> 32; }
+/* Random for each process: whoever chooses addresses cannot choose places. Then the finaliser of splitmix64. */
+static uint64_t seed;
+
+static uint64_t slot_of(uint64_t key) {
+    key = (key ^ seed) * MIX0;
+    key = (key ^ key >> 29) * MIX1;
+    return key >> 32;
+}
 
 static void keys_put(struct keys *k, uint64_t key) {
     uint64_t at = slot_of(key) & k->mask;
@@ -284,7 +273,7 @@ static inline int keys_have(const struct keys *k, uint64_t key) {
     return 0;
 }
 
-/* What was told so far: see decode/news.py. */
+/* What was told so far: see decode/novelty.py. */
 struct news {
     uint64_t *table, mask;
     int64_t *taken, most;
@@ -292,10 +281,8 @@ struct news {
 };
 
 static int is_local(uint64_t high, uint64_t low) {
-    if (high == 0 && low >> 32 == 0xFFFF) /* no branches, where they cannot be foretold */
-        return ((low & 0xFF000000) == 0x0A000000) | ((low & 0xFFF00000) == 0xAC100000) | ((low & 0xFFFF0000) == 0xC0A80000) |
-               ((low & 0xFFFF0000) == 0xA9FE0000) | ((low & 0xFFC00000) == 0x64400000);
-    return high >> 57 == 0x7E || high >> 54 == 0x3FA;
+    if (high == 0 && low >> 32 == 0xFFFF) return is_local_ipv4((uint32_t)low);
+    return is_local_ipv6(high);
 }
 
 static int is_new(struct news *n, uint64_t key, uint64_t told) {
@@ -323,7 +310,7 @@ static int arrived(struct news *n, uint64_t key, struct keys *keys) {
 
 /* 1 where a row is news, 0 where not, -1 with an exception set. */
 static int is_news(struct news *n, const struct row *r, struct keys *keys) {
-    int fresh = r->version && r->proto == TCP && (r->flags & 0x12) == 0x02;
+    int fresh = r->version && r->proto == TCP && (r->flags & (SYN | ACK)) == SYN;
     if (is_one(r->src)) {
         uint64_t told = 0;
         if (r->version) {
@@ -357,7 +344,7 @@ PyDoc_STRVAR(decode_doc,
     "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns, row, frames, filled, "
     "largest, first) -> (next, row, filled, link, ipv4, ipv6, tcp, udp, fragments)\n\nWrite the selected rows of a block, from frame "
     "`first` on, into the columns of a PacketBatch, from `row` on, until there is no room. `frames` is None, or a buffer "
-    "for the bytes of these rows, of which `filled` are taken; where less than `largest` is left there is no room. `slim` leaves out what decode.batch.decode says; `news` is "
+    "for the bytes of these rows, of which `filled` are taken; where less than `largest` is left there is no room. `slim` leaves out what decode.frames.batch.decode says; `news` is "
     "None or (table, taken, most, wanted).");
 
 static PyObject *decode(PyObject *self, PyObject *args) {
@@ -460,7 +447,7 @@ static PyObject *decode(PyObject *self, PyObject *args) {
             int sent = keys_have(&keys, r.src), named = identity && !fresh && is_identity(p, cap, &r);
             if (!fresh && !sent && !named && !keys_have(&keys, r.dst)) continue;
             if (slim && !fresh) {
-                if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & 0x02) && !named && !keys_have(&keys, r.dst)) continue;
+                if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & SYN) && !named && !keys_have(&keys, r.dst)) continue;
                 whole = named || (sent && r.length > 0);
             }
         }
@@ -504,7 +491,18 @@ done:
 
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {NULL, NULL, 0, NULL}};
 
-static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "REVISION", REVISION); }
+static int draw_seed(void) {
+    PyObject *os = PyImport_ImportModule("os"), *drawn = os ? PyObject_CallMethod(os, "urandom", "i", 8) : NULL;
+    char *bytes = drawn ? PyBytes_AsString(drawn) : NULL;
+    if (bytes) memcpy(&seed, bytes, sizeof seed);
+    Py_XDECREF(drawn);
+    Py_XDECREF(os);
+    return bytes ? 0 : -1;
+}
+
+static int fill(PyObject *module) {
+    return draw_seed() < 0 ? -1 : PyModule_AddIntConstant(module, "REVISION", REVISION);
+}
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 

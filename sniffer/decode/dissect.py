@@ -11,20 +11,22 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from sniffer.decode.frames.layout import Mask
+from sniffer.decode.identity import protocol_mask
 from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
+from sniffer.decode.protocols.text import Buffer
 from sniffer.decode.reassembly import Connection, DissectSettings, FlowId, Limiter, Segments, keep
-from sniffer.decode.selection import Mask, begins_hello, hello_mask, quic_masks
+from sniffer.decode.selection import begins_hello, hello_mask, quic_masks
 from sniffer.model import (
     I64,
-    PROTO_ICMPV6,
     PROTO_TCP,
-    PROTO_UDP,
     AddressSeen,
     Fact,
     NameSeen,
     Observation,
     PacketBatch,
 )
+from sniffer.model.protocols import DHCP_PORTS, DHCPV6_PORTS, PORT_DNS, PORT_DNS_OVER_TLS
 
 MAX_VALUE = 255
 
@@ -67,22 +69,18 @@ class Dissector:
                 chosen.append((rows, reader))
 
         full = batch.payload_captured > 0
-        udp = (batch.proto == PROTO_UDP) & full
         tcp = (batch.proto == PROTO_TCP) & full
-        source, destination = batch.src_port, batch.dst_port
-        choose((batch.ether_type == 0x0806) & full, self._arp)
-        choose((batch.proto == PROTO_ICMPV6) & full, self._neighbour)
-        port53 = (source == 53) | (destination == 53)
-        choose(udp & port53, self._dns)
-        choose(tcp & port53, self._dns_tcp)
-        choose(udp & ((source == 5353) | (destination == 5353)), self._mdns)
-        choose(udp & ((source == 1900) | (destination == 1900)), self._ssdp)
-        choose(
-            udp & ((source == 67) | (source == 68)) & ((destination == 67) | (destination == 68)),
-            self._dhcp,
-        )
-        choose(udp & (source == 546) & (destination == 547), self._dhcp_v6)
-        modern, old = quic_masks(batch, udp)
+        dhcp = protocol_mask(batch, "dhcp") & np.isin(batch.src_port, DHCP_PORTS) & np.isin(batch.dst_port, DHCP_PORTS)
+        dhcpv6 = (batch.src_port == DHCPV6_PORTS[0]) & (batch.dst_port == DHCPV6_PORTS[1])
+        modern, old = quic_masks(batch)
+        choose(protocol_mask(batch, "arp") & full, self._arp)
+        choose(protocol_mask(batch, "neighbour"), self._neighbour)
+        choose(protocol_mask(batch, "dns") & full, self._dns)
+        choose(protocol_mask(batch, "dns.tcp") & full, self._dns_tcp)
+        choose(protocol_mask(batch, "mdns") & full, self._mdns)
+        choose(protocol_mask(batch, "ssdp") & full, self._ssdp)
+        choose(dhcp & full, self._dhcp)
+        choose(protocol_mask(batch, "dhcpv6") & dhcpv6 & full, self._dhcp_v6)
         choose(modern, self._quic)
         choose(old, self._gquic)
         choose(hello_mask(batch, tcp, self._hellos), self._hello)
@@ -122,18 +120,18 @@ class Dissector:
         if len(data) > 14 and int.from_bytes(data[:2], "big") == len(data) - 2:
             yield from self._dns_message(batch, row, data[2:])
 
-    def _dns_message(self, batch: PacketBatch, row: int, data: dns.Buffer) -> Iterator[Observation]:
+    def _dns_message(self, batch: PacketBatch, row: int, data: Buffer) -> Iterator[Observation]:
         message = self._messages.parse(data)
         if message is None or not message.questions:
             self.errors["dns"] += message is None
             return
         time_ns, name = int(batch.time_ns[row]), message.questions[0].name
         if not message.response:
-            if int(batch.dst_port[row]) == 53 and name:
+            if int(batch.dst_port[row]) == PORT_DNS and name:
                 yield self._fact(batch, row, "dns.query", name)
             return
         client = int(batch.eth_dst[row])
-        if int(batch.src_port[row]) != 53 or not name:
+        if int(batch.src_port[row]) != PORT_DNS or not name:
             return
         yield self._fact(batch, row, "dns.server", "53")
         yield self._fact(batch, row, "dns.query", name, client)
@@ -257,7 +255,7 @@ class Dissector:
             ("tls.ja4", hello.ja4("t" if source == "sni" else "q")),
             ("tls.alpn", ",".join(hello.alpn) if hello.whole and hello.alpn else None),
             ("tls.ech", (hello.server_name or "") if hello.ech and hello.whole else None),
-            ("dns.encrypted", ("dot" if source == "sni" else "doq") if port == 853 else None),
+            ("dns.encrypted", ("dot" if source == "sni" else "doq") if port == PORT_DNS_OVER_TLS else None),
         ]
         for kind, value in facts:
             if value is None or kind in told:
@@ -280,7 +278,7 @@ class Dissector:
 _Reader = Callable[[PacketBatch, int], Iterator[Observation]]
 
 
-def _gquic_hello(data: dns.Buffer) -> tls.ClientHello | None:
+def _gquic_hello(data: Buffer) -> tls.ClientHello | None:
     """A hello of gQUIC, as far as it says the same."""
     name = gquic.server_name(data)
     return None if name is None else tls.ClientHello(version=0, server_name=name, whole=False)

@@ -1,58 +1,78 @@
-"""Which packets say who somebody is: the protocols that name hosts, addresses and services."""
+"""Which packets show who a host is: the table of `sniffer.model.protocols`, in columns."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from sniffer.decode.frames.layout import Bytes, Mask
-from sniffer.decode.frames.link import ARP
+from sniffer.decode.frames.layout import Bytes, Index, Mask
 from sniffer.model import I64, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PacketBatch
+from sniffer.model.protocols import IDENTITY, Field, IdentityProtocol, identity_ports, identity_shapes
 
-#: DNS, DHCP, DHCPv6, mDNS, SSDP, at either end of a UDP packet; DNS over TCP too.
-UDP_PORTS = (53, 67, 68, 546, 547, 1900, 5353)
-TCP_PORTS = (53,)
-QUIC_PORT = 443
-QUIC_V2 = 0x6B3343CF
-#: Router and neighbour solicitations and advertisements, and redirects.
-NEIGHBOUR_TYPES = (133, 137)
+_BY_NAME = {protocol.name: protocol for protocol in IDENTITY}
+_ETHER_TYPES = tuple(protocol.ether_type for protocol in IDENTITY if not protocol.proto)
 
-_UDP_TABLE = np.zeros(65_536, dtype=np.bool_)
-_UDP_TABLE[list(UDP_PORTS)] = True
-_TCP_TABLE = np.zeros(65_536, dtype=np.bool_)
-_TCP_TABLE[list(TCP_PORTS)] = True
-for _table in (_UDP_TABLE, _TCP_TABLE):
-    _table.setflags(write=False)
+
+def _port_table(proto: int) -> Mask:
+    table = np.zeros(65_536, dtype=np.bool_)
+    table[list(identity_ports(proto))] = True
+    table.setflags(write=False)
+    return table
+
+
+_PORTS = {proto: _port_table(proto) for proto in (PROTO_UDP, PROTO_TCP)}
 
 
 def identity_rows(batch: PacketBatch) -> I64:
-    """The rows of the identity protocols: DNS, DHCP, DHCPv6, mDNS, SSDP, ARP, IPv6 neighbour discovery, TLS
-    ClientHello, QUIC Initial."""
+    """Return the rows of the identity protocols, in order."""
     return np.flatnonzero(identity_mask(batch)).astype(np.int64, copy=False)
 
 
 def identity_mask(batch: PacketBatch) -> Mask:
-    """Whether each row is one of `identity_rows`."""
-    data = Bytes(batch.data)
-    mask = batch.ether_type == ARP
-    udp = (batch.ip_version != 0) & (batch.proto == PROTO_UDP)
-    tcp = (batch.ip_version != 0) & (batch.proto == PROTO_TCP)
-    mask |= udp & (_UDP_TABLE[batch.src_port] | _UDP_TABLE[batch.dst_port])
-    mask |= tcp & (_TCP_TABLE[batch.src_port] | _TCP_TABLE[batch.dst_port])
-
-    rows = np.flatnonzero((batch.proto == PROTO_ICMPV6) & (batch.ip_version == 6) & (batch.payload_captured >= 1))
-    kind = data.u8(batch.payload_offset[rows])
-    mask[rows[(kind >= NEIGHBOUR_TYPES[0]) & (kind <= NEIGHBOUR_TYPES[1])]] = True
-
-    rows = np.flatnonzero(tcp & (batch.payload_captured >= 6))
-    at = batch.payload_offset[rows]
-    # Handshake record (22), version 3.x, and behind the two bytes of length a ClientHello (1).
-    hello = (data.u16(at) == 0x1603) & (data.u8(at + 2) <= 4) & (data.u8(at + 5) == 1)
-    mask[rows[hello]] = True
-
-    quic = udp & ((batch.src_port == QUIC_PORT) | (batch.dst_port == QUIC_PORT))
-    rows = np.flatnonzero(quic & (batch.payload_captured >= 5))
-    at = batch.payload_offset[rows]
-    first, version = data.u8(at), data.u32(at + 1)
-    initial = (first & 0xF0) == np.where(version == QUIC_V2, 0xD0, 0xC0)
-    mask[rows[initial & (version != 0)]] = True
+    """Return whether each row is one of `identity_rows`."""
+    mask = np.isin(batch.ether_type, _ETHER_TYPES)
+    for proto in (PROTO_UDP, PROTO_TCP, PROTO_ICMPV6):
+        over = _over(batch, proto)
+        if proto in _PORTS:
+            mask |= over & (_PORTS[proto][batch.src_port] | _PORTS[proto][batch.dst_port])
+        for protocol in identity_shapes(proto):
+            mask[_shaped(batch, np.flatnonzero(over & ~mask), protocol)] = True
     return np.asarray(mask, dtype=np.bool_)
+
+
+def protocol_mask(batch: PacketBatch, name: str) -> Mask:
+    """Return whether each row belongs to one protocol of the table, by its name."""
+    protocol = _BY_NAME[name]
+    if not protocol.proto:
+        return np.asarray(batch.ether_type == protocol.ether_type, dtype=np.bool_)
+    mask = _over(batch, protocol.proto)
+    if protocol.ports:
+        at_source, at_destination = (batch.src_port == protocol.ports[0], batch.dst_port == protocol.ports[0])
+        for port in protocol.ports[1:]:
+            at_source, at_destination = at_source | (batch.src_port == port), at_destination | (batch.dst_port == port)
+        return np.asarray(mask & (at_source | at_destination), dtype=np.bool_)
+    found = np.zeros(len(batch), dtype=np.bool_)
+    found[_shaped(batch, np.flatnonzero(mask), protocol)] = True
+    return found
+
+
+def _over(batch: PacketBatch, proto: int) -> Mask:
+    version = batch.ip_version == 6 if proto == PROTO_ICMPV6 else batch.ip_version != 0
+    return np.asarray(version & (batch.proto == proto), dtype=np.bool_)
+
+
+def _shaped(batch: PacketBatch, rows: Index, protocol: IdentityProtocol) -> Index:
+    """Of these rows, those whose payload has the fields of a protocol."""
+    needed = max(field.end for field in protocol.fields)
+    rows = rows[(batch.payload_captured[rows] >= needed) & (batch.payload_len[rows] >= protocol.least)]
+    data = Bytes(batch.data)
+    for field in protocol.fields:
+        rows = rows[_has(data, batch.payload_offset[rows], field)]
+    return rows
+
+
+def _has(data: Bytes, start: Index, field: Field) -> Mask:
+    value = {1: data.u8, 2: data.u16, 4: data.u32}[field.width](start + field.offset) & field.mask
+    found = np.zeros(len(start), dtype=np.bool_)
+    for low, high in field.ranges:
+        found |= (value >= low) & (value <= high)
+    return found

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sniffer.decode.frames.layout import Mask, address_keys
-from sniffer.model import PROTO_TCP, U64, PacketBatch, sorted_keys
+from sniffer.decode.frames.layout import Mask
+from sniffer.model import MAC_GROUP, PROTO_TCP, U64, PacketBatch, address_keys, local_addresses, sorted_keys
+from sniffer.model.protocols import TCP_ACK, TCP_SYN
 
 #: Places in the table (a power of two), and how many of them may be taken. What does not fit is no news.
 SLOTS = 1 << 16
@@ -19,15 +20,7 @@ MOST = SLOTS // 2
 #: A router sends for all of the Internet: of its public addresses so many kinds are told apart, and no more.
 PUBLIC_KINDS = 8
 
-_SYN, _ACK = 0x02, 0x10
-_GROUP = np.uint64(1 << 40)
-_LOCAL_V4 = (
-    (0x0A00_0000, 0xFF00_0000),
-    (0xAC10_0000, 0xFFF0_0000),
-    (0xC0A8_0000, 0xFFFF_0000),
-    (0xA9FE_0000, 0xFFFF_0000),
-    (0x6440_0000, 0xFFC0_0000),
-)
+_GROUP = np.uint64(MAC_GROUP)
 
 
 class News:
@@ -58,7 +51,7 @@ class News:
     def look(self, batch: PacketBatch) -> Mask:
         """The rows that tell something new, and those that open a TCP connection. Who is wanted because of them sent
         and received nothing before."""
-        mask = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN)
+        mask = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN)
         found = np.stack([_senders(batch), _receivers(batch)], axis=1).ravel()
         new, first = np.unique(found, return_index=True)
         fresh = np.sort(first[(new != 0) & ~np.isin(new, self._known)])[: MOST - len(self._known)]
@@ -74,7 +67,7 @@ def _senders(batch: PacketBatch) -> U64:
     """A number for each row: the same where sender and (local) address are the same; 0 where it is nobody."""
     address = address_keys(batch.src_high, batch.src_low)
     public = np.uint64(1) + address % np.uint64(PUBLIC_KINDS)
-    told = np.where(_local(batch.src_high, batch.src_low), address, public)
+    told = np.where(local_addresses(batch.src_high, batch.src_low), address, public)
     told = np.where(batch.ip_version != 0, told, np.uint64(0))
     return _tokens(batch.eth_src, told)
 
@@ -88,13 +81,3 @@ def _tokens(key: U64, told: U64) -> U64:
     nobody = (key == 0) | ((key & _GROUP != 0) & (key >> np.uint64(63) == 0))
     token = address_keys(key, told) | np.uint64(1)
     return np.asarray(np.where(nobody, np.uint64(0), token), dtype=np.uint64)
-
-
-def _local(high: U64, low: U64) -> Mask:
-    """Addresses that only a host on a local network has."""
-    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
-    inside = np.zeros(len(low), dtype=np.bool_)
-    for network, mask in _LOCAL_V4:
-        inside |= low & np.uint64(mask) == np.uint64(network)
-    unique = (high >> np.uint64(57) == np.uint64(0x7E)) | (high >> np.uint64(54) == np.uint64(0x3FA))
-    return np.asarray(np.where(v4, inside, unique), dtype=np.bool_)

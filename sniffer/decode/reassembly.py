@@ -8,8 +8,7 @@ from typing import Any
 
 from sniffer.decode.protocols import quic, tls
 from sniffer.model import PacketBatch
-
-_SECOND = 1_000_000_000
+from sniffer.model.clock import SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Limiter:
     def allows(self, key: int, time_ns: int) -> bool:
         """Whether this sender may be read once more."""
         tokens, last = self._buckets.pop(key, (float(self._settings.burst), time_ns))
-        gained = max(0, time_ns - last) * self._settings.rate / _SECOND
+        gained = max(0, time_ns - last) * self._settings.rate / SECOND
         tokens = min(float(self._settings.burst), tokens + gained)
         allowed = tokens >= 1
         self._buckets[key] = (tokens - 1 if allowed else tokens, max(last, time_ns))

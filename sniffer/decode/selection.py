@@ -1,4 +1,4 @@
-"""Which rows hold a hello: found in columns, before anything is read one by one."""
+"""Which rows hold a hello of TLS or QUIC: found in columns, before any is read by itself."""
 
 from __future__ import annotations
 
@@ -8,43 +8,31 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sniffer.decode.protocols import dns, quic, tls
+from sniffer.decode.frames.layout import Mask
+from sniffer.decode.identity import protocol_mask
+from sniffer.decode.protocols.text import Buffer
 from sniffer.decode.reassembly import FlowId, Segments
-from sniffer.model import I64, U32, PacketBatch
-
-Mask = npt.NDArray[np.bool_]
-_Q0 = 0x5130
+from sniffer.model import I64, PacketBatch
+from sniffer.model.protocols import PORT_HTTPS, TLS_CLIENT_HELLO, TLS_HANDSHAKE, TLS_HEADER_BYTES
 
 
-def quic_masks(batch: PacketBatch, udp: Mask) -> tuple[Mask, Mask]:
-    """A client's Initial comes in a datagram of at least 1,200 bytes (RFC 9000, 14.1), on any port; and so did
-    the hello of gQUIC, whose version is written `Q0..` behind the flags or behind a connection id."""
-    modern = udp & (batch.payload_len >= 1200) & (batch.payload_captured >= 48) & (batch.src_port != 443)
-    old = np.zeros(len(batch), bool)
-    rows = np.flatnonzero(modern)
-    if len(rows):
-        data = np.frombuffer(batch.data, np.uint8)
-        start = batch.payload_offset[rows]
-        version = _word(data, start + 1)
-        modern[rows] = (data[start] & 0xC0 == 0xC0) & np.isin(version, quic.VERSIONS)
-        named = (version >> 16 == _Q0) | (_word(data, start + 9) >> 16 == _Q0)
-        old[rows] = named & ~modern[rows]
+def quic_masks(batch: PacketBatch) -> tuple[Mask, Mask]:
+    """Return which rows hold a client's Initial packet of QUIC, and which a hello of gQUIC."""
+    from_client = batch.src_port != PORT_HTTPS
+    modern = (protocol_mask(batch, "quic") | protocol_mask(batch, "quic.2")) & from_client
+    old = (protocol_mask(batch, "gquic") | protocol_mask(batch, "gquic.id")) & from_client & ~modern
     return modern, old
 
 
 def hello_mask(batch: PacketBatch, tcp: Mask, pending: Iterable[FlowId]) -> Mask:
     """Segments that start a ClientHello, and the following ones of those that need more than one."""
-    mask = tcp & (batch.payload_captured >= 6)
+    mask = protocol_mask(batch, "hello")
     rows = np.flatnonzero(mask)
     waiting = {(flow.client_port, flow.source[1]) for flow in pending}
     if len(rows):
         data = np.frombuffer(batch.data, np.uint8)
         start = batch.payload_offset[rows]
-        begins = (data[start] == tls.HANDSHAKE) & (data[start + 1] == 3) & (data[start + 5] == tls.CLIENT_HELLO)
-        mask[rows] = begins
-        rows = rows[begins]
-        start = start[begins]
-        record = 5 + (data[start + 3].astype(np.int32) << 8 | data[start + 4])
+        record = TLS_HEADER_BYTES + (data[start + 3].astype(np.int32) << 8 | data[start + 4])
         more = (record > batch.payload_len[rows]) | _spans_records(data, start, record, batch.payload_captured[rows])
         waiting |= {(int(batch.src_port[r]), int(batch.src_low[r])) for r in rows[more]}
     if waiting:
@@ -55,17 +43,9 @@ def hello_mask(batch: PacketBatch, tcp: Mask, pending: Iterable[FlowId]) -> Mask
     return mask
 
 
-def begins_hello(data: dns.Buffer) -> bool:
+def begins_hello(data: Buffer) -> bool:
     """The first bytes of a ClientHello in its first record."""
-    return len(data) >= 6 and data[0] == tls.HANDSHAKE and data[1] == 3 and data[5] == tls.CLIENT_HELLO
-
-
-def _word(data: npt.NDArray[np.uint8], at: I64) -> U32:
-    """Four bytes at each place, as numbers."""
-    value = np.zeros(len(at), np.uint32)
-    for index in range(4):
-        value = value << np.uint32(8) | data[at + index].astype(np.uint32)
-    return value
+    return len(data) >= 6 and data[0] == TLS_HANDSHAKE and data[1] == 3 and data[5] == TLS_CLIENT_HELLO
 
 
 def _spans_records(data: npt.NDArray[np.uint8], start: I64, record: Any, captured: Any) -> Mask:

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 2
+#define REVISION 3
 
 /* A connection: both ends in order (host, address in halves), ports and protocol; then packets and bytes from the first
  * end and from the second, first and last moment. As in the rows of `traffic.Traffic`. */
@@ -19,6 +19,9 @@ enum { WORDS = 7, FROM_FIRST = 7, FROM_SECOND = 9, BEGIN = 11, END = 12, WIDTH =
 /* Columns of a batch that are read, in this order, and their item sizes. */
 enum { TIME, SRC, DST, SRC_HIGH, SRC_LOW, DST_HIGH, DST_LOW, PROTO, SRC_PORT, DST_PORT, WIRE, COLUMNS, OUTPUTS = 3 };
 static const Py_ssize_t WIDTHS[COLUMNS] = {8, 8, 8, 8, 8, 8, 8, 1, 2, 2, 4};
+
+/* Random for each process: whoever chooses ports and addresses cannot choose places in the table. */
+static uint64_t seed;
 
 static inline uint64_t mix(uint64_t hash, uint64_t word) {
     hash = (hash ^ word) * 0x9E3779B97F4A7C15ull;
@@ -65,7 +68,7 @@ static PyObject *meter(PyObject *self, PyObject *args) {
     const int32_t *wire = in[WIRE].buf;
 
     for (; i < count; i++) {
-        uint64_t one = src_port[i], other = dst_port[i], key[WORDS], hash = 0;
+        uint64_t one = src_port[i], other = dst_port[i], key[WORDS], hash = seed;
         int order = src[i] != dst[i] ? src[i] < dst[i] : src_high[i] != dst_high[i] ? src_high[i] < dst_high[i]
                   : src_low[i] != dst_low[i] ? src_low[i] < dst_low[i] : one <= other;
         if (order) {
@@ -138,7 +141,18 @@ static PyObject *stretch(PyObject *self, PyObject *args) {
 static PyMethodDef methods[] = {
     {"meter", meter, METH_VARARGS, meter_doc}, {"stretch", stretch, METH_VARARGS, stretch_doc}, {NULL, NULL, 0, NULL}};
 
-static int fill(PyObject *module) { return PyModule_AddIntConstant(module, "REVISION", REVISION); }
+static int draw_seed(void) {
+    PyObject *os = PyImport_ImportModule("os"), *drawn = os ? PyObject_CallMethod(os, "urandom", "i", 8) : NULL;
+    char *bytes = drawn ? PyBytes_AsString(drawn) : NULL;
+    if (bytes) memcpy(&seed, bytes, sizeof seed);
+    Py_XDECREF(drawn);
+    Py_XDECREF(os);
+    return bytes ? 0 : -1;
+}
+
+static int fill(PyObject *module) {
+    return draw_seed() < 0 ? -1 : PyModule_AddIntConstant(module, "REVISION", REVISION);
+}
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)fill}, {0, NULL}};
 

@@ -17,10 +17,10 @@ from sniffer.detect.scorer import Event, Hearing
 from sniffer.detect.scoring.evidence import Weights
 from sniffer.detect.settings import DetectSettings
 from sniffer.model import I64, PacketBatch, ServiceLookup
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: Clocks of several interfaces differ a little; a step back by more than this begins a new epoch.
-_STEP_BACK_NS = 2 * _SECOND
+_STEP_BACK_NS = 2 * SECOND
 
 
 class Detector:
@@ -34,7 +34,7 @@ class Detector:
         learned: Mapping[int, Learned] | None = None,
     ) -> None:
         self._settings = settings
-        self._silence_ns = round(settings.closing_silence * _SECOND)
+        self._silence_ns = round(settings.closing_silence * SECOND)
         self._local = LocalNetworks(settings.local_networks)
         self._hearing = Hearing(weights, services, self._silence_ns, dict(learned or {}))
         self._now_ns: int | None = None

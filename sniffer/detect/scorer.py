@@ -17,12 +17,12 @@ from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import SPEECH_SCORE, classify, speech_seconds
 from sniffer.detect.scoring.evidence import Case, Weights, opens, probability, score_of, weigh
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
+from sniffer.model.clock import SECOND
 
 Event = Listening | Upload | Drift
 
-_SECOND = 1_000_000_000
 #: A look sees this much of the past.
-_LOOK_BACK_NS = 8 * _SECOND
+_LOOK_BACK_NS = 8 * SECOND
 #: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
 _HEAD_BYTES = 6_000
 #: What sounds like this at first needs no second reading.
@@ -78,7 +78,7 @@ class Hearing:
 
     def look(self, flow: Flow, run: Run, at_ns: int) -> list[Event]:
         """Is this run live audio now? Says so when it begins to be, and takes it back later."""
-        if run.listening and (at_ns - run.start_ns) % _SECOND:
+        if run.listening and (at_ns - run.start_ns) % SECOND:
             return []  # once it is announced, once a second is enough
         first_ns = max(run.from_ns, at_ns - _LOOK_BACK_NS)
         first, last = run.window(first_ns, at_ns)

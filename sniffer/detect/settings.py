@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from sniffer.model import LOCAL_NETWORKS
 from sniffer.settings.base import Section
 
 
@@ -14,10 +15,7 @@ class DetectSettings(Section):
     """`closing_silence` ends a run: seconds without upload after which it is final."""
 
     closing_silence: Annotated[float, Field(ge=0.3, le=5)] = 0.9
-    local_networks: tuple[str, ...] = (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10",
-        "fc00::/7", "fe80::/10",
-    )  # fmt: skip
+    local_networks: tuple[str, ...] = LOCAL_NETWORKS
     max_flows: Annotated[int, Field(ge=64, le=1_000_000)] = 2_048
 
     @field_validator("local_networks")

@@ -11,7 +11,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from sniffer.model import I64, PROTO_TCP, U64, PacketBatch
+from sniffer.model import I64, MIX, PROTO_TCP, U64, PacketBatch
+from sniffer.model.protocols import TCP_FIN, TCP_SYN
 
 MAX_FLOWS = 1024
 HIDDEN_REMEDY = (
@@ -21,8 +22,7 @@ HIDDEN_REMEDY = (
 LEAST_BYTES = 256 << 10
 #: No connection moves on by more between two batches: another one uses its ports.
 _JUMP = 64 << 20
-_FIN, _SYN = 0x01, 0x02
-_MIX = (np.uint64(0x9E37_79B9_7F4A_7C15), np.uint64(0xC2B2_AE3D_27D4_EB4F), np.uint64(0x1656_67B1_9E37_79F9))
+_MIX = (np.uint64(MIX[0]), np.uint64(0xC2B2_AE3D_27D4_EB4F), np.uint64(0x1656_67B1_9E37_79F9))
 
 
 class HiddenBytes:
@@ -44,8 +44,8 @@ class HiddenBytes:
         ports = (flows.src_port.astype(np.uint64) << np.uint64(16)) | flows.dst_port
         mixed = (flows.src_low * _MIX[0]) ^ (flows.dst_low * _MIX[1]) ^ (ports * _MIX[2])
         names, first, group = np.unique(mixed, return_index=True, return_inverse=True)
-        begins = flows.tcp_flags & _SYN != 0
-        numbered = flows.payload_len.astype(np.int64) + begins + (flows.tcp_flags & _FIN != 0)
+        begins = flows.tcp_flags & TCP_SYN != 0
+        numbered = flows.payload_len.astype(np.int64) + begins + (flows.tcp_flags & TCP_FIN != 0)
         end = flows.tcp_seq.astype(np.int64) + numbered
         opened = {int(group[at]): int(at) for at in np.flatnonzero(begins)}  # the last opening of each
         known = [None if at in opened else self._flows.get(name) for at, name in enumerate(names.tolist())]

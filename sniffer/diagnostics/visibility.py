@@ -12,12 +12,12 @@ from collections.abc import Collection
 import numpy as np
 
 from sniffer.model import KEY_FROM_ADDRESS, PROTO_TCP, PROTO_UDP, PacketBatch
+from sniffer.model.protocols import PORT_DNS, PORT_DNS_OVER_TLS
 
 MAX_HOSTS = 4096
 #: The longest Ethernet frame of a usual network; what is longer was merged on this machine.
 LONGEST_FRAME = 1522
 _MULTICAST = np.uint64(1 << 40)
-_PORT_DNS, _PORT_DOT = 53, 853
 
 
 class Sight:
@@ -55,8 +55,8 @@ class Sight:
             if int(mac) in self._talkers or len(self._talkers) < MAX_HOSTS:
                 self._talkers[int(mac)] += int(count)
         transport = (batch.proto == PROTO_UDP) | (batch.proto == PROTO_TCP)
-        self.dns += int((transport & ((batch.dst_port == _PORT_DNS) | (batch.src_port == _PORT_DNS))).sum())
-        self.dot += int((batch.dst_port == _PORT_DOT).sum())
+        self.dns += int((transport & ((batch.dst_port == PORT_DNS) | (batch.src_port == PORT_DNS))).sum())
+        self.dot += int((batch.dst_port == PORT_DNS_OVER_TLS).sum())
 
     @property
     def hosts(self) -> int:

@@ -32,13 +32,14 @@ from sniffer.model import (
     address_key,
     key_text,
 )
+from sniffer.model.clock import SECOND
 
-_LONGEST_GAP_NS = 300 * 1_000_000_000
+_LONGEST_GAP_NS = 300 * SECOND
 #: An alarm belongs to a command that was said to be spoken at that time if it overlaps with it and so much before and
 #: after: clocks and notes differ, and the upload goes on while the cloud listens.
-EARLY_NS, LATE_NS = 2 * 1_000_000_000, 3 * 1_000_000_000
+EARLY_NS, LATE_NS = 2 * SECOND, 3 * SECOND
 #: How long a command lasts where only its beginning is known.
-LENGTH_NS = 10 * 1_000_000_000
+LENGTH_NS = 10 * SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,9 @@ import numpy as np
 
 from sniffer.evaluation.baselines import BASELINES
 from sniffer.evaluation.run import Played
+from sniffer.model.clock import SECOND
 
-_MINUTE_NS = 60 * 1_000_000_000
+_MINUTE_NS = 60 * SECOND
 _LEAST_BYTES = 1_000
 
 

@@ -8,15 +8,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from sniffer.identify.facts import OWN_FACTS
 from sniffer.identify.globs import Glob
 from sniffer.identify.rules import DeviceRule
 from sniffer.model import Fact
 
 CACHE = 8192
 MAX_CONFIDENCE = 0.99
-
-#: Facts that a host which forwards for others (a router, a DNS server) shows of itself and not of somebody else.
-OWN_FACTS = ("oui", "dhcp.", "network.", "dns.server")
 
 #: (rule, item, pattern): an item below 0 is a model, -1 the first.
 Place = tuple[int, int, int]
@@ -113,7 +111,7 @@ class Scales:
         only what it says of itself counts."""
         found = hits.found
         if forwards:
-            found = {place: hit for place, hit in found.items() if hit[0].kind.startswith(OWN_FACTS)}
+            found = {place: hit for place, hit in found.items() if hit[0].kind in OWN_FACTS}
         best: tuple[float, int] | None = None
         for number in sorted({place[0] for place in found}):
             score = self._score(number, found)

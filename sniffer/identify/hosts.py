@@ -7,18 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sniffer.identify.classifier import Hits, Opinion
+from sniffer.identify.facts import SHOWN
 from sniffer.model import Fact
 
 MAX_ADDRESSES = 16
 MAX_SHOWN = 24
-
-#: Facts that are worth showing though no rule asks for them.
-SHOWN = frozenset(
-    "oui dhcp.hostname dhcp.vendor_class mdns.service mdns.host mdns.instance ssdp.server ssdp.type user_agent tls.ech"
-    " dns.encrypted dns.server dhcp.server network.router network.gateway".split()
-)
-#: Facts by which a host shows that it forwards for others.
-FORWARDING = frozenset({"dns.server", "dhcp.server", "network.router", "network.gateway"})
 
 Address = tuple[int, int]
 

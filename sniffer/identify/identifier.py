@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 from sniffer.identify.classifier import Hits, Opinion, Scales
+from sniffer.identify.facts import FORWARDING, IDENTITY_FACTS
 from sniffer.identify.flow_names import Names
-from sniffer.identify.hosts import FORWARDING, Host, Hosts
+from sniffer.identify.hosts import Host, Hosts
 from sniffer.identify.oui import OuiTable
 from sniffer.identify.packet_facts import (
     Bindings,
@@ -33,7 +34,6 @@ LOSE_CONFIDENCE = 0.5
 GUESS_CONFIDENCE = 0.5
 #: As many public IPv4 source addresses behind one MAC make it a gateway.
 GATEWAY_ADDRESSES = 4
-_IDENTITY_KINDS = ("dhcp.hostname", "dhcp.client_id", "mdns.host")
 _HIDES = {
     "dns.encrypted": "looks names up by encrypted DNS, so that its services may stay unnamed",
     "tls.ech": "hides names by Encrypted ClientHello, or pretends to",
@@ -143,7 +143,7 @@ class Identifier:
         host.show(fact)
         if fact.kind in FORWARDING and not host.forwards:
             host.forwards = new = True
-        if fact.kind in _IDENTITY_KINDS:
+        if fact.kind in IDENTITY_FACTS:
             self._compare(host, fact)
         return new and self._weigh(host, fact.time_ns)
 

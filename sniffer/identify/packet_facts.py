@@ -11,35 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.identify.flow_names import Connection
-from sniffer.model import KEY_FROM_ADDRESS, KEY_FROM_IPV6, PROTO_TCP, PROTO_UDP, PacketBatch, address_key
+from sniffer.model import (
+    KEY_FROM_ADDRESS,
+    KEY_FROM_IPV6,
+    MAC_GROUP,
+    PROTO_TCP,
+    PROTO_UDP,
+    V4_MAPPED,
+    PacketBatch,
+    address_key,
+    is_local_address,
+    local_addresses,
+)
+from sniffer.model.protocols import TCP_ACK, TCP_SYN
 
 Address = tuple[int, int]
-_GROUP = np.uint64(1 << 40)
+_GROUP = np.uint64(MAC_GROUP)
 _BY_ADDRESS = np.uint64(KEY_FROM_ADDRESS)
-_SYN, _ACK = 0x02, 0x10
-
-#: Private, link-local and shared IPv4 networks: (network, mask).
-_LOCAL_V4 = (
-    (0x0A000000, 0xFF000000),
-    (0xAC100000, 0xFFF00000),
-    (0xC0A80000, 0xFFFF0000),
-    (0xA9FE0000, 0xFFFF0000),
-    (0x64400000, 0xFFC00000),
-)
 
 Mask = npt.NDArray[np.bool_]
-
-
-def local(high: npt.NDArray[Any], low: npt.NDArray[Any]) -> Mask:
-    """Addresses that only a host on a local network has."""
-    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
-    address = low & np.uint64(0xFFFF_FFFF)
-    inside = np.zeros(len(low), bool)
-    for network, mask in _LOCAL_V4:
-        inside |= address & np.uint64(mask) == np.uint64(network)
-    unique = (high >> np.uint64(57) == np.uint64(0x7E)) | (high >> np.uint64(54) == np.uint64(0x3FA))
-    found: Mask = (v4 & inside) | (~v4 & unique)
-    return found
 
 
 def _is_host(batch: PacketBatch) -> Mask:
@@ -48,16 +38,15 @@ def _is_host(batch: PacketBatch) -> Mask:
     named: Mask = (source != 0) & (source & _GROUP == 0) & (source & _BY_ADDRESS == 0)
     by_address = source & _BY_ADDRESS != 0
     if by_address.any():
-        named |= by_address & local(batch.src_high, batch.src_low)
+        named |= by_address & local_addresses(batch.src_high, batch.src_low)
     return named
 
 
 def somebody(key: int) -> bool:
     """A key that can be a host of this network: no group, nobody's, and no IPv4 address of the Internet."""
     if key & KEY_FROM_ADDRESS:
-        address = key & 0xFFFF_FFFF
-        return bool(key & KEY_FROM_IPV6) or any(address & mask == network for network, mask in _LOCAL_V4)
-    return key != 0 and not key >> 40 & 1
+        return bool(key & KEY_FROM_IPV6) or is_local_address(0, V4_MAPPED | (key & 0xFFFF_FFFF))
+    return key != 0 and not key & MAC_GROUP
 
 
 def first_rows(batch: PacketBatch) -> Iterator[tuple[int, int]]:
@@ -72,14 +61,19 @@ def first_rows(batch: PacketBatch) -> Iterator[tuple[int, int]]:
 def local_pairs(batch: PacketBatch) -> Iterator[tuple[int, Address, int]]:
     """Each local address that a sender used, and when it did so last. A router forwards public addresses under its
     own MAC, so those belong to nobody here."""
-    rows = np.flatnonzero(_is_host(batch) & (batch.ip_version != 0) & local(batch.src_high, batch.src_low))
+    rows = np.flatnonzero(_is_host(batch) & (batch.ip_version != 0) & local_addresses(batch.src_high, batch.src_low))
     yield from _pairs(batch, rows)
 
 
 def gateway_rows(batch: PacketBatch, known: Collection[int]) -> Iterator[tuple[int, int, int]]:
     """Public IPv4 addresses that a MAC sends from, for MACs not yet known to forward."""
     public = (batch.src_low >> np.uint64(32) == np.uint64(0xFFFF)) & (batch.src_high == 0)
-    mask = public & (batch.eth_src & _BY_ADDRESS == 0) & (batch.eth_src != 0) & ~local(batch.src_high, batch.src_low)
+    mask = (
+        public
+        & (batch.eth_src & _BY_ADDRESS == 0)
+        & (batch.eth_src != 0)
+        & ~local_addresses(batch.src_high, batch.src_low)
+    )
     mask &= batch.src_low & np.uint64(0xFFFF_FFFF) != 0
     if known:
         mask &= ~np.isin(batch.eth_src, np.fromiter(known, np.uint64))
@@ -89,7 +83,7 @@ def gateway_rows(batch: PacketBatch, known: Collection[int]) -> Iterator[tuple[i
 
 def handshakes(batch: PacketBatch) -> Iterator[tuple[Connection, int]]:
     """TCP connections that begin."""
-    for row in np.flatnonzero((batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN)):
+    for row in np.flatnonzero((batch.proto == PROTO_TCP) & (batch.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN)):
         address = int(batch.dst_high[row]), int(batch.dst_low[row])
         connection = int(batch.eth_src[row]), PROTO_TCP, int(batch.src_port[row]), address, int(batch.dst_port[row])
         yield connection, int(batch.time_ns[row])
@@ -98,12 +92,12 @@ def handshakes(batch: PacketBatch) -> Iterator[tuple[Connection, int]]:
 def open_ports(batch: PacketBatch, tcp: Collection[int], udp: Collection[int]) -> Iterator[tuple[int, str, int, int]]:
     """Local ports of a host that rules ask about: accepted connections, and datagrams sent from them. (sender, fact
     kind, port, time), once for each."""
-    accepted = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (_SYN | _ACK) == _SYN | _ACK)
+    accepted = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN | TCP_ACK)
     for kind, ports, mask in (("port.tcp", tcp, accepted), ("port.udp", udp, batch.proto == PROTO_UDP)):
         if not ports:
             continue
         rows = np.flatnonzero(mask & np.isin(batch.src_port, np.fromiter(ports, np.uint16)))
-        rows = rows[_is_host(batch)[rows] & local(batch.src_high, batch.src_low)[rows]] if len(rows) else rows
+        rows = rows[_is_host(batch)[rows] & local_addresses(batch.src_high, batch.src_low)[rows]] if len(rows) else rows
         both = batch.eth_src[rows] << np.uint64(16) | batch.src_port[rows]
         for index in np.sort(np.unique(both, return_index=True)[1]):
             row = rows[index]

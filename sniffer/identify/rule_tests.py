@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sniffer.identify.classifier import Hits, Opinion, Scales
+from sniffer.identify.facts import FORWARDING
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import DeviceRule, DeviceTest, ServiceRule
 from sniffer.identify.settings import IdentifySettings
@@ -42,7 +43,7 @@ def _try(scales: Scales, rule: DeviceRule, test: DeviceTest) -> list[str]:
     forwards = False
     for facts in test.facts:
         for kind, value in facts.items():
-            forwards = forwards or kind in ("dns.server", "dhcp.server", "network.router", "network.gateway")
+            forwards = forwards or kind in FORWARDING
             scales.note(hits, Fact(0, 1, kind, value))
     opinion = scales.weigh(hits, forwards=forwards)
     return [f"test '{test.title}': {text}" for text in _differences(opinion, rule, test)]

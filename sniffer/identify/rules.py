@@ -13,6 +13,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from sniffer.errors import RuleError
+from sniffer.identify.facts import FACT_KINDS, NAME_KINDS
 from sniffer.identify.oui import EMPTY, MAX_TABLE_BYTES, OuiTable
 from sniffer.settings.base import Section
 from sniffer.settings.yaml import load_yaml, located, mark_of, parse_yaml, read_text, validate
@@ -22,15 +23,6 @@ Identity = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,63}$")]
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Weight = Annotated[float, Field(ge=-20, le=20)]
 Pattern = Annotated[str, Field(min_length=1, max_length=255)]
-
-#: What a fact may be called in a rule; `name` stands for every way a host name is learned.
-FACT_KINDS = frozenset(
-    "oui dhcp.hostname dhcp.vendor_class dhcp.parameters dhcp.parameters6 dhcp.client_id mdns.service mdns.txt"
-    " mdns.host mdns.instance mdns.query ssdp.server ssdp.type ssdp.search ssdp.header user_agent dns.query tls.sni"
-    " tls.ja3 tls.ja4 tls.alpn quic.sni dns.encrypted dns.server dhcp.server network.router network.gateway"
-    " port.tcp port.udp".split()
-)
-NAME_KINDS = ("dns.query", "tls.sni", "quic.sni")
 
 
 def _known_fact(kind: str) -> str:

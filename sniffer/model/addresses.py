@@ -53,6 +53,43 @@ KEY_FROM_ADDRESS = 1 << 63
 KEY_FROM_IPV6 = 1 << 62
 
 
+#: Set in the first octet of a MAC address: it names a group of hosts (IEEE 802, 8.2).
+MAC_GROUP = 1 << 40
+
+
+#: Multipliers of the hash for keys: splitmix64 (Steele et al., OOPSLA 2014). The first is 2^64 over the golden ratio.
+MIX = (0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9, 0x94D0_49BB_1331_11EB)
+
+
+#: Networks of which only local hosts have addresses: RFC 1918, link-local (RFC 3927), shared (RFC 6598), and for IPv6
+#: unique local (RFC 4193) and link-local (RFC 4291).
+LOCAL_NETWORKS = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "169.254.0.0/16",
+    "100.64.0.0/10",
+    "fc00::/7",
+    "fe80::/10",
+)
+
+
+def _ipv4_networks() -> tuple[tuple[int, int], ...]:
+    parsed = [ipaddress.ip_network(text) for text in LOCAL_NETWORKS]
+    return tuple((int(net.network_address), int(net.netmask)) for net in parsed if net.version == 4)
+
+
+def _ipv6_networks() -> tuple[tuple[int, int], ...]:
+    parsed = [ipaddress.ip_network(text) for text in LOCAL_NETWORKS]
+    return tuple(
+        (int(net.network_address) >> (128 - net.prefixlen), net.prefixlen) for net in parsed if net.version == 6
+    )
+
+
+#: The same as numbers: (network, mask) for IPv4, (first bits, how many bits) for IPv6.
+LOCAL_IPV4, LOCAL_IPV6 = _ipv4_networks(), _ipv6_networks()
+
+
 def mac_key(text: str) -> int:
     """The 48-bit key of a MAC address written `aa:bb:cc:dd:ee:ff` (also `aa-bb-..`, `aabb.ccdd.eeff`, or bare). Raises
     ValueError."""
@@ -103,11 +140,42 @@ def address_key(high: int, low: int) -> int:
     if high == 0 and low >> 32 == 0xFFFF:
         return KEY_FROM_ADDRESS | (low & 0xFFFF_FFFF)
     mask = 0xFFFF_FFFF_FFFF_FFFF
-    mixed = (high * 0x9E37_79B9_7F4A_7C15 + low) & mask
-    mixed = ((mixed ^ (mixed >> 30)) * 0xBF58_476D_1CE4_E5B9) & mask
-    mixed = ((mixed ^ (mixed >> 27)) * 0x94D0_49BB_1331_11EB) & mask
+    mixed = (high * MIX[0] + low) & mask
+    mixed = ((mixed ^ (mixed >> 30)) * MIX[1]) & mask
+    mixed = ((mixed ^ (mixed >> 27)) * MIX[2]) & mask
     mixed ^= mixed >> 31
     return KEY_FROM_ADDRESS | KEY_FROM_IPV6 | (mixed & (KEY_FROM_IPV6 - 1))
+
+
+def address_keys(high: U64, low: U64) -> U64:
+    """`address_key` in columns."""
+    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
+    mixed = high * np.uint64(MIX[0]) + low
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(MIX[1])
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(MIX[2])
+    mixed ^= mixed >> np.uint64(31)
+    v6_key = np.uint64(KEY_FROM_ADDRESS | KEY_FROM_IPV6) | (mixed & np.uint64(KEY_FROM_IPV6 - 1))
+    v4_key = np.uint64(KEY_FROM_ADDRESS) | (low & np.uint64(0xFFFF_FFFF))
+    return np.asarray(np.where(v4, v4_key, v6_key), dtype=np.uint64)
+
+
+def local_addresses(high: U64, low: U64) -> npt.NDArray[np.bool_]:
+    """Whether each address belongs to one of `LOCAL_NETWORKS`."""
+    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
+    inside = np.zeros(len(low), dtype=np.bool_)
+    for network, mask in LOCAL_IPV4:
+        inside |= low & np.uint64(mask) == np.uint64(network)
+    unique = np.zeros(len(low), dtype=np.bool_)
+    for first, bits in LOCAL_IPV6:
+        unique |= high >> np.uint64(64 - bits) == np.uint64(first)
+    return np.asarray(np.where(v4, inside, unique), dtype=np.bool_)
+
+
+def is_local_address(high: int, low: int) -> bool:
+    """Whether one address belongs to one of `LOCAL_NETWORKS`."""
+    if high == 0 and low >> 32 == 0xFFFF:
+        return any(low & mask == network for network, mask in LOCAL_IPV4)
+    return any(high >> (64 - bits) == first for first, bits in LOCAL_IPV6)
 
 
 def host_key(text: str) -> int:

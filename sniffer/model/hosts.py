@@ -12,10 +12,7 @@ from sniffer.model.addresses import PROTO_NAMES, address_text
 class Fact:
     """One thing a host showed of itself.
 
-    `kind` is one of `oui`, `dhcp.hostname`, `dhcp.vendor_class`, `dhcp.parameters`, `dhcp.client_id`,
-    `mdns.service`, `mdns.txt`, `mdns.host`, `mdns.query`, `ssdp.server`, `ssdp.type`, `dns.query`, `tls.sni`,
-    `tls.ja3`, `tls.ja4`, `tls.alpn`, `quic.sni`, `user_agent`. `value` comes from a
-    stranger: it is data, cut to 255 characters.
+    `kind` is one of `sniffer.identify.facts.KINDS`; `value` comes from the network: it is data, cut to 255 characters.
     """
 
     time_ns: int

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sniffer.model import FrameBlock, PacketBatch, mac_key
+from sniffer.model.clock import SECOND
 from sniffer.testing import acts, wire
 from sniffer.testing.acts import Act, Transport, Write
 from sniffer.testing.pcap import Frame, frame_block, packet_batch, pcap_bytes, pcapng_bytes
-from sniffer.testing.render import SECOND, SEGMENT, Connection, Planned, opening, render_tcp, render_udp
+from sniffer.testing.render import SEGMENT, Connection, Planned, opening, render_tcp, render_udp
 
 MDNS = ipaddress.IPv4Address("224.0.0.251")
 SSDP = ipaddress.IPv4Address("239.255.255.250")

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from sniffer.model.clock import SECOND
+from sniffer.model.protocols import TCP_ACK, TCP_PSH, TCP_SYN
 from sniffer.testing import wire
 from sniffer.testing.acts import Transport
 from sniffer.testing.pcap import Frame
@@ -14,7 +16,6 @@ from sniffer.testing.pcap import Frame
 if TYPE_CHECKING:
     from sniffer.testing.house import Host
 
-SECOND = 1_000_000_000
 SEGMENT = 1448
 MERGED = 44 * SEGMENT
 ROUND_TRIP = 0.03
@@ -62,9 +63,9 @@ def opening(connection: Connection, begin: int, name: str) -> list[Planned]:
         hello = wire.tls_record(22, wire.client_hello(name, random=luck.randbytes(32)))
         finished = wire.tls_record(20, b"\x01") + wire.tls_record(23, luck.randbytes(53))
         return [
-            Planned(begin, True, (0,), b"", wire.SYN),
-            Planned(begin + trip, False, (0,), b"", wire.SYN | wire.ACK),
-            Planned(begin + trip + 100_000, True, (0,), b"", wire.ACK),
+            Planned(begin, True, (0,), b"", TCP_SYN),
+            Planned(begin + trip, False, (0,), b"", TCP_SYN | TCP_ACK),
+            Planned(begin + trip + 100_000, True, (0,), b"", TCP_ACK),
             Planned(begin + trip + 900_000, True, (len(hello),), hello),
             Planned(begin + 2 * trip + 2_000_000, False, (3900,), wire.tls_record(22, luck.randbytes(3895))),
             Planned(begin + 2 * trip + 9_000_000, True, (len(finished),), finished),
@@ -106,7 +107,7 @@ def render_tcp(connection: Connection) -> list[Frame]:
     for planned in _merged(sorted(connection.planned, key=lambda p: p.time_ns)):
         if planned.flags:
             emit(planned.time_ns, planned.up, b"", planned.flags, sequence[planned.up])
-            sequence[planned.up] += 1 if planned.flags & wire.SYN else 0
+            sequence[planned.up] += 1 if planned.flags & TCP_SYN else 0
             continue
         content = (
             planned.content if planned.content is not None else b"".join(_records(size, luck) for size in planned.sizes)
@@ -115,7 +116,7 @@ def render_tcp(connection: Connection) -> list[Frame]:
         for i, start in enumerate(range(0, len(content), limit)):
             part = content[start : start + limit]
             when = latest[planned.up] = max(planned.time_ns + i * 120_000, latest[planned.up] + 20_000)
-            flags = wire.ACK | (wire.PSH if start + limit >= len(content) else 0)
+            flags = TCP_ACK | (TCP_PSH if start + limit >= len(content) else 0)
             frame = emit(when, planned.up, part, flags, sequence[planned.up])
             if planned.lost and luck.random() < planned.lost:
                 frames.remove(frame)
@@ -125,7 +126,7 @@ def render_tcp(connection: Connection) -> list[Frame]:
             unacknowledged += 1
             if unacknowledged % 2 == 0:
                 wait = round((ROUND_TRIP if planned.up else 0.0002) * SECOND)
-                emit(when + wait, not planned.up, b"", wire.ACK, sequence[not planned.up])
+                emit(when + wait, not planned.up, b"", TCP_ACK, sequence[not planned.up])
     return frames
 
 

@@ -10,7 +10,7 @@ import ipaddress
 import struct
 from collections.abc import Sequence
 
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+from sniffer.model.protocols import TCP_SYN
 
 BROADCAST = b"\xff" * 6
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -57,7 +57,7 @@ def tcp(
     src: Address, sport: int, dst: Address, dport: int, seq: int, ack: int, flags: int, payload: bytes = b""
 ) -> bytes:
     """A TCP segment; a SYN carries the maximum segment size, the others a timestamp-sized option of no operations."""
-    options = b"\x02\x04\x05\xb4" if flags & SYN else b"\x01" * 12
+    options = b"\x02\x04\x05\xb4" if flags & TCP_SYN else b"\x01" * 12
     words = (20 + len(options)) // 4
     head = struct.pack("!HHIIBBHHH", sport, dport, seq & 0xFFFFFFFF, ack & 0xFFFFFFFF, words << 4, flags, 0xFFFF, 0, 0)
     segment = head + options + payload

@@ -59,6 +59,10 @@ IDENTITY: list[Packet] = [
     OTHERS / V4 / TCP(sport=5000, dport=53) / Raw(b"x"),
     OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xc3\0\0\0\x01" + bytes(1200)),
     OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xd3\x6b\x33\x43\xcf" + bytes(1200)),
+    OTHERS / V6 / UDP(sport=5000, dport=8443) / Raw(b"\xc3\xff\0\0\x1d" + bytes(1200)),
+    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\x0dQ043" + bytes(1200)),
+    OTHERS / V4 / UDP(sport=5000, dport=80) / Raw(b"\x09" + bytes(8) + b"Q046" + bytes(1200)),
+    OTHERS / V4 / UDP(sport=5000, dport=32100) / Raw(b"\xf1\0\0\0"),
 ]
 
 #: What does not, from the same.
@@ -67,6 +71,7 @@ OTHER: list[Packet] = [
     OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\x43\0\0\0\x01" + bytes(1200)),
     OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xe3\0\0\0\x01" + bytes(1200)),
     OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xc3\0\0\0\0" + bytes(1200)),
+    OTHERS / V4 / UDP(sport=5000, dport=443) / Raw(b"\xc3\0\0\0\x01" + bytes(1194)),
     OTHERS / V4 / ICMP(),
     OTHERS / Raw(bytes(50)),
 ]

@@ -4,8 +4,7 @@ The program answers with the number of bytes to keep. In this order:
 
 1. a packet *from* a watched device is kept whole (a ClientHello may fill two segments; TLS record headers are
    anywhere),
-2. the identity protocols of every host are kept whole (ARP, neighbour discovery, DHCP, DHCPv6, DNS, mDNS, SSDP, the
-   TLS ClientHello, QUIC long headers),
+2. the identity protocols of every host (`sniffer.model.protocols.IDENTITY`) are kept whole,
 3. a packet *to* a watched device is kept up to the snap length,
 4. everything else is dropped.
 
@@ -22,16 +21,32 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from sniffer.model import PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
+from sniffer.model.protocols import (
+    ETHER_IPV4,
+    ETHER_IPV6,
+    IDENTITY,
+    VLAN_TAGS,
+    Field,
+    IdentityProtocol,
+    identity_ports,
+    identity_shapes,
+)
+
 #: The kernel takes no more instructions than this (include/uapi/linux/bpf_common.h).
 BPF_MAXINSNS = 4096
 #: What a conditional jump reaches.
 MAX_JUMP = 255
+#: Devices of which a program holds at least so many, whatever their addresses.
+ROOM = 500
+#: Bits that may be left out at the end of each address, one after the other: the last leaves the maker's prefix.
+WIDENING = (0, 4, 8, 12, 16, 20, 24)
 #: Comparisons of a search that end in a row instead of a tree: fewer instructions, hardly more time.
 BUCKET = 4
 
 # Instruction codes: class | size or operation | mode or source (linux/bpf_common.h).
 LD_W_ABS, LD_H_ABS, LD_B_ABS = 0x20, 0x28, 0x30
-LD_H_IND, LD_B_IND = 0x48, 0x50
+LD_W_IND, LD_H_IND, LD_B_IND = 0x40, 0x48, 0x50
 LD_W_LEN = 0x80
 LDX_MSH = 0xB1
 AND_K, RSH_K, ADD_X, SUB_X = 0x54, 0x74, 0x0C, 0x1C
@@ -40,15 +55,10 @@ TAX, TXA = 0x07, 0x87
 RET_K = 0x06
 
 ETHER_HEADER = 14
-ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
-ETH_VLANS = (0x8100, 0x88A8, 0x9100)
 #: Tags that are left in the frame: the kernel strips the outermost one, a second (QinQ) stays.
 MAX_VLAN_TAGS = 2
-ICMPV6_ND_FIRST, ICMPV6_ND_LAST = 133, 137
-#: DNS, DHCP, DHCPv6, SSDP, mDNS.
-UDP_IDENTITY_PORTS = (53, 67, 68, 546, 547, 1900, 5353)
-PORT_DNS, PORT_QUIC = 53, 443
-TCP, UDP, ICMPV6 = 6, 17, 58
+#: Length of a UDP header, and where the length of the datagram stands in it.
+UDP_HEADER, UDP_LENGTH = 8, 4
 
 
 class Instruction(NamedTuple):
@@ -105,23 +115,26 @@ class _Builder:
 
 
 def compile_filter(keys: Iterable[int], snap_length: int, full_length: int) -> tuple[Instruction, ...]:
-    """The program for Ethernet frames of the devices with these MAC addresses.
+    """Compile the program for Ethernet frames of the devices with these MAC addresses.
 
-    Keys that are no MAC addresses are passed over. Raises ValueError where there are more devices than a program holds
-    (about 580): then `pass_all` is the filter that loses nothing.
+    Keys that are no MAC addresses are passed over. A program holds `ROOM` devices. Where there are more, the last bits
+    of the addresses are left out of the comparison, as few as possible: the packets of these devices all pass, and
+    those of a few others with them. Raises ValueError where not even the makers' prefixes fit.
     """
-    macs = sorted({key for key in keys if key < 1 << 48})
-    code = _Builder()
-    drop, whole = code.ret(0), code.ret(full_length)
-    label = drop
-    if macs:
-        label = _search(code, macs, 0, code.ret(snap_length), drop)
-    label = _identity(code, whole, label)
-    if macs:
-        label = _search(code, macs, 6, whole, label)
-    if len(code) > BPF_MAXINSNS:
-        raise ValueError(f"{len(macs)} devices make {len(code)} instructions, the kernel takes {BPF_MAXINSNS}")
-    return code.finish()
+    macs = {key for key in keys if key < 1 << 48}
+    for left_out in WIDENING:
+        code = _Builder()
+        drop, whole = code.ret(0), code.ret(full_length)
+        label = drop
+        known = sorted({mac >> left_out << left_out for mac in macs})
+        if known:
+            label = _search(code, known, left_out, 0, code.ret(snap_length), drop)
+        label = _identity(code, whole, label)
+        if known:
+            label = _search(code, known, left_out, 6, whole, label)
+        if len(code) <= BPF_MAXINSNS:
+            return code.finish()
+    raise ValueError(f"{len(macs)} devices of {len(known)} makers do not fit into the kernel's filter")
 
 
 def pass_all(length: int) -> tuple[Instruction, ...]:
@@ -142,12 +155,15 @@ def listing(program: Program) -> str:
 # --- MAC addresses -------------------------------------------------------------------------------------------------
 
 
-def _search(code: _Builder, macs: Sequence[int], offset: int, found: int, missed: int) -> int:
-    """Is the address at `offset` one of these (sorted)? The upper 16 bits wait in X while the lower 32 are in A."""
+def _search(code: _Builder, macs: Sequence[int], left_out: int, offset: int, found: int, missed: int) -> int:
+    """Is the address at `offset`, without its last bits, one of these (sorted)? The upper 16 bits wait in X while the
+    lower 32 are in A."""
     by_lower: dict[int, list[int]] = {}
     for mac in macs:
         by_lower.setdefault(mac & 0xFFFF_FFFF, []).append(mac >> 32)
     tree = _tree(code, sorted(by_lower.items()), found, missed)
+    if left_out:
+        tree = code.op(AND_K, 0xFFFF_FFFF >> left_out << left_out, tree)
     return code.op(LD_H_ABS, offset, code.op(TAX, 0, code.op(LD_W_ABS, offset + 2, tree)))
 
 
@@ -177,13 +193,15 @@ def _identity(code: _Builder, whole: int, other: int) -> int:
         base = 4 * tags
         tagged, label = label, other
         if tags < MAX_VLAN_TAGS:
-            for vlan in ETH_VLANS:
+            for vlan in VLAN_TAGS:
                 label = code.branch(JEQ_K, vlan, tagged, label)
-        label = code.branch(JEQ_K, ETH_ARP, whole, label)
+        for protocol in IDENTITY:
+            if not protocol.proto:
+                label = code.branch(JEQ_K, protocol.ether_type, whole, label)
         v6 = _ipv6(code, base, whole, other)
-        label = code.branch(JEQ_K, ETH_IPV6, v6, label)
+        label = code.branch(JEQ_K, ETHER_IPV6, v6, label)
         v4 = _ipv4(code, base, whole, other)
-        label = code.branch(JEQ_K, ETH_IPV4, v4, label)
+        label = code.branch(JEQ_K, ETHER_IPV4, v4, label)
         label = code.op(LD_H_ABS, base + 12, label)
         if tags:
             label = _long_enough(code, base + ETHER_HEADER, label, other)
@@ -198,8 +216,8 @@ def _ipv4(code: _Builder, base: int, whole: int, other: int) -> int:
     starts = [
         code.op(LD_H_ABS, at + 6, code.branch(JSET_K, 0x1FFF, other, code.op(LDX_MSH, at, body))) for body in (udp, tcp)
     ]
-    label = code.branch(JEQ_K, TCP, starts[1], other)
-    label = code.branch(JEQ_K, UDP, starts[0], label)
+    label = code.branch(JEQ_K, PROTO_TCP, starts[1], other)
+    label = code.branch(JEQ_K, PROTO_UDP, starts[0], label)
     label = code.op(LD_B_ABS, at + 9, label)
     return _long_enough(code, at + 20, label, other)
 
@@ -210,45 +228,75 @@ def _ipv6(code: _Builder, base: int, whole: int, other: int) -> int:
     body = at + 40
     udp = _udp(code, body, whole, other, indexed=False)
     tcp = _tcp(code, body, whole, other, indexed=False)
-    in_range = code.branch(JGT_K, ICMPV6_ND_LAST, other, whole)
-    discovery = code.op(LD_B_ABS, body, code.branch(JGE_K, ICMPV6_ND_FIRST, in_range, other))
-    discovery = _long_enough(code, body + 1, discovery, other)
-    label = code.branch(JEQ_K, ICMPV6, discovery, other)
-    label = code.branch(JEQ_K, TCP, tcp, label)
-    label = code.branch(JEQ_K, UDP, udp, label)
+    discovery = other
+    for protocol in identity_shapes(PROTO_ICMPV6):
+        discovery = _fields(code, protocol, body, whole, discovery, indexed=False)
+    label = code.branch(JEQ_K, PROTO_ICMPV6, discovery, other)
+    label = code.branch(JEQ_K, PROTO_TCP, tcp, label)
+    label = code.branch(JEQ_K, PROTO_UDP, udp, label)
     label = code.op(LD_B_ABS, at + 6, label)
     return _long_enough(code, body, label, other)
 
 
 def _udp(code: _Builder, at: int, whole: int, other: int, *, indexed: bool) -> int:
-    half, byte = (LD_H_IND, LD_B_IND) if indexed else (LD_H_ABS, LD_B_ABS)
-    # QUIC's Initial has a long header: the two highest bits of its first byte are set.
-    long_header = code.op(byte, at + 8, code.op(AND_K, 0xC0, code.branch(JEQ_K, 0xC0, whole, other)))
-    long_header = _long_enough(code, at + 9, long_header, other, indexed=indexed)
-    label = code.branch(JEQ_K, PORT_QUIC, long_header, other)
-    for port in UDP_IDENTITY_PORTS:
-        label = code.branch(JEQ_K, port, whole, label)
-    label = code.op(half, at + 2, label)
-    for port in UDP_IDENTITY_PORTS:
-        label = code.branch(JEQ_K, port, whole, label)
-    label = code.op(half, at, label)
-    return _long_enough(code, at + 8, label, other, indexed=indexed)
+    half = LD_H_IND if indexed else LD_H_ABS
+    label = other
+    by_length: dict[int, list[IdentityProtocol]] = {}
+    for protocol in identity_shapes(PROTO_UDP):
+        by_length.setdefault(protocol.least, []).append(protocol)
+    for least, protocols in by_length.items():
+        shaped = label
+        for protocol in reversed(protocols):
+            shaped = _fields(code, protocol, at + UDP_HEADER, whole, shaped, indexed=indexed)
+        label = code.op(half, at + UDP_LENGTH, code.branch(JGE_K, least + UDP_HEADER, shaped, label))
+    label = _ports(code, PROTO_UDP, at, whole, label, indexed=indexed)
+    return _long_enough(code, at + UDP_HEADER, label, other, indexed=indexed)
 
 
 def _tcp(code: _Builder, at: int, whole: int, other: int, *, indexed: bool) -> int:
-    half, byte = (LD_H_IND, LD_B_IND) if indexed else (LD_H_ABS, LD_B_ABS)
-    # A handshake record (0x16, 0x03) whose first message is a ClientHello (1).
-    hello = code.op(LD_B_IND, at + 5, code.branch(JEQ_K, 1, whole, other))
-    hello = code.op(LD_H_IND, at, code.branch(JEQ_K, 0x1603, hello, other))
-    hello = _long_enough(code, at + 6, hello, other, indexed=True)
-    hello = code.op(TAX, 0, hello)
+    byte = LD_B_IND if indexed else LD_B_ABS
+    label = other
+    for protocol in reversed(identity_shapes(PROTO_TCP)):
+        label = _fields(code, protocol, at, whole, label, indexed=True)
+    # The payload is behind a header of variable length: X is moved on by that.
+    label = code.op(TAX, 0, label)
     if indexed:
-        hello = code.op(ADD_X, 0, hello)
-    hello = code.op(byte, at + 12, code.op(AND_K, 0xF0, code.op(RSH_K, 2, hello)))
-    label = code.branch(JEQ_K, PORT_DNS, whole, hello)
-    label = code.op(half, at + 2, label)
-    label = code.op(half, at, code.branch(JEQ_K, PORT_DNS, whole, label))
+        label = code.op(ADD_X, 0, label)
+    label = code.op(byte, at + 12, code.op(AND_K, 0xF0, code.op(RSH_K, 2, label)))
+    label = _ports(code, PROTO_TCP, at, whole, label, indexed=indexed)
     return _long_enough(code, at + 20, label, other, indexed=indexed)
+
+
+def _ports(code: _Builder, proto: int, at: int, whole: int, otherwise: int, *, indexed: bool) -> int:
+    """Is either port one of an identity protocol?"""
+    half = LD_H_IND if indexed else LD_H_ABS
+    label = otherwise
+    for offset in (2, 0):
+        for port in identity_ports(proto):
+            label = code.branch(JEQ_K, port, whole, label)
+        label = code.op(half, at + offset, label)
+    return label
+
+
+def _fields(code: _Builder, protocol: IdentityProtocol, at: int, found: int, missed: int, *, indexed: bool) -> int:
+    """Has the payload at `at` (beyond X where indexed) all fields of a protocol?"""
+    label = found
+    for field in reversed(protocol.fields):
+        label = _field(code, field, at, label, missed, indexed=indexed)
+    return _long_enough(code, at + max(field.end for field in protocol.fields), label, missed, indexed=indexed)
+
+
+def _field(code: _Builder, field: Field, at: int, found: int, missed: int, *, indexed: bool) -> int:
+    label = missed
+    for low, high in reversed(field.ranges):
+        if low == high:
+            label = code.branch(JEQ_K, low, found, label)
+        else:
+            label = code.branch(JGE_K, low, code.branch(JGT_K, high, label, found), label)
+    if field.mask & (every := (1 << 8 * field.width) - 1) != every:
+        label = code.op(AND_K, field.mask & every, label)
+    loads = {1: (LD_B_ABS, LD_B_IND), 2: (LD_H_ABS, LD_H_IND), 4: (LD_W_ABS, LD_W_IND)}
+    return code.op(loads[field.width][indexed], at + field.offset, label)
 
 
 def _long_enough(code: _Builder, length: int, then: int, other: int, *, indexed: bool = False) -> int:

@@ -9,13 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer import native
-from sniffer.decode.frames.layout import Bytes, Mask, address_keys
+from sniffer.decode.frames.layout import Bytes, Mask
 from sniffer.decode.frames.link import LINKS
 from sniffer.decode.frames.network import network
 from sniffer.decode.frames.transport import transport
 from sniffer.decode.identity import identity_mask
 from sniffer.decode.novelty import MOST, News
-from sniffer.model import PACKET_COLUMNS, PROTO_TCP, U64, DecodeErrors, FrameBlock, PacketBatch, Selection
+from sniffer.model import (
+    PACKET_COLUMNS,
+    PROTO_TCP,
+    U64,
+    DecodeErrors,
+    FrameBlock,
+    PacketBatch,
+    Selection,
+    address_keys,
+)
+from sniffer.model.protocols import TCP_SYN
 
 
 def decode(
@@ -34,7 +44,6 @@ def decode(
     return (_decode_python if native.DECODE is None else _decode_native)(block, selection, news, slim)
 
 
-_SYN = 0x02
 #: No frame in a block is larger (bytes).
 LARGEST_FRAME = 1 << 20
 
@@ -213,7 +222,7 @@ def _wanted(batch: PacketBatch, selection: Selection, good: Mask, news: News | N
     if not slim:
         return keep, np.ones(len(batch), dtype=np.bool_)
     bare = (batch.ip_version != 0) & (batch.proto == PROTO_TCP) & (batch.payload_len == 0)
-    bare &= (batch.tcp_flags & _SYN == 0) & ~received
+    bare &= (batch.tcp_flags & TCP_SYN == 0) & ~received
     return keep & (fresh | named | ~bare), fresh | named | (sent & (batch.payload_len > 0))
 
 

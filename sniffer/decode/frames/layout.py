@@ -42,15 +42,3 @@ class Bytes:
     def mac(self, at: Index) -> U64:
         every = self._every(2)[at].astype(np.uint64)
         return every << np.uint64(32) | self._every(4)[at + 2].astype(np.uint64)
-
-
-def address_keys(high: U64, low: U64) -> U64:
-    """`model.address_key` in columns."""
-    v4 = (high == 0) & (low >> np.uint64(32) == np.uint64(0xFFFF))
-    mixed = high * np.uint64(0x9E37_79B9_7F4A_7C15) + low
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58_476D_1CE4_E5B9)
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D0_49BB_1331_11EB)
-    mixed ^= mixed >> np.uint64(31)
-    v6_key = np.uint64(3 << 62) | (mixed & np.uint64((1 << 62) - 1))
-    v4_key = np.uint64(1 << 63) | (low & np.uint64(0xFFFF_FFFF))
-    return np.asarray(np.where(v4, v4_key, v6_key), dtype=np.uint64)

@@ -9,9 +9,11 @@ import numpy as np
 
 from sniffer.decode.frames.layout import Bytes, Index, Mask
 from sniffer.model import I64, U64
+from sniffer.model.protocols import ETHER_IPV4 as IPV4
+from sniffer.model.protocols import ETHER_IPV6 as IPV6
+from sniffer.model.protocols import ETHER_PPPOE as PPPOE_SESSION
+from sniffer.model.protocols import VLAN_TAGS
 
-IPV4, IPV6, ARP, PPPOE_SESSION = 0x0800, 0x86DD, 0x0806, 0x8864
-VLAN_TAGS = (0x8100, 0x88A8, 0x9100, 0x9200)
 MAX_TAGS = 8
 PPP_TYPES: Mapping[int, int] = {0x0021: IPV4, 0x0057: IPV6}
 

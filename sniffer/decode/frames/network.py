@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from sniffer.decode.frames.layout import Bytes, Index, Mask
-from sniffer.decode.frames.link import IPV4, IPV6
 from sniffer.model import I64, U64, V4_MAPPED
+from sniffer.model.protocols import ETHER_IPV4 as IPV4
+from sniffer.model.protocols import ETHER_IPV6 as IPV6
 
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, NO_NEXT, DESTINATION = 0, 43, 44, 51, 59, 60
 MOBILITY, HIP, SHIM6 = 135, 139, 140

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from sniffer.decode.protocols.dns import Buffer
+from sniffer.decode.protocols.text import Buffer
 from sniffer.model import V4_MAPPED
 
 SOLICITATION, ADVERTISEMENT, ROUTER = 135, 136, 134

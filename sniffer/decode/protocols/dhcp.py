@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from sniffer.decode.protocols.dns import Buffer, printable
+from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model import V4_MAPPED
 
 _COOKIE = b"\x63\x82\x53\x63"

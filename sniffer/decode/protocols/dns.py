@@ -11,6 +11,7 @@ import functools
 import struct
 from dataclasses import dataclass
 
+from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model import V4_MAPPED
 
 MAX_QUESTIONS = 32
@@ -21,8 +22,6 @@ MAX_TEXTS = 32
 REMEMBERED, MAX_REMEMBERED = 256, 512
 
 A, CNAME, PTR, TXT, AAAA, SRV, SVCB, HTTPS = 1, 5, 12, 16, 28, 33, 64, 65
-
-Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +174,6 @@ def _name(data: bytes, at: int) -> tuple[str, str, int]:
         labels.append(printable(data[at : at + length]))
         at += length
     return ".".join(labels).lower(), labels[0] if labels else "", after if after >= 0 else at
-
-
-def printable(raw: bytes) -> str:
-    """Text from a stranger: UTF-8 where it is that, and nothing that moves a cursor or ends a line."""
-    text = raw.decode("utf-8", "replace")
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _texts(data: bytes, at: int, end: int) -> tuple[str, ...]:

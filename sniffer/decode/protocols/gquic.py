@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from sniffer.decode.protocols.dns import Buffer, printable
+from sniffer.decode.protocols.text import Buffer, printable
 
 _SEARCHED = 80
 MAX_TAGS = 128

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sniffer.decode.protocols.dns import Buffer
+from sniffer.decode.protocols.text import Buffer
+from sniffer.model.protocols import QUIC_V2
 
-V1, V2, Q050 = 0x0000_0001, 0x6B33_43CF, 0x5130_3530
+V1, Q050 = 0x0000_0001, 0x5130_3530
 _DRAFT = 0xFF00_0000
 _SALT_V1 = bytes.fromhex("38762cf7f55934b34d179ae6a4c80cadccbb7f0a")
 _SALT_V2 = bytes.fromhex("0dede3def700a6db819381be6e269dcbf9bd2ed9")
@@ -28,7 +29,7 @@ _SALT_T051 = bytes.fromhex("7a4edef4e7ccee5fa4506c19124fc8ccda6e033d")
 #: The salts by version. Devices that get no more updates still speak the drafts, or gQUIC on the way there.
 _SALTS = {
     V1: _SALT_V1,
-    V2: _SALT_V2,
+    QUIC_V2: _SALT_V2,
     Q050: _SALT_Q050,
     0x5430_3530: _SALT_T050,
     0x5430_3531: _SALT_T051,
@@ -133,7 +134,7 @@ def _long_header(data: bytes, start: int, wire_length: int) -> tuple[Initial | N
 
 
 def _initial_type(version: int) -> int:
-    return 1 if version == V2 else 0
+    return 1 if version == QUIC_V2 else 0
 
 
 def _variable(data: bytes, at: int) -> tuple[int, int]:
@@ -147,7 +148,7 @@ def _variable(data: bytes, at: int) -> tuple[int, int]:
 def client_keys(version: int, destination: bytes) -> Keys:
     """RFC 9001, 5.2, from the first destination connection id of the client."""
     secret = _expand(_extract(_SALTS[version], destination), b"client in", 32)
-    key, iv, protection = _LABELS_V2 if version == V2 else _LABELS_V1
+    key, iv, protection = _LABELS_V2 if version == QUIC_V2 else _LABELS_V1
     return Keys(_expand(secret, key, 16), _expand(secret, iv, 12), _header_mask(_expand(secret, protection, 16)))
 
 

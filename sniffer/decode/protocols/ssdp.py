@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sniffer.decode.protocols.dns import Buffer, printable
+from sniffer.decode.protocols.text import Buffer, printable
 
 MAX_LINES = 64
 

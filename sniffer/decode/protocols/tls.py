@@ -10,11 +10,10 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
-from sniffer.decode.protocols.dns import Buffer, printable
+from sniffer.decode.protocols.text import Buffer, printable
+from sniffer.model.protocols import TLS_CLIENT_HELLO, TLS_HANDSHAKE
 
 MAX_HELLO = 16 * 1024
-HANDSHAKE, CLIENT_HELLO = 22, 1
-
 SERVER_NAME, GROUPS, POINT_FORMATS, SIGNATURES, ALPN, VERSIONS, ECH = 0, 10, 11, 13, 16, 43, 0xFE0D
 
 _VERSION_NAMES = {
@@ -81,7 +80,7 @@ def handshake_bytes(stream: Buffer) -> tuple[bytes, bool]:
     at = 0
     while at + 5 <= len(stream) and len(out) < MAX_HELLO:
         kind, major, _, length = struct.unpack_from("!BBBH", stream, at)
-        if kind != HANDSHAKE or major != 3:
+        if kind != TLS_HANDSHAKE or major != 3:
             return bytes(out), False
         at += 5
         out += stream[at : at + length]
@@ -93,7 +92,7 @@ def handshake_bytes(stream: Buffer) -> tuple[bytes, bool]:
 
 def parse(message: Buffer) -> ClientHello | None:
     """A ClientHello from its handshake bytes (type, length, body), or None where it is not one. Never raises."""
-    if len(message) < 6 or message[0] != CLIENT_HELLO:
+    if len(message) < 6 or message[0] != TLS_CLIENT_HELLO:
         return None
     data = bytes(message[:MAX_HELLO])
     length = int.from_bytes(data[1:4], "big")

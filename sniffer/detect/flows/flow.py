@@ -10,10 +10,10 @@ from sniffer.detect.flows.flow_table import TcpStreams
 from sniffer.detect.flows.rows import LocalNetworks, Packets
 from sniffer.detect.flows.run import Run
 from sniffer.model import I64, PROTO_TCP, PROTO_UDP, FlowKey
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: After so long a flow that was never seen is a new one, not one that was there before.
-_KNOWS_FLOWS_NS = 60 * _SECOND
+_KNOWS_FLOWS_NS = 60 * SECOND
 #: Stands for what was not seen, or is not.
 UNSEEN = int(np.iinfo(np.int64).min)
 #: Stands for a time that has not come.

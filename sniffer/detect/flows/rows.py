@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sniffer.model import (
     I64,
+    MIX,
     PROTO_TCP,
     PROTO_UDP,
     U8,
@@ -20,12 +21,12 @@ from sniffer.model import (
     PacketBatch,
     address_pair,
 )
+from sniffer.model.protocols import TCP_ACK, TCP_RST, TCP_SYN, begins_tls_record
 
 #: One truth value a row.
 Flags = npt.NDArray[np.bool_]
 
-SYN, RST, ACK = 0x02, 0x04, 0x10
-_MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(MIX[0])
 _SHIFT = np.uint64(29)
 
 
@@ -77,7 +78,7 @@ def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Pa
     """The packets of the watched devices; `clock` holds the time of each row. Those from before a device is watched are
     left out."""
     tcp = batch.proto == PROTO_TCP
-    carries = (batch.payload_len > 0) & (tcp | (batch.proto == PROTO_UDP)) | (tcp & (batch.tcp_flags & SYN > 0))
+    carries = (batch.payload_len > 0) & (tcp | (batch.proto == PROTO_UDP)) | (tcp & (batch.tcp_flags & TCP_SYN > 0))
     keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
     since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
     sent = carries & _among(batch.eth_src, keys, batch.time_ns, since_ns)
@@ -96,7 +97,7 @@ def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Pa
 
 def acknowledgements_to(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Packets:
     """Return the bare acknowledgements that watched devices received, as `packets_of` does."""
-    bare = (batch.proto == PROTO_TCP) & (batch.payload_len == 0) & (batch.tcp_flags & (SYN | RST | ACK) == ACK)
+    bare = (batch.proto == PROTO_TCP) & (batch.payload_len == 0) & (batch.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK) == TCP_ACK)
     rows = np.flatnonzero(bare)
     keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
     since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
@@ -185,5 +186,5 @@ def _record_lengths(data: U8, offset: I64) -> I64:
     header = data[offset[:, None] + np.arange(5)]
     kind, major, minor = header[:, 0], header[:, 1], header[:, 2]
     length = header[:, 3].astype(np.int64) << 8 | header[:, 4]
-    valid = (kind >= 20) & (kind <= 24) & (major == 3) & (minor <= 4) & (length > 0) & (length <= 16_640)
+    valid = begins_tls_record(kind, major, minor) & (length > 0) & (length <= 16_640)
     return np.where(valid, length + 5, 0)

@@ -8,11 +8,11 @@ import numpy as np
 
 from sniffer.detect.features.pacing import BIN, Rows
 from sniffer.model import I64
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
-BIN_NS = int(BIN * _SECOND)
+BIN_NS = int(BIN * SECOND)
 #: A run that lasts longer is closed and continued by another, so that something is said of a stream that never ends.
-LONGEST_NS = 600 * _SECOND
+LONGEST_NS = 600 * SECOND
 #: A run of fewer packets than this, and of fewer bytes, is a sign of life: a speaker gives hundreds an hour.
 LEAST_PACKETS, LEAST_BYTES = 4, 2_000
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.

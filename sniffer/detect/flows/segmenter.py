@@ -18,10 +18,10 @@ from sniffer.detect.flows.run import BIN_NS, BYTES, LEAST_BYTES, LEAST_PACKETS, 
 from sniffer.detect.flows.tcp_upstream import HEIGHT, NUMBER, OPENED, PLACE, Received, by_place, changes, upstream
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS
 from sniffer.model import I64
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
-_WARM_BYTES, _WARM_NS = 500, _SECOND // 2
+_WARM_BYTES, _WARM_NS = 500, SECOND // 2
 #: When a run is looked at while it lasts: first after this, then four times a second, later more rarely.
 _FIRST_LOOK_NS, _LOOK_NS = 750_000_000, 250_000_000
 #: The number of rows that came with an earlier batch.
@@ -234,4 +234,4 @@ class Meter:
 
 def _pause(elapsed_ns: int) -> int:
     """Until the next look at a run that has lasted so long."""
-    return _LOOK_NS if elapsed_ns < 3 * _SECOND else (2 if elapsed_ns < 60 * _SECOND else 4) * _LOOK_NS
+    return _LOOK_NS if elapsed_ns < 3 * SECOND else (2 if elapsed_ns < 60 * SECOND else 4) * _LOOK_NS

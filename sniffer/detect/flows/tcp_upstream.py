@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sniffer.detect.flows.flow import Flows
-from sniffer.detect.flows.rows import SYN, Flags, Packets, record_headers
+from sniffer.detect.flows.rows import Flags, Packets, record_headers
 from sniffer.detect.flows.run import ANSWERS, BYTES, TIME, UNIT, UNITS, Run
 from sniffer.model import I64, PROTO_TCP
+from sniffer.model.protocols import TCP_SYN
 
 #: Rows stand in matrices, a column a packet. Below what runs keep: the place of the connection, when it was opened, and
 #: the packet's number in the capture.
@@ -109,7 +110,7 @@ def _sorted(packets: Packets, places: I64, limit: int) -> _Sorted:
     ends = np.append(starts[1:], len(places))
     opening = np.full(len(places), -1)
     flags, proto = packets.batch.tcp_flags[packets.rows], packets.batch.proto[packets.rows]
-    syn = np.flatnonzero(packets.upstream & (flags & SYN > 0) & (proto == PROTO_TCP))
+    syn = np.flatnonzero(packets.upstream & (flags & TCP_SYN > 0) & (proto == PROTO_TCP))
     if syn.size:
         opening[syn] = syn
         opening = np.maximum.accumulate(opening)

@@ -21,9 +21,9 @@ import numpy as np
 from sniffer.detect.features.pacing import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest, substantial
 from sniffer.detect.profiles.baseline import IN_A_ROW, Usual
 from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
-_HOUR_NS = 3600 * _SECOND
+_HOUR_NS = 3600 * SECOND
 #: Only what is speech without any habit but that of pace teaches one (log-odds); what is surely none is something else.
 SURE, _SURELY_NOT = 1.0, -2.0
 #: Speech uploads before it is said how this device speaks.
@@ -345,7 +345,7 @@ class Learned:
             self.periodic[server] = Periodic(bytes=size, first_ns=at, last_ns=at, largest=size)
             return []
         drifts = _learn_usual(upload, habit)
-        interval = (upload.start_ns - habit.last_ns) / _SECOND
+        interval = (upload.start_ns - habit.last_ns) / SECOND
         alike = _near(upload.bytes, habit.bytes, 1.3)
         on_time = habit.interval == 0 or _near(interval, habit.interval, 1.15)
         habit.last_ns = upload.start_ns
@@ -497,7 +497,7 @@ def _near(one: float, other: float, factor: float) -> bool:
 
 
 def _on_time(start_ns: int, habit: Periodic) -> bool:
-    return _near((start_ns - habit.last_ns) / _SECOND, habit.interval, 1.15)
+    return _near((start_ns - habit.last_ns) / SECOND, habit.interval, 1.15)
 
 
 def _moved(mean: float, value: float) -> float:

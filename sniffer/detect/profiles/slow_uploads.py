@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sniffer.detect.flows.flow import Flow
 from sniffer.model import Evidence, Service, Upload, UploadClass
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
-MINUTE_NS = 60 * _SECOND
+MINUTE_NS = 60 * SECOND
 MINUTES = 10
 #: Minutes of the ten that must carry something like speech, and what that is: 1.5 kB/s.
 _BUSY_MINUTES, _BUSY_BYTES = 8, 90_000

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sniffer.evaluation.baselines.traffic import Alarm, Traffic
+from sniffer.model.clock import SECOND
 
 LEAST_BYTES = 500_000
-_MINUTE_NS = 60 * 1_000_000_000
+_MINUTE_NS = 60 * SECOND
 WINDOW_NS, STEP_NS = 240 * _MINUTE_NS, 15 * _MINUTE_NS
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sniffer.evaluation.baselines.traffic import Alarm, Traffic
+from sniffer.model.clock import SECOND
 
 LEAST_BYTES = 2_000
-GAP_NS = 1_000_000_000
+GAP_NS = SECOND
 
 
 def voice_host(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:

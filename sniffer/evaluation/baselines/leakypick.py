@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sniffer.evaluation.baselines.traffic import Alarm, Traffic, episodes, per_second
+from sniffer.model.clock import SECOND
 
 RATE_BYTES = 23_000 // 8
 WINDOWS = 5
@@ -18,7 +19,7 @@ def sustained_burst(traffic: Traffic, vendor: str | None) -> Sequence[Alarm]:
     """One alarm for each stretch of at least `WINDOWS` seconds over the rate."""
     seconds, amount = per_second(traffic.time_ns, traffic.payload)
     busy = episodes(seconds[amount > RATE_BYTES])
-    return [alarm for alarm in busy if alarm.end_ns - alarm.start_ns >= WINDOWS * 1_000_000_000]
+    return [alarm for alarm in busy if alarm.end_ns - alarm.start_ns >= WINDOWS * SECOND]
 
 
 def sustained_rate(traffic: Traffic, vendor: str | None) -> float:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from sniffer.detect.flows.rows import LocalNetworks, packets_of
 from sniffer.evaluation.baselines.traffic import Alarm
-from sniffer.model import I64, U8, PacketBatch
+from sniffer.model import I64, MIX, U8, PacketBatch
 
 #: A silence that ends a stretch of a flow, in nanoseconds.
 GAP_NS = 2_000_000_000
@@ -32,7 +32,7 @@ NEIGHBOURS = 5
 #: With more flows than this in hand those that are over are let go.
 _MOST_OPEN = 10_000
 _BITS = 256
-_MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(MIX[0])
 
 Digest = npt.NDArray[np.int8]
 

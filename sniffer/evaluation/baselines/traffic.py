@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sniffer.detect.flows.rows import LocalNetworks, packets_of
 from sniffer.model import I64, PacketBatch, ServiceLookup
+from sniffer.model.clock import SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def together(parts: Sequence[Traffic]) -> Traffic:
 
 def per_second(time_ns: I64, amount: I64) -> tuple[I64, I64]:
     """The seconds in which something was sent, and how much in each."""
-    seconds, inverse = np.unique(time_ns // 1_000_000_000, return_inverse=True)
+    seconds, inverse = np.unique(time_ns // SECOND, return_inverse=True)
     return seconds, np.bincount(inverse, weights=amount, minlength=len(seconds)).astype(np.int64)
 
 
@@ -83,4 +84,4 @@ def episodes(seconds: I64, gap: int = 1) -> list[Alarm]:
     if not len(seconds):
         return []
     groups = np.split(seconds, np.flatnonzero(np.diff(seconds) > gap) + 1)
-    return [Alarm(int(g[0]) * 1_000_000_000, (int(g[-1]) + 1) * 1_000_000_000) for g in groups]
+    return [Alarm(int(g[0]) * SECOND, (int(g[-1]) + 1) * SECOND) for g in groups]

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.evaluation.lab.network import SYN, Writes, joined, writes
+from sniffer.evaluation.lab.network import Writes, joined, writes
 from sniffer.evaluation.lab.speakers import Speaker, Voice, log_uniform
+from sniffer.model.protocols import TCP_SYN
 
 Luck = np.random.Generator
 
@@ -85,7 +86,7 @@ def opening(luck: Luck, flow: int, *, big: bool = False) -> Writes:
     """A connection opens: TCP, TLS, the first requests of the application."""
     trip = luck.uniform(0.01, 0.18)
     parts = [
-        writes([0, 2 * trip + 0.002], True, [0, int(luck.integers(200, 700))], flow, [SYN, 0]),
+        writes([0, 2 * trip + 0.002], True, [0, int(luck.integers(200, 700))], flow, [TCP_SYN, 0]),
         writes([3 * trip], False, int(luck.integers(1500, 5500)), flow),
         writes([3 * trip + 0.01], True, int(luck.integers(60, 400)), flow),
     ]

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sniffer.evaluation.lab.network import ACK, PUSH, Segments
+from sniffer.evaluation.lab.network import Segments
 from sniffer.model import PACKET_COLUMNS, PROTO_TCP, V4_MAPPED, FlowKey, PacketBatch, Service
+from sniffer.model.clock import SECOND
+from sniffer.model.protocols import TCP_ACK, TCP_PSH
 
 ROUTER = 0x0200_5E00_0001
-SECOND = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def batch(
     visible = tcp & (segments.record >= 0)
     noise = NOISE + luck.integers(0, 4000, n)
     kept = np.minimum(segments.size, captured)
-    flags = np.where(segments.flags > 0, segments.flags, np.where(segments.size > 0, PUSH | ACK, ACK)) * tcp
+    flags = np.where(segments.flags > 0, segments.flags, np.where(segments.size > 0, TCP_PSH | TCP_ACK, TCP_ACK)) * tcp
     return PacketBatch(
         interface="lab",
         link_type=1,

@@ -9,8 +9,7 @@ import numpy as np
 
 from sniffer.evaluation.lab.months import DAY, START_NS, Truth
 from sniffer.model import Trust, WakeEvent, WakeKind, WakeSource, mac_text
-
-SECOND = 1_000_000_000
+from sniffer.model.clock import SECOND
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from sniffer.evaluation.lab.columns import ROUTER, Flow, Names, batch, merged, v
 from sniffer.evaluation.lab.network import Writes, joined, stalled, through
 from sniffer.evaluation.lab.speakers import Family, Speaker, draw_speaker
 from sniffer.model import PROTO_TCP, PROTO_UDP, PacketBatch, Service
+from sniffer.model.clock import SECOND
 
 DAY = 86_400.0
-START_NS = 1_767_225_600 * 1_000_000_000  # 2026-01-01
+START_NS = 1_767_225_600 * SECOND  # 2026-01-01
 
 #: Kinds of truth in which somebody could be heard.
 SPOKEN = frozenset({"speech", "follow_up", "overheard", "false_wake"})

@@ -11,8 +11,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-SYN, PUSH, ACK = 2, 8, 16
-
 
 @dataclass(frozen=True)
 class Writes:

@@ -21,12 +21,11 @@ import numpy.typing as npt
 from sniffer.errors import StoreError
 from sniffer.model import I32, I64, PROTO_TCP, U8, U64, PacketBatch, Record, host_key, sorted_keys
 from sniffer.model.clock import SECOND, parse_timestamp
+from sniffer.model.protocols import TCP_FIN, TCP_RST, TCP_SYN, TLS_HEADER_BYTES, begins_tls_record
 from sniffer.sinks.settings import EvidenceSettings
 
 #: pcap with nanoseconds.
 _MAGIC, _SNAPLEN = 0xA1B23C4D, 262_144
-_TLS_HEADER = 5
-_FIN_SYN_RST = 0x07
 #: Of what a device receives, packets with more payload than this are left out: music would fill the ring.
 _MOST_DOWNSTREAM = 512
 _LONGEST_HEADER = 512
@@ -70,7 +69,7 @@ class EvidenceKeeper:
         keys = sorted_keys(watched)
         up = _among(batch.eth_src, keys)
         down = _among(batch.eth_dst, keys) & (
-            (batch.payload_len <= _MOST_DOWNSTREAM) | (batch.tcp_flags & _FIN_SYN_RST != 0)
+            (batch.payload_len <= _MOST_DOWNSTREAM) | (batch.tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST) != 0)
         )
         rows = np.flatnonzero(up | down)
         if not len(rows):
@@ -186,7 +185,9 @@ class EvidenceKeeper:
 def _cut(batch: PacketBatch) -> _Piece:
     """The headers of a batch, copied out of its buffer."""
     data = np.frombuffer(batch.data, np.uint8)
-    headers = (batch.payload_offset - batch.frame_offset).astype(np.int64) + _TLS_HEADER * _begins_record(batch, data)
+    headers = (batch.payload_offset - batch.frame_offset).astype(np.int64) + TLS_HEADER_BYTES * _begins_record(
+        batch, data
+    )
     length = np.clip(headers, 0, np.minimum(batch.frame_captured, _LONGEST_HEADER))
     begins = np.cumsum(length) - length
     where = np.repeat(batch.frame_offset - begins, length) + np.arange(int(length.sum()))
@@ -203,12 +204,12 @@ def _cut(batch: PacketBatch) -> _Piece:
 
 def _begins_record(batch: PacketBatch, data: U8) -> npt.NDArray[np.bool_]:
     """Where a TCP payload begins with a TLS record header: type 20-24, version 3.0-3.4."""
-    found: npt.NDArray[np.bool_] = (batch.proto == PROTO_TCP) & (batch.payload_captured >= _TLS_HEADER)
+    found: npt.NDArray[np.bool_] = (batch.proto == PROTO_TCP) & (batch.payload_captured >= TLS_HEADER_BYTES)
     at = np.where(found, batch.payload_offset, 0)
     if not found.any():
         return found
     kind, major, minor = data[at], data[at + 1], data[at + 2]
-    begins: npt.NDArray[np.bool_] = found & (kind >= 20) & (kind <= 24) & (major == 3) & (minor <= 4)
+    begins: npt.NDArray[np.bool_] = found & begins_tls_record(kind, major, minor)
     return begins
 
 

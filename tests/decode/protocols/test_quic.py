@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniffer.decode.protocols import gquic, quic, tls
+from sniffer.model.protocols import QUIC_V2
 
 
 def crypto_of(datagram: bytes, wire_length: int | None = None) -> quic.CryptoStream:
@@ -41,12 +42,12 @@ def test_the_keys_of_rfc_9001_appendix_a() -> None:
 
 
 def test_the_keys_of_rfc_9369_appendix_a() -> None:
-    keys = quic.client_keys(quic.V2, bytes.fromhex("8394c8f03e515708"))
+    keys = quic.client_keys(QUIC_V2, bytes.fromhex("8394c8f03e515708"))
     assert keys.key.hex() == "8b1a0bc121284290a29e0971b5cd045d"
     assert keys.iv.hex() == "91f73e2351d8fa91660e909f"
 
 
-@pytest.mark.parametrize("version", [quic.V1, quic.V2])
+@pytest.mark.parametrize("version", [quic.V1, QUIC_V2])
 def test_what_aioquic_says(version: int) -> None:
     hello = hello_of(client(version))
     assert hello is not None and hello.whole
@@ -54,7 +55,7 @@ def test_what_aioquic_says(version: int) -> None:
     assert str(hello.ja4("q")).startswith("q13d")
 
 
-@pytest.mark.parametrize("version", [quic.V1, quic.V2])
+@pytest.mark.parametrize("version", [quic.V1, QUIC_V2])
 @pytest.mark.parametrize("captured", [192, 300, 600])
 def test_a_cut_datagram_gives_what_is_there(version: int, captured: int) -> None:
     datagram = client(version)

@@ -1,0 +1,83 @@
+"""Write `sniffer/decode/_protocols.h` from `sniffer.model.protocols`: run it when that table changes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from sniffer.model import MIX, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
+from sniffer.model import protocols as p
+from sniffer.model.addresses import LOCAL_IPV4, LOCAL_IPV6, V4_MAPPED
+
+HEADER = Path(__file__).parents[1] / "sniffer" / "decode" / "_protocols.h"
+_READ = {1: "{at}[{offset}]", 2: "u16({at} + {offset})", 4: "u32({at} + {offset})"}
+
+
+def render() -> str:
+    """Return the text of the header."""
+    lines = [
+        "/* Written by tools/make_c_header.py from sniffer/model/protocols.py: change it there. */",
+        f"enum {{ IPV4 = {p.ETHER_IPV4:#06x}, IPV6 = {p.ETHER_IPV6:#06x}, PPPOE = {p.ETHER_PPPOE:#06x} }};",
+        f"enum {{ TCP = {PROTO_TCP}, UDP = {PROTO_UDP}, ICMPV6 = {PROTO_ICMPV6} }};",
+        f"enum {{ SYN = {p.TCP_SYN:#04x}, ACK = {p.TCP_ACK:#04x} }};",
+        "",
+        f"#define V4_MAPPED {V4_MAPPED:#x}ull",
+        *(f"#define MIX{number} {value:#018x}ull" for number, value in enumerate(MIX)),
+        "",
+        f"static inline int is_tag(int type) {{ return {_any('type', p.VLAN_TAGS)}; }}",
+        "",
+        "static inline int is_local_ipv4(uint32_t address) {",
+        "    return "
+        + " |\n           ".join(f"((address & {mask:#010x}u) == {network:#010x}u)" for network, mask in LOCAL_IPV4)
+        + ";",
+        "}",
+        "",
+        "/* By the upper half of an address. */",
+        "static inline int is_local_ipv6(uint64_t high) {",
+        "    return " + " || ".join(f"high >> {64 - bits} == {first:#x}" for first, bits in LOCAL_IPV6) + ";",
+        "}",
+        "",
+        "static inline int is_identity_type(int ether_type) {",
+        "    return " + _any("ether_type", [q.ether_type for q in p.IDENTITY if not q.proto]) + ";",
+        "}",
+        "",
+        "/* `at` is the transport payload, of which `seen` bytes were captured and `length` bytes were on the wire. */",
+        "static inline int is_identity_content(int proto, int from, int to, const uint8_t *at, int64_t seen, "
+        "int64_t length) {",
+        "    uint32_t value;",
+    ]
+    for proto, name in ((PROTO_TCP, "TCP"), (PROTO_UDP, "UDP"), (PROTO_ICMPV6, "ICMPV6")):
+        lines.append(f"    if (proto == {name}) {{")
+        ports = p.identity_ports(proto)
+        if ports:
+            lines.append(f"        if ({_any('from', ports)}) return 1;")
+            lines.append(f"        if ({_any('to', ports)}) return 1;")
+        for protocol in p.identity_shapes(proto):
+            tests = [f"seen >= {max(field.end for field in protocol.fields)}"]
+            tests += [f"length >= {protocol.least}"] if protocol.least else []
+            tests += [_test(field) for field in protocol.fields]
+            lines.append(f"        if ({' && '.join(tests)}) return 1; /* {protocol.name} */")
+        lines.append("        return 0;")
+        lines.append("    }")
+    lines += ["    return 0;", "}", ""]
+    return "\n".join(lines)
+
+
+def _any(name: str, values: object) -> str:
+    return " || ".join(f"{name} == {value:#x}" if value > 255 else f"{name} == {value}" for value in values)
+
+
+def _test(field: p.Field) -> str:
+    whole = (1 << 8 * field.width) - 1
+    read = _READ[field.width].format(at="at", offset=field.offset)
+    read = f"({read} & {field.mask & whole:#x})" if field.mask & whole != whole else read
+    ranges = [
+        f"value == {low:#x}u" if low == high else f"(value >= {low:#x}u && value <= {high:#x}u)"
+        for low, high in field.ranges
+    ]
+    return f"(value = {read}, {' || '.join(ranges)})"
+
+
+if __name__ == "__main__":
+    HEADER.write_text(render(), encoding="utf-8")
+    sys.stdout.write(f"{HEADER}\n")
