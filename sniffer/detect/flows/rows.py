@@ -97,7 +97,11 @@ def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Pa
 
 def acknowledgements_to(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Packets:
     """Return the bare acknowledgements that watched devices received, as `packets_of` does."""
-    bare = (batch.proto == PROTO_TCP) & (batch.payload_len == 0) & (batch.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK) == TCP_ACK)
+    bare = (
+        (batch.proto == PROTO_TCP)
+        & (batch.payload_len == 0)
+        & (batch.tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK) == TCP_ACK)
+    )
     rows = np.flatnonzero(bare)
     keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
     since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
