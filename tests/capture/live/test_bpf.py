@@ -180,8 +180,8 @@ def test_devices_that_share_their_lower_half_are_told_apart() -> None:
 
 
 def test_too_many_devices_are_refused_and_the_way_out_loses_nothing() -> None:
-    with pytest.raises(ValueError, match="of 1000 makers do not fit"):
-        compile_filter([maker * 7919 << 24 for maker in range(1000)], SNAP, FULL)
+    with pytest.raises(ValueError, match="of 3000 makers do not fit"):
+        compile_filter([maker * 5003 << 24 for maker in range(3000)], SNAP, FULL)
     assert run(pass_all(FULL), b"") == FULL
 
 
