@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from sniffer.app.build import Rulebook, build_detector, build_pipeline
 from sniffer.app.config import Config
 from sniffer.app.pipeline import EVERYTHING, Pipeline
-from sniffer.app.two_pass import FirstLook, gathered
+from sniffer.app.two_pass import Event, FirstLook, gathered
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.pipe import read_stream
+from sniffer.capture.files.reader import CaptureReader
 from sniffer.decode import decode
+from sniffer.identify import Identifier
+from sniffer.identify.configured import Unseen
 from sniffer.model import Device, Fact, Loss, Record, WakeEvent
 from sniffer.wake.file_sources import file_sources
 
@@ -42,6 +45,16 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     hosts: list[Device] = field(default_factory=list)
     watched: list[Device] = field(default_factory=list)
+    unseen: list[Unseen] = field(default_factory=list)
+
+
+class _FirstPass(NamedTuple):
+    """What reading a file once gives; `measured` is None where it must be read again."""
+
+    pipeline: Pipeline
+    look: FirstLook
+    reader: CaptureReader
+    measured: list[tuple[int, list[Event]]] | None
 
 
 @dataclass
@@ -56,12 +69,7 @@ class OfflineJudge:
     def facts_of(self, path: Path) -> list[Fact]:
         """What the hosts of this capture show of themselves: in other captures of the same house they may show
         nothing. Raises CaptureError."""
-        pipeline = self._pipeline(str(path))
-        look = FirstLook(pipeline, None)
-        with open_capture(path) as reader:
-            for block in reader:
-                look.block(block)
-        look.finish()
+        pipeline = self._who_is_who(path, str(path), None).pipeline
         return [fact for device in pipeline.stages.identifier.devices() for fact in device.facts][:MAX_FACTS]
 
     def learn(self, facts: Sequence[Fact]) -> None:
@@ -74,19 +82,11 @@ class OfflineJudge:
 
         Raises CaptureError where nothing can be read; what is wrong further on is in `outcome.problems`.
         """
-        pipeline = self._pipeline(outcome.capture)
-        pipeline.stages.identifier.observe(self.facts.values())
-        look = FirstLook(pipeline, build_detector(self.config, self.rulebook, pipeline.stages.identifier))
-        with open_capture(path) as reader:
-            total = 2 * (reader.size or 0)
-            for block in reader:
-                look.block(block)
-                progress(reader.bytes_read, total)
-            outcome.packets = look.packets
-            outcome.undecoded = look.undecoded
-            outcome.problems.extend(reader.problems)
-            dropped = reader.dropped
-        measured = look.finish()
+        pipeline, look, reader, measured = self._who_is_who(path, outcome.capture, progress)
+        outcome.packets = look.packets
+        outcome.undecoded = look.undecoded
+        outcome.problems.extend(reader.problems)
+        total, dropped = 2 * (reader.size or 0), reader.dropped
         _take_stock(pipeline, outcome)
         if not outcome.watched:
             return
@@ -104,6 +104,29 @@ class OfflineJudge:
                     progress(total // 2 + reader.bytes_read, total)
         yield from _losses(pipeline, dropped, outcome)
         yield from pipeline.finish()
+
+    def _who_is_who(
+        self, path: Path, capture: str, progress: Progress | None, before: Identifier | None = None
+    ) -> _FirstPass:
+        """Learn from a whole file who is who, and measure what may be speakers meanwhile if there is `progress`. Where
+        a MAC address turns out to carry several hosts, its packets are looked at anew, host by host."""
+        pipeline = self._pipeline(capture)
+        identifier = pipeline.stages.identifier
+        if before is not None:
+            identifier.adopt(before)
+        if progress is not None:
+            identifier.observe(self.facts.values())
+        detector = build_detector(self.config, self.rulebook, identifier) if progress is not None else None
+        look = FirstLook(pipeline, detector)
+        with open_capture(path) as reader:
+            for block in reader:
+                look.block(block)
+                if progress is not None:
+                    progress(reader.bytes_read, 2 * (reader.size or 0))
+        measured = look.finish()
+        if identifier.carriers and before is None:
+            return self._who_is_who(path, capture, progress, identifier)
+        return _FirstPass(pipeline, look, reader, measured)
 
     def stream(self, stream: BinaryIO, outcome: Outcome) -> Iterator[Record]:
         """The records of a capture that arrives on a stream, while it arrives. Raises CaptureError."""
@@ -143,6 +166,8 @@ def _take_stock(pipeline: Pipeline, outcome: Outcome) -> None:
     watched = identifier.watched()
     outcome.hosts = identifier.devices()
     outcome.watched = [device for device in outcome.hosts if device.key in watched]
+    outcome.unseen = identifier.unseen()
+    outcome.problems.extend(identifier.news())
     if cut := pipeline.stages.dissector.cut:
         what = "1 packet that carries names was" if cut == 1 else f"{cut} packets that carry names were"
         outcome.problems.append(f"{what} cut by the snap length: devices and services may stay unknown")

@@ -39,6 +39,8 @@ logger = logging.getLogger("sniffer")
 #: Seconds between two savings of what was learned, and between two `stats` records.
 SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
+#: Seconds after which a configured device that has sent nothing is reported: speakers send something every minute.
+UNSEEN_AFTER = 300.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
 #: Records that are held in memory while the store cannot be written.
@@ -140,6 +142,8 @@ class Daemon:
         self._devices: tuple[Record, ...] = ()
         self._sources: tuple[Record, ...] = ()
         self._watched: frozenset[int] | None = None
+        self._captured: frozenset[int] | None = None
+        self._said_unseen = False
         self._hidden: dict[str, HiddenBytes] = {}
         self._told_hidden: set[str] = set()
         self._told_unknown: set[str] = set()
@@ -246,9 +250,31 @@ class Daemon:
                 sink.feed(batch, self._watched or ())
         self._obstacles(batch)
         self._emit(self._pipeline.packets(batch))
-        dissected = self._pipeline.stages.dissector.errors
+        self._identified()
+
+    def _identified(self) -> None:
+        """What reading the identity packets left out, and what it found that a person should know."""
+        stages = self._pipeline.stages
+        left_out = stages.dissector.left_out()
+        for reason, number in left_out.items():
+            self._metrics.identity_skipped(reason, number)
+        dissected = stages.dissector.errors
         self._wrong(dissected)
         dissected.clear()
+        for change, number in stages.identifier.counts.items():
+            self._metrics.identity_change(change, number)
+        stages.identifier.counts.clear()
+        for line in stages.identifier.news():
+            logger.warning("%s", line)
+
+    def _say_unseen(self) -> None:
+        """A configured device that has sent nothing since the start, though others have: said once."""
+        running = self._clock.monotonic() - self._began
+        if self._said_unseen or self._replayed or not self._last_packet_ns or running < UNSEEN_AFTER:
+            return
+        self._said_unseen = True
+        for unseen in self._pipeline.stages.identifier.unseen():
+            logger.warning("%s since the start, %d minutes ago", unseen, running // 60)
 
     def _wrong(self, errors: Mapping[str, int]) -> None:
         """What could not be decoded, by protocol."""
@@ -348,7 +374,7 @@ class Daemon:
 
     def _describe_devices(self) -> None:
         """Take the devices and their names anew: the API, mutes and metrics have them at once."""
-        self._devices = tuple(self._pipeline.devices())
+        self._devices = tuple(self._pipeline.devices(self._clock.now_ns()))
         self._metrics.describe(self._devices)
         watched = {key_text(key) for key in self._pipeline.wanted}
         shown = [record for record in self._devices if record["host"] in watched]
@@ -357,10 +383,10 @@ class Daemon:
                 sink.watch(shown)
 
     def _watch(self) -> None:
-        watched = self._pipeline.wanted
-        if watched != self._watched:
-            self._source.watch(watched)
-            self._watched = watched
+        captured = self._pipeline.captured
+        if captured != self._captured:
+            self._source.watch(captured)
+            self._captured, self._watched = captured, self._pipeline.wanted
             self._describe_devices()
 
     def _keep_house(self) -> None:
@@ -371,6 +397,7 @@ class Daemon:
             self._save()
         elif self._pipeline.changes != self._saved_changes:
             self._save("judge", "history", "alerts")
+        self._say_unseen()
         if now >= self._next_stats:
             self._next_stats = now + STATS_INTERVAL
             self._emit([self._stats_record()])
@@ -381,7 +408,7 @@ class Daemon:
         self._mutes = tuple(self._pipeline.stages.alerts.mutes(self._clock.now_ns()).items())
         if not stages:
             self._habits = self._pipeline.state("detect")["detect"]
-            self._devices = tuple(self._pipeline.devices())
+            self._devices = tuple(self._pipeline.devices(self._clock.now_ns()))
             sources = self._pipeline.stages.judge.sources()
             self._sources = tuple(dataclasses.asdict(source) for source in sources)
             for name, hears in self._pipeline.stages.judge.listeners().items():
@@ -413,7 +440,7 @@ class Daemon:
             return
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._describe_devices()
-        self._devices = tuple(self._pipeline.devices())
+        self._devices = tuple(self._pipeline.devices(self._clock.now_ns()))
         self.reloads += 1
         self._metrics.config_reload(True)
         logger.info("the configuration was read again and is in force")

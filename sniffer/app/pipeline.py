@@ -76,7 +76,12 @@ class Pipeline:
     @property
     def selection(self) -> Selection:
         """Which rows are needed: those of `wanted`, and the identity protocols where they still teach us."""
-        return Selection(keys=sorted_keys(self.stages.identifier.aliases(self.wanted)), identity=self.learn_identity)
+        return Selection(keys=sorted_keys(self.captured), identity=self.learn_identity)
+
+    @property
+    def captured(self) -> frozenset[int]:
+        """By which keys the packets of `wanted` hosts are known on the wire."""
+        return self.stages.identifier.aliases(self.wanted)
 
     @property
     def wanted(self) -> frozenset[int]:
@@ -88,10 +93,12 @@ class Pipeline:
         """Who is who in these packets, and nothing more."""
         identifier = self.stages.identifier
         changed = {device.key: device for device in identifier.seen(batch)}
-        changed |= {device.key: device for device in identifier.observe(self.stages.dissector.dissect(batch))}
+        observations = self.stages.dissector.dissect(batch, identifier.watched())
+        changed |= {device.key: device for device in identifier.observe(observations)}
         now_ns = int(batch.time_ns.max()) if len(batch) else self.time_ns
+        departed = identifier.departed()
         for device in changed.values():
-            if device.microphone or device.configured:
+            if device.microphone or device.configured or device.key in departed:
                 yield records.device_record(device, self.capture, now_ns).to_json()
 
     def look_again(self) -> None:
@@ -168,10 +175,14 @@ class Pipeline:
         if [presence.keys for presence in self.presences] == [presence.keys for presence in old.presences]:
             self.presences = old.presences
 
-    def devices(self) -> Iterator[Record]:
-        """Everybody who is known, as records."""
-        for device in self.stages.identifier.devices():
-            yield records.device_record(device, self.capture, device.since_ns).to_json()
+    def devices(self, now_ns: int = 0) -> Iterator[Record]:
+        """All hosts that are known, as records of the time when each was last seen; configured devices that were never
+        seen are dated `now_ns`, and left out without it."""
+        identifier = self.stages.identifier
+        for device in identifier.devices():
+            seen_ns = identifier.last_seen(device.key) or now_ns
+            if seen_ns:
+                yield records.device_record(device, self.capture, seen_ns).to_json()
 
     def state(self, *only: str) -> dict[str, Any]:
         """What was learned and what still waits, as JSON values by the name of the stage (all, or `only` some)."""

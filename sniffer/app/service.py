@@ -87,6 +87,7 @@ class Service:
         rulebook = load_rulebook(config)
         pipeline = self._build(config, rulebook, state)
         self._remark(config, rulebook, pipeline)
+        self._describe(pipeline)
         self._outbox = self._build_outbox(config)
         self._evidence = EvidenceKeeper(config.sinks.evidence) if config.sinks.evidence is not None else None
         self.daemon = Daemon(
@@ -203,6 +204,11 @@ class Service:
         evidence: list[Sink] = [self._evidence] if self._evidence is not None else []
         return [*log, *evidence, self._outbox, *self._more_sinks]
 
+    def _describe(self, pipeline: Pipeline) -> None:
+        """The devices that are known from before, as metrics: they may send nothing for a while."""
+        for record in pipeline.devices(self._clock.now_ns()):
+            self.metrics.emit(record)
+
     def _remember(self) -> None:
         """Uploads that were counted before: only a change of their verdict counts now."""
         for upload in self._store.uploads(limit=1000):
@@ -234,6 +240,7 @@ class Service:
                 logger.warning("%s: the change takes effect at the next start", part)
         self._config, self._tokens = config, tokens
         self.metrics.announce(device.name for device in config.devices)
+        self._describe(pipeline)
         self._outbox.close()
         self._outbox = outbox
         self._outbox.start()

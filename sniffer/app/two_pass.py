@@ -71,6 +71,8 @@ class FirstLook:
     def finish(self) -> list[tuple[int, list[Event]]] | None:
         """What was measured, each with the time it became known; None where the file must be looked at again."""
         self._flush()
+        if self._identifier.carriers:  # their packets were measured as those of one host
+            return None
         if self._detector is None or not self._suspects >= self._identifier.watched().keys():
             return None
         watched = self._identifier.watched()
@@ -83,7 +85,7 @@ class FirstLook:
 
     def _arrives(self, key: int) -> bool:
         """Somebody new may be there. If it may be a speaker, everything of it is wanted from now on."""
-        if key in self._suspects or not self._identifier.suspicious(key):
+        if key in self._suspects or not (self._identifier.suspicious(key) or self._identifier.doubtful(key)):
             return False
         self._suspects.add(key)
         return True
@@ -93,6 +95,7 @@ class FirstLook:
         self._measure(batch)
 
     def _look(self, batch: PacketBatch) -> None:
+        batch = self._identifier.resolve(batch)
         for _ in self._pipeline.look(batch):
             pass
 

@@ -18,7 +18,7 @@ from sniffer.decode.dissect import Dissector
 from sniffer.errors import CaptureError
 from sniffer.identify import Identifier
 from sniffer.identify.traffic_volume import Traffic
-from sniffer.model import Device, FrameBlock, Selection, key_text
+from sniffer.model import Device, FrameBlock, Selection, key_text, sorted_keys
 from sniffer.model.clock import Clock
 from sniffer.model.protocols import TCP_SYN
 
@@ -26,30 +26,49 @@ _EVERYTHING = Selection(keys=None)
 
 
 class Observer:
-    """Learns from frames who is who, and how much everybody sends."""
+    """Learns from frames who is who, and how much each host sends."""
 
     def __init__(self, config: Config, rulebook: Rulebook) -> None:
+        self._config, self._rulebook = config, rulebook
+        self._begin()
+
+    def _begin(self) -> None:
+        rulebook, config = self._rulebook, self._config
         self.identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
         self.traffic = Traffic()
         self._dissector = Dissector()
         self.packets = 0
 
     def take(self, blocks: Iterable[FrameBlock]) -> None:
-        """Look at all frames of these blocks."""
+        """Take in all frames of these blocks."""
         for block in blocks:
             batch, _ = decode(block, _EVERYTHING)
             self.packets += len(batch)
             batch = self.identifier.resolve(batch)
-            telling = np.flatnonzero(self.traffic.add(batch) | (batch.tcp_flags & TCP_SYN > 0))
-            if len(telling):  # the others say nothing new of who sends from where
+            fresh = self.traffic.add(batch) | (batch.tcp_flags & TCP_SYN > 0)
+            doubtful = [key for key in np.unique(batch.eth_src).tolist() if self.identifier.doubtful(key)]
+            if doubtful:
+                fresh |= np.isin(batch.eth_src, sorted_keys(doubtful))
+            telling = np.flatnonzero(fresh)
+            if len(telling):  # the others show nothing new of the sender and its addresses
                 self.identifier.seen(batch.take(telling))
             self.identifier.observe(self._dissector.dissect(batch))
 
     def captures(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
-        """Look at files, or at standard input (`-`). A bad one is told and the rest is read; CaptureError where none
-        can be."""
+        """Read files, or standard input (`-`). A file that cannot be read is reported and the others are read; raises
+        CaptureError where none can be."""
         if not paths:
             raise CaptureError("no capture in there (pcap, pcapng, also gzipped)")
+        self._read(paths, say)
+        before = self.identifier
+        if before.carriers and "-" not in map(str, paths):  # what they showed before that was known is of no one host
+            self._begin()
+            self.identifier.adopt(before)
+            self._read(paths, lambda text: None)
+        for line in self.identifier.news():
+            say(line)
+
+    def _read(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
         bad = 0
         for path in paths:
             try:

@@ -22,6 +22,7 @@ from sniffer.cli._common import captures_in, config_option, device_option, effec
 from sniffer.cli._progress import Bar
 from sniffer.cli._show import HEADER, plain, row
 from sniffer.errors import CaptureError, UsageError
+from sniffer.identify.configured import Unseen
 from sniffer.model import Device, Fact, Record, key_text
 from sniffer.wake.adapters.file import read_events
 
@@ -117,6 +118,8 @@ class _Report:
         self._watched: set[int] = set()
         self._nobody: list[Outcome] = []
         self._known: set[str] = set()
+        self._seen: set[str] = set()
+        self._unseen: dict[str, Unseen] = {}
 
     def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         jobs = min(jobs, len(captures))
@@ -176,7 +179,10 @@ class _Report:
         self.read += 1
         for problem in outcome.problems:
             self._say(f"{outcome.capture}: {problem}")
-        self._watched |= {device.key for device in outcome.watched}
+        seen = {device.name for device in outcome.hosts} - {unseen.name for unseen in outcome.unseen}
+        self._seen |= seen
+        self._unseen.update({unseen.name: unseen for unseen in outcome.unseen})
+        self._watched |= {device.key for device in outcome.watched} - {unseen.key for unseen in outcome.unseen}
         self._known.update(name for device in outcome.hosts for name in (device.name, key_text(device.key)))
         if not outcome.watched:
             self._nobody.append(outcome)
@@ -216,6 +222,10 @@ class _Report:
                 self._say(f"wake events for '{plain(name, 64)}' explain nothing: no device is called so; {remedy}")
 
     def _sum_up(self) -> None:
+        if self.read:
+            for name, unseen in self._unseen.items():
+                if name not in self._seen:
+                    self._say(f"{unseen} in {'this capture' if self.read == 1 else 'any of these captures'}")
         if self._nobody and not self._watched:
             self._say_nobody(self._nobody)
         elif self._nobody and not self._quiet:

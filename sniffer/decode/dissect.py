@@ -7,7 +7,7 @@ batches is bounded: hellos that are not whole yet, and how much each sender has 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -15,20 +15,45 @@ from sniffer.decode.frames.layout import Mask
 from sniffer.decode.identity import protocol_mask
 from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
 from sniffer.decode.protocols.text import Buffer
-from sniffer.decode.reassembly import Connection, DissectSettings, FlowId, Limiter, Segments, keep
+from sniffer.decode.reassembly import (
+    COST_HELLO,
+    COST_INITIAL,
+    COST_MESSAGE,
+    STEPS_A_RECORD,
+    STEPS_A_UNIT,
+    Asked,
+    Connection,
+    DissectSettings,
+    FlowId,
+    Limiter,
+    Questions,
+    Rendezvous,
+    Segments,
+    keep,
+)
 from sniffer.decode.selection import begins_hello, hello_mask, quic_masks
 from sniffer.model import (
     I64,
+    KEY_FROM_ADDRESS,
+    MAC_GROUP,
     PROTO_TCP,
     AddressSeen,
     Fact,
     NameSeen,
     Observation,
     PacketBatch,
+    address_key,
+    address_text,
+    is_local_address,
+    key_text,
 )
-from sniffer.model.protocols import DHCP_PORTS, DHCPV6_PORTS, PORT_DNS, PORT_DNS_OVER_TLS
+from sniffer.model.protocols import DHCP_PORTS, DHCPV6_PORTS, PORT_DNS, PORT_DNS_OVER_TLS, PORT_PPPP
 
 MAX_VALUE = 255
+#: Length of the message `HELLO` of PPPP: `f1 00 00 00`.
+PPPP_HELLO_BYTES = 4
+#: Counts of the dissector that are no errors in a packet.
+LEFT_OUT = ("limited", "dns.work", "dns.unasked")
 
 
 class Dissector:
@@ -37,36 +62,48 @@ class Dissector:
     def __init__(self, settings: DissectSettings | None = None) -> None:
         self._settings = settings or DissectSettings()
         self._limiter = Limiter(self._settings)
+        self._questions = Questions(self._settings)
         self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
         self._messages = dns.Reader()
+        self._rendezvous = Rendezvous(self._settings.senders)
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
         self.cut = 0
 
-    def dissect(self, batch: PacketBatch) -> list[Observation]:
-        """What the identity packets of a batch say. Never raises for what the network sent."""
+    def dissect(self, batch: PacketBatch, watched: Collection[int] = ()) -> list[Observation]:
+        """What the identity packets of a batch say. Never raises for what the network sent.
+
+        `watched` are the hosts whose packets are read first where there are too many.
+        """
         out: list[Observation] = []
-        for row, read in self._rows(batch):
+        for row, read, cost in self._rows(batch):
             if read == self._hello and not self._continues(batch, row):
                 continue
-            if not self._limiter.allows(int(batch.eth_src[row]), int(batch.time_ns[row])):
+            key = int(batch.eth_src[row])
+            if not self._limiter.allows(key, int(batch.time_ns[row]), cost, watched=key in watched):
                 self.errors["limited"] += 1
                 continue
             self.cut += bool(batch.payload_captured[row] < batch.payload_len[row])
             out.extend(read(batch, row))
         return out
 
-    def _rows(self, batch: PacketBatch) -> Iterator[tuple[int, _Reader]]:
-        """The rows that are read, in order, each with who reads it."""
+    def left_out(self) -> Counter[str]:
+        """What was not read, by reason, since this was asked: `limited` messages of senders that make too much work,
+        `dns.work` messages whose names do, `dns.unasked` answers to questions that were not seen."""
+        found = Counter({reason: self.errors.pop(reason) for reason in LEFT_OUT if reason in self.errors})
+        return found
+
+    def _rows(self, batch: PacketBatch) -> Iterator[tuple[int, _Reader, int]]:
+        """The rows that are read, in order, each with its reader and what that costs."""
         if not len(batch):
             return
-        chosen: list[tuple[I64, _Reader]] = []
+        chosen: list[tuple[I64, _Reader, int]] = []
 
-        def choose(mask: Mask, reader: _Reader) -> None:
+        def choose(mask: Mask, reader: _Reader, cost: int = COST_MESSAGE) -> None:
             rows = np.flatnonzero(mask)
             if len(rows):
-                chosen.append((rows, reader))
+                chosen.append((rows, reader, cost))
 
         full = batch.payload_captured > 0
         tcp = (batch.proto == PROTO_TCP) & full
@@ -81,15 +118,18 @@ class Dissector:
         choose(protocol_mask(batch, "ssdp") & full, self._ssdp)
         choose(dhcp & full, self._dhcp)
         choose(protocol_mask(batch, "dhcpv6") & dhcpv6 & full, self._dhcp_v6)
-        choose(modern, self._quic)
+        choose(protocol_mask(batch, "pppp") & (batch.payload_len == PPPP_HELLO_BYTES), self._pppp)
+        choose(protocol_mask(batch, "discovery"), self._discovery)
+        choose(modern, self._quic, COST_INITIAL)
         choose(old, self._gquic)
-        choose(hello_mask(batch, tcp, self._hellos), self._hello)
+        choose(hello_mask(batch, tcp, self._hellos), self._hello, COST_HELLO)
         if not chosen:
             return
-        rows = np.concatenate([rows for rows, _ in chosen])
-        readers = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _ in chosen])
+        rows = np.concatenate([rows for rows, _, _ in chosen])
+        readers = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _, _ in chosen])
         for index in np.argsort(rows, kind="stable"):
-            yield int(rows[index]), chosen[readers[index]][1]
+            _, reader, cost = chosen[readers[index]]
+            yield int(rows[index]), reader, cost
 
     # --- one packet each -------------------------------------------------------------------------------------------
 
@@ -125,25 +165,42 @@ class Dissector:
         if message is None or not message.questions:
             self.errors["dns"] += message is None
             return
+        self._charge(batch, row, message)
         time_ns, name = int(batch.time_ns[row]), message.questions[0].name
+        source = int(batch.src_high[row]), int(batch.src_low[row])
+        destination = int(batch.dst_high[row]), int(batch.dst_low[row])
         if not message.response:
             if int(batch.dst_port[row]) == PORT_DNS and name:
                 yield self._fact(batch, row, "dns.query", name)
+                asked = Asked(time_ns, int(batch.eth_src[row]), name, int(batch.eth_dst[row]))
+                self._questions.ask(source, destination, int(batch.src_port[row]), message.id, asked)
             return
-        client = int(batch.eth_dst[row])
         if int(batch.src_port[row]) != PORT_DNS or not name:
             return
-        yield self._fact(batch, row, "dns.server", "53")
-        yield self._fact(batch, row, "dns.query", name, client)
+        question = self._questions.answered(destination, source, int(batch.dst_port[row]), message.id, name, time_ns)
+        if question is None:
+            self.errors["dns.unasked"] += 1
+            return
+        if question.resolver_key in (int(batch.eth_src[row]), address_key(*source)):
+            yield self._fact(batch, row, "dns.server", "53")
         for record, host in _answers(message, name):
             for address in record.addresses:
-                yield NameSeen(time_ns, client, host[:MAX_VALUE], "dns", address, ttl_seconds=record.ttl)
+                yield NameSeen(time_ns, question.key, host[:MAX_VALUE], "dns", address, ttl_seconds=record.ttl)
+
+    def _charge(self, batch: PacketBatch, row: int, message: dns.Message) -> None:
+        """Names and records that make work cost more than the message itself."""
+        steps = message.steps + STEPS_A_RECORD * len(message.records) if message.steps else 0
+        if steps >= STEPS_A_UNIT:
+            self._limiter.charge(int(batch.eth_src[row]), steps // STEPS_A_UNIT)
+        if message.steps > dns.MAX_STEPS:
+            self.errors["dns.work"] += 1
 
     def _mdns(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
         message = dns.parse(batch.payload(row))
         if message is None:
             self.errors["mdns"] += 1
             return
+        self._charge(batch, row, message)
         for kind, value in dict.fromkeys(mdns.facts(message)):
             yield self._fact(batch, row, kind, value)
         if not message.response:
@@ -166,7 +223,10 @@ class Dissector:
             self.errors["dhcp"] += 1
             return
         # A relay or a repeater sends for others: the client named inside is the one that is meant.
-        key = message.client or int(batch.eth_src[row])
+        sender = int(batch.eth_src[row])
+        key = message.client or sender
+        if message.from_client and key != sender and not message.relayed and not sender & KEY_FROM_ADDRESS:
+            yield self._fact(batch, row, "network.carries", key_text(key))
         for kind, value in message.facts:
             yield self._fact(batch, row, kind, value, key)
         if message.address is not None:
@@ -177,6 +237,19 @@ class Dissector:
     def _dhcp_v6(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
         for kind, value in dhcp.parse_v6(batch.payload(row)):
             yield self._fact(batch, row, kind, value)
+
+    def _pppp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        """A camera asks its vendor's servers, all at once, to be found by a phone."""
+        server = int(batch.dst_high[row]), int(batch.dst_low[row])
+        if int(batch.dst_port[row]) != PORT_PPPP or is_local_address(*server):
+            return
+        if self._rendezvous.ask(int(batch.eth_src[row]), server, int(batch.time_ns[row])):
+            yield self._fact(batch, row, "p2p.rendezvous", "pppp")
+
+    def _discovery(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
+        group = int(batch.dst_high[row]), int(batch.dst_low[row])
+        if int(batch.eth_dst[row]) & MAC_GROUP:
+            yield self._fact(batch, row, "udp.discovery", f"{address_text(*group)}:{int(batch.dst_port[row])}")
 
     def _hello(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
         flow = FlowId.of(batch, row)

@@ -10,16 +10,34 @@ from sniffer.decode.protocols import quic, tls
 from sniffer.model import PacketBatch
 from sniffer.model.clock import SECOND
 
+#: What reading a message costs, in units of some 25 microseconds on one core of 2020.
+COST_MESSAGE, COST_HELLO, COST_INITIAL = 1, 4, 12
+#: Labels and pointers of a DNS message that are read for one more unit.
+STEPS_A_UNIT = 32
+#: Labels that take as long as what else there is to read in a record.
+STEPS_A_RECORD = 8
+
 
 @dataclass(frozen=True, slots=True)
 class DissectSettings:
-    """Bounds. A sender may say `burst` things at once and `rate` a second after that; the rest is counted as
-    `limited` and not read. `pending` hellos are waited for at once."""
+    """Bounds on the work that identity packets make, in units of cost (`COST_MESSAGE`).
+
+    A sender may make `burst` units of work at once and `rate` a second after that, all senders together `total_burst`
+    and `total_rate`. What is beyond that is counted and not read. Hosts that are watched do not wait for the others.
+    `pending` hellos are waited for at once, and `questions` to resolvers for `answer_seconds`.
+    """
 
     rate: int = 200
-    burst: int = 4000
-    senders: int = 4096
+    burst: int = 6_000
+    total_rate: int = 2_000
+    total_burst: int = 40_000
+    senders: int = 4_096
     pending: int = 256
+    questions: int = 4_096
+    answer_seconds: int = 15
+
+
+Address = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,23 +114,107 @@ class Connection:
         return self._keys
 
 
+@dataclass(slots=True)
+class _Bucket:
+    """Units of work that are left, as of a time; it fills with packet time."""
+
+    level: float
+    last_ns: int
+
+    def fill(self, time_ns: int, rate: int, most: int) -> None:
+        gained = max(0, time_ns - self.last_ns) * rate / SECOND
+        self.level = min(float(most), self.level + gained)
+        self.last_ns = max(self.last_ns, time_ns)
+
+
 class Limiter:
-    """A bucket of tokens for each sender, filled by packet time; the sender longest silent is forgotten first."""
+    """A budget of work for each sender, and one for all of them; the sender longest silent is forgotten first."""
 
     def __init__(self, settings: DissectSettings) -> None:
         self._settings = settings
-        self._buckets: OrderedDict[int, tuple[float, int]] = OrderedDict()
+        self._buckets: OrderedDict[int, _Bucket] = OrderedDict()
+        self._all: _Bucket | None = None
 
-    def allows(self, key: int, time_ns: int) -> bool:
-        """Whether this sender may be read once more."""
-        tokens, last = self._buckets.pop(key, (float(self._settings.burst), time_ns))
-        gained = max(0, time_ns - last) * self._settings.rate / SECOND
-        tokens = min(float(self._settings.burst), tokens + gained)
-        allowed = tokens >= 1
-        self._buckets[key] = (tokens - 1 if allowed else tokens, max(last, time_ns))
-        if len(self._buckets) > self._settings.senders:
-            self._buckets.popitem(last=False)
-        return allowed
+    def allows(self, key: int, time_ns: int, cost: int, *, watched: bool = False) -> bool:
+        """Take the cost of reading one more message of this sender, where its budget and that of all have it."""
+        settings = self._settings
+        own = self._buckets.get(key)
+        if own is None:
+            own = self._buckets[key] = _Bucket(float(settings.burst), time_ns)
+            if len(self._buckets) > settings.senders:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key)
+        everyone = self._all = self._all or _Bucket(float(settings.total_burst), time_ns)
+        own.fill(time_ns, settings.rate, settings.burst)
+        everyone.fill(time_ns, settings.total_rate, settings.total_burst)
+        if own.level < cost or (everyone.level < cost and not watched):
+            return False
+        own.level -= cost
+        everyone.level -= cost
+        return True
+
+    def charge(self, key: int, cost: int) -> None:
+        """Take what a message that was read has cost beyond what was expected."""
+        for bucket in (self._buckets.get(key), self._all):
+            if bucket is not None:
+                bucket.level -= cost
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that a client put to a resolver."""
+
+    time_ns: int
+    key: int
+    name: str
+    resolver_key: int
+
+
+class Questions:
+    """Questions to resolvers that are not answered yet. An answer counts only where its question was seen."""
+
+    def __init__(self, settings: DissectSettings) -> None:
+        self._limit, self._wait_ns = settings.questions, settings.answer_seconds * SECOND
+        self._table: OrderedDict[tuple[Address, Address, int, int], Asked] = OrderedDict()
+
+    def ask(self, client: Address, resolver: Address, port: int, number: int, asked: Asked) -> None:
+        """Remember a question: by the addresses of both, the client's port, and the number of the message."""
+        place = (client, resolver, port, number)
+        self._table.pop(place, None)
+        self._table[place] = asked
+        if len(self._table) > self._limit:
+            self._table.popitem(last=False)
+
+    def answered(
+        self, client: Address, resolver: Address, port: int, number: int, name: str, time_ns: int
+    ) -> Asked | None:
+        """Return the question that this is the answer to, or None where it was not asked, was asked long ago, or is
+        answered already."""
+        place = (client, resolver, port, number)
+        asked = self._table.get(place)
+        if asked is None or asked.name != name or not abs(time_ns - asked.time_ns) <= self._wait_ns:
+            return None
+        return self._table.pop(place)
+
+
+class Rendezvous:
+    """Which hosts ask several public servers within a few seconds to be found by a peer."""
+
+    SERVERS, SPAN_NS = 3, 5 * SECOND
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._asked: OrderedDict[int, dict[Address, int]] = OrderedDict()
+
+    def ask(self, key: int, server: Address, time_ns: int) -> bool:
+        """A host asked a server; return whether it asked enough of them lately."""
+        asked = self._asked.pop(key, {})
+        asked = {other: then for other, then in asked.items() if abs(time_ns - then) <= self.SPAN_NS}
+        asked[server] = time_ns
+        self._asked[key] = asked if len(asked) <= 2 * self.SERVERS else {server: time_ns}
+        if len(self._asked) > self._limit:
+            self._asked.popitem(last=False)
+        return len(asked) >= self.SERVERS
 
 
 def keep(table: OrderedDict[FlowId, Any], flow: FlowId, value: Any, limit: int) -> None:

@@ -15,6 +15,8 @@ from sniffer.model import Fact
 
 CACHE = 8192
 MAX_CONFIDENCE = 0.99
+#: Evidence of this weight says what a thing is, and not only that it may be it.
+STRONG = 2.0
 
 #: (rule, item, pattern): an item below 0 is a model, -1 the first.
 Place = tuple[int, int, int]
@@ -105,6 +107,31 @@ class Scales:
             if rule.microphone and any(item.lists for item in fits) and all(item.weight >= 0 for item in fits):
                 return rule
         return None
+
+    def own(self, hits: Hits, opinion: Opinion | None) -> bool:
+        """Whether an opinion rests, in part, on what a host shows of itself, and not only on what it may relay."""
+        if opinion is None:
+            return False
+        places = ((self.rules[of], item, fact.kind) for (of, item, _), (fact, _) in hits.found.items())
+        kinds = (kind for rule, item, kind in places if rule is opinion.rule and item >= 0)
+        return any(kind in OWN_FACTS or kind.startswith(("mdns.", "ssdp.")) for kind in kinds)
+
+    def hides(self, hits: Hits) -> str | None:
+        """What speaks for other hosts behind this one: facts of different things, of which one has a microphone, where
+        something about the host fits a rule for routers."""
+        if not any(self.rules[number].hides for number in hits.rules):
+            return None
+        things: dict[bool, dict[str, None]] = {True: {}, False: {}}
+        for number in sorted(hits.rules):
+            rule = self.rules[number]
+            fits = {item for of, item, _ in hits.found if of == number and item >= 0}
+            own = {item for (of, item, _), (fact, _) in hits.found.items() if of == number and fact.kind == "oui"}
+            strong = any(rule.evidence[item].weight >= STRONG for item in fits - own)
+            if strong and not rule.hides:
+                things[rule.microphone][rule.title] = None
+        if not things[True] or not things[False]:
+            return None
+        return ", ".join([*things[True], *things[False]][:4])
 
     def weigh(self, hits: Hits, *, forwards: bool = False) -> Opinion | None:
         """The rule that explains the facts best, or None where none fits. For a host that forwards for others,

@@ -52,8 +52,12 @@ KINDS = (
     Kind("quic.sni", "server name in a QUIC Initial packet", host_name=True),
     Kind("network.router", "advertises itself as an IPv6 router", own=True, shown=True, forwards=True),
     Kind("network.gateway", "sends packets of several public addresses", own=True, shown=True, forwards=True),
+    Kind("network.nat", "sends packets whose time to live shows one more router", own=True, shown=True),
+    Kind("network.carries", "a DHCP client whose requests it sends on: its MAC address", own=True, shown=True),
     Kind("port.tcp", "TCP port on which it accepted a connection"),
     Kind("port.udp", "UDP port from which it sends"),
+    Kind("udp.discovery", "vendor's discovery: `multicast address:port` to which it sends"),
+    Kind("p2p.rendezvous", "asks several public servers at once to be found by a peer: `pppp`", shown=True),
 )
 
 FACT_KINDS = frozenset(kind.name for kind in KINDS)

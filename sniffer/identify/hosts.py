@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from sniffer.identify.classifier import Hits, Opinion
 from sniffer.identify.facts import SHOWN
 from sniffer.model import Fact
+from sniffer.model.clock import SECOND
 
 MAX_ADDRESSES = 16
 MAX_SHOWN = 24
+MINUTE_NS = 60 * SECOND
+#: Different minutes in which a recognised speaker must be seen to forward, or how often, before it is taken for a
+#: router: a frame with its MAC address is soon forged, and must not hide it.
+FORWARDING_MINUTES, FORWARDING_SIGHTINGS = 5, 50
 
 Address = tuple[int, int]
 
@@ -32,11 +37,25 @@ class Host:
     listed_ns: int | None = None
     vendors: list[tuple[int, str | None]] = field(default_factory=list)
     same_as: str | None = None
+    last_ns: int = 0
+    carries: bool = False
+    lost: str | None = None
+    hides: str | None = None
+    forwarding: set[int] = field(default_factory=set)
+    sightings: int = 0
 
     @property
-    def watched(self) -> bool:
-        """Recognised as a device with a microphone, or probably one."""
+    def recognised(self) -> bool:
+        """Taken for a device with a microphone, or probably one."""
         return self.since_ns is not None or self.listed_ns is not None
+
+    def seen_forwarding(self, fact: Fact) -> bool:
+        """Note that the host seemed to forward; return whether that was seen long or often enough."""
+        self.sightings += 1
+        minute = fact.time_ns // MINUTE_NS
+        if len(self.forwarding) < FORWARDING_MINUTES:
+            self.forwarding.add(minute)
+        return len(self.forwarding) >= FORWARDING_MINUTES or self.sightings >= FORWARDING_SIGHTINGS
 
     def show(self, fact: Fact) -> bool:
         """Keep a fact for display; whether it is new."""
@@ -67,10 +86,10 @@ class Host:
 
 
 class Hosts:
-    """All hosts; the one longest without news is forgotten first, but never one that is watched."""
+    """All hosts; the one longest without news is forgotten first, but never one that is `kept`."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
+    def __init__(self, limit: int, kept: Callable[[int], bool]) -> None:
+        self._limit, self._kept = limit, kept
         self._table: OrderedDict[int, Host] = OrderedDict()
 
     def __len__(self) -> int:
@@ -85,12 +104,18 @@ class Hosts:
     def get(self, key: int) -> Host | None:
         return self._table.get(key)
 
-    def add(self, key: int, time_ns: int) -> Host:
+    def add(self, key: int, time_ns: int) -> tuple[Host, int | None]:
+        """Return a new host, and the key of the one that was forgotten for it."""
         host = self._table[key] = Host(key, time_ns)
-        if len(self._table) > self._limit:
-            victim = next((k for k, h in self._table.items() if not h.watched and k != key), None)
-            del self._table[victim if victim is not None else next(iter(self._table))]
-        return host
+        if len(self._table) <= self._limit:
+            return host, None
+        victim = next((k for k in self._table if k != key and not self._kept(k)), None)
+        victim = victim if victim is not None else next(iter(self._table))
+        del self._table[victim]
+        return host, victim
+
+    def remove(self, key: int) -> None:
+        self._table.pop(key, None)
 
     def touch(self, key: int) -> None:
         self._table.move_to_end(key)

@@ -2,47 +2,65 @@
 
 from __future__ import annotations
 
-import re
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sniffer.identify import memory
 from sniffer.identify.classifier import Hits, Opinion, Scales
+from sniffer.identify.configured import Configured, Unseen
 from sniffer.identify.facts import FORWARDING, IDENTITY_FACTS
 from sniffer.identify.flow_names import Names
 from sniffer.identify.hosts import Host, Hosts
+from sniffer.identify.naming import GUESS_CONFIDENCE, described, unknown
 from sniffer.identify.oui import OuiTable
 from sniffer.identify.packet_facts import (
     Bindings,
-    first_rows,
+    Often,
     gateway_rows,
     handshakes,
     local_pairs,
     open_ports,
     resolved,
+    routed_rows,
+    sender_rows,
     somebody,
 )
 from sniffer.identify.roles import Roles
 from sniffer.identify.settings import IdentifySettings
-from sniffer.model import AddressSeen, Device, Fact, FlowKey, NameSeen, Observation, PacketBatch, Service, key_text
+from sniffer.identify.sharing import Sharing
+from sniffer.identify.watchlist import Watchlist
+from sniffer.model import (
+    KEY_FROM_ADDRESS,
+    AddressSeen,
+    Device,
+    Fact,
+    FlowKey,
+    NameSeen,
+    Observation,
+    PacketBatch,
+    Service,
+    address_key,
+    address_text,
+    key_text,
+)
+from sniffer.model.clock import timestamp
 from sniffer.settings.base import DeviceSettings
 
 #: A device that was recognised stays so until the facts speak clearly against it.
 LOSE_CONFIDENCE = 0.5
-#: Below this a guess is not told as one.
-GUESS_CONFIDENCE = 0.5
 #: As many public IPv4 source addresses behind one MAC make it a gateway.
 GATEWAY_ADDRESSES = 4
-_HIDES = {
-    "dns.encrypted": "looks names up by encrypted DNS, so that its services may stay unnamed",
-    "tls.ech": "hides names by Encrypted ClientHello, or pretends to",
-}
+#: As many connections with a time to live that a router has lowered make their sender one.
+ROUTED_CONNECTIONS = 4
+#: Lines of news that are held until they are asked for.
+MAX_NEWS = 64
 _COMMON_NAMES = frozenset({"localhost", "android", "unknown", "wlan0", "espressif"})
 
 
 class Identifier:
-    """Who is a speaker, and which service is it talking to. A person (`devices`) is always right."""
+    """Who is a speaker, and which service is it talking to. The configuration (`devices`) is always right."""
 
     def __init__(
         self,
@@ -52,121 +70,251 @@ class Identifier:
         roles: Roles,
         oui: OuiTable,
     ) -> None:
-        self._settings = settings
-        self._configured = {device.key: device for device in devices}
+        self.settings = settings
+        self._configured = Configured(devices)
         self._scales = scales
         self._ports = {kind: self._scales.numbers(kind) for kind in ("port.tcp", "port.udp")}
         self._roles = roles
         self._oui = oui
-        self._hosts = Hosts(settings.max_hosts)
-        self._names = Names(settings.max_names)
+        self._watchlist = Watchlist(settings.max_recognised)
+        self.hosts = Hosts(settings.max_hosts, lambda key: key in self._configured or key in self._watchlist)
+        self.names = Names(settings.max_names)
         self._bindings = Bindings(settings.max_hosts * 4)
+        self._sharing = Sharing(settings.max_hosts)
         self._public: OrderedDict[int, set[int]] = OrderedDict()
+        self._routed = Often(ROUTED_CONNECTIONS, settings.max_hosts)
         self._suspects: set[int] = set()
         self._identities: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._departed: set[int] = set()
+        self._news: list[str] = []
+        #: What was counted since the counts were taken: `lost` speakers, `refused` ones, `shared` MAC addresses.
+        self.counts: Counter[str] = Counter()
 
     # --- in ----------------------------------------------------------------------------------------------------------
 
     def seen(self, batch: PacketBatch) -> list[Device]:
-        """What any packet tells: that a host is there, its address, that it forwards, that a connection began."""
+        """What any packet shows: that a host is there, its address, that it forwards, that a connection began."""
         changed: dict[int, None] = {}
-        for key, time_ns in first_rows(batch):
-            if key not in self._hosts:
-                self._host(key, time_ns)
+        recognised = self._watchlist.known()
+        for key, first_ns, last_ns in sender_rows(batch):
+            host = self.hosts.get(key)
+            if host is None:
+                host = self._host(key, first_ns)
                 changed[key] = None
+            host.last_ns = max(host.last_ns, last_ns)
+            if key in recognised:
+                self._watchlist.active(key, last_ns)
+        for carrier in self._sharing.look(batch, {host.key for host in self.hosts if host.forwards}):
+            self._split(carrier)
+            changed[carrier] = None
         for key, address, time_ns in local_pairs(batch):
             self._bind(key, address, time_ns)
-        gateways = {host.key for host in self._hosts if host.forwards}
+        gateways = {host.key for host in self.hosts if host.forwards}
         for key, public, time_ns in gateway_rows(batch, gateways):
             if self._forwards_public(key, public):
                 changed |= self._fact(Fact(time_ns, key, "network.gateway", "public addresses"))
         for key, kind, port, time_ns in open_ports(batch, self._ports["port.tcp"], self._ports["port.udp"]):
             changed |= self._fact(Fact(time_ns, key, kind, str(port)))
+        for key, live, time_ns in routed_rows(batch):
+            if self._routed.add(key):
+                changed |= self._fact(Fact(time_ns, key, "network.nat", f"time to live {live}"))
         for connection, time_ns in handshakes(batch):
-            self._names.started(connection, time_ns)
+            self.names.started(connection, time_ns)
         return [self.device(key) for key in changed]
 
     def observe(self, observations: Iterable[Observation]) -> list[Device]:
-        """Take in what the identity packets said; the devices that became known or changed."""
+        """Take in what the identity packets said; return the devices that became known or changed."""
         changed: dict[int, None] = {}
         for observation in observations:
             match observation:
                 case Fact():
                     changed |= self._fact(observation)
                 case NameSeen():
-                    self._names.learn(observation)
+                    self.names.learn(observation)
                     purpose = self._roles.purpose(observation.name)
                     if purpose is not None and purpose.encrypted_dns and observation.source != "dns":
                         fact = Fact(observation.time_ns, observation.key, "dns.encrypted", f"doh {observation.name}")
                         changed |= self._fact(fact)
                 case AddressSeen():
+                    self._sharing.own(observation.key, observation.address)
                     self._bind(observation.key, observation.address, observation.time_ns)
         return [self.device(key) for key in changed]
 
     def names_only(self, batch: PacketBatch, observations: Iterable[Observation]) -> None:
-        """Names of flows, and nothing about who is who: for a second look at packets whose hosts are known."""
+        """Learn names of flows, and nothing about who is who: for a second pass over packets whose hosts are known."""
         for connection, time_ns in handshakes(batch):
-            self._names.started(connection, time_ns)
+            self.names.started(connection, time_ns)
         for observation in observations:
             if isinstance(observation, NameSeen):
-                self._names.learn(observation)
+                self.names.learn(observation)
 
     def look_again(self) -> None:
-        """Before a second look at the same packets: forget names (they would be of the future), keep devices, and
+        """Before a second pass over the same packets: forget names (they would be of the future), keep devices, and
         take what is known of them now for what was known from the beginning."""
-        self._names = Names(self._settings.max_names)
-        for host in self._hosts:
+        self.names = Names(self.settings.max_names)
+        for host in self.hosts:
             host.vendors = [(0, vendor) for _, vendor in host.vendors[-1:]]
 
+    def carry(self, carrier: int) -> None:
+        """This MAC address is known to carry several hosts, from before."""
+        self._sharing.carry(carrier)
+        self._host(carrier, 0).carries = True
+
+    def adopt(self, other: Identifier) -> None:
+        """Before another pass over the same packets: take over which MAC addresses carry several hosts, and news."""
+        self._sharing.adopt(other._sharing)
+        for carrier in other.carriers:
+            self.carry(carrier)
+        self.tell(*other.news())
+
+    def remember(
+        self,
+        key: int,
+        first_ns: int,
+        last_ns: int,
+        facts: Iterable[Fact],
+        addresses: Iterable[tuple[tuple[int, int], int]],
+        since_ns: int | None,
+    ) -> None:
+        """Take back what was known of a host before a restart."""
+        host = self._host(key, first_ns)
+        host.last_ns = max(host.last_ns, last_ns)
+        for fact in facts:
+            self._take(host, fact)
+        for address, time_ns in addresses:
+            self._bind(key, address, time_ns)
+        if host.since_ns is not None and since_ns is not None:
+            host.since_ns = since_ns
+
     def _host(self, key: int, time_ns: int) -> Host:
-        host = self._hosts.get(key)
+        host = self.hosts.get(key)
         if host is None:
-            host = self._hosts.add(key, time_ns)
+            host, forgotten = self.hosts.add(key, time_ns)
+            if forgotten is not None:
+                self._watchlist.drop(forgotten)
             host.oui = self._oui.lookup(key)
             if host.oui is not None:
                 self._take(host, Fact(time_ns, key, "oui", host.oui))
         return host
 
     def _fact(self, fact: Fact) -> dict[int, None]:
+        if fact.key & KEY_FROM_ADDRESS and (owner := self._bindings.owner(fact.key)) is not None:
+            fact = replace(fact, key=owner)
         if not somebody(fact.key):
             return {}
-        known = fact.key in self._hosts
+        known = fact.key in self.hosts
         host = self._host(fact.key, fact.time_ns)
-        self._hosts.touch(fact.key)
+        host.last_ns = max(host.last_ns, fact.time_ns)
+        self.hosts.touch(fact.key)
         return {fact.key: None} if self._take(host, fact) or not known else {}
 
     def _take(self, host: Host, fact: Fact) -> bool:
-        """Whether what is thought of the host changed."""
+        """Add a fact to a host; return whether the opinion of it changed."""
+        if fact.kind in FORWARDING and not host.forwards:
+            enough = host.seen_forwarding(fact)
+            if host.since_ns is not None and not enough and self._scales.own(host.hits, host.opinion):
+                return False  # a speaker does not become a router by a frame that says so
+            host.forwards = True
+            self._scales.note(host.hits, fact)
+            host.show(fact)
+            self._weigh(host, fact.time_ns)
+            return True
         new = self._scales.note(host.hits, fact)
-        if new and self._scales.microphone(host.hits) and len(self._suspects) < self._settings.max_hosts:
+        if new and self._scales.microphone(host.hits) and len(self._suspects) < self.settings.max_hosts:
             self._suspects.add(host.key)
         host.show(fact)
-        if fact.kind in FORWARDING and not host.forwards:
-            host.forwards = new = True
+        if new:
+            self._hides(host)
         if fact.kind in IDENTITY_FACTS:
             self._compare(host, fact)
         return new and self._weigh(host, fact.time_ns)
 
     def _weigh(self, host: Host, time_ns: int) -> bool:
-        before = host.opinion
+        before, was = host.opinion, host.since_ns
         opinion = host.opinion = self._scales.weigh(host.hits, forwards=host.forwards)
-        # That it is a speaker a person has said already; then little tells whose.
+        # The configuration has said already that it is a speaker; then little shows whose.
         enough = 0.0 if host.key in self._configured and opinion and opinion.microphone else GUESS_CONFIDENCE
         vendor = opinion.rule.vendor if opinion and opinion.confidence >= enough else None
         if not host.vendors or host.vendors[-1][1] != vendor:
             host.vendors = [*host.vendors[-3:], (time_ns, vendor)]
-        microphone = opinion is not None and opinion.microphone
+        microphone = opinion is not None and opinion.microphone and not host.carries
         confidence = opinion.confidence if opinion else 0.0
-        if microphone and confidence >= self._settings.confidence:
+        if microphone and confidence >= self.settings.confidence:
             host.since_ns = time_ns if host.since_ns is None else host.since_ns
         elif not microphone or confidence < LOSE_CONFIDENCE:
             host.since_ns = None
         innocent = opinion is not None and not opinion.microphone and confidence >= GUESS_CONFIDENCE
-        if innocent or host.forwards or self._scales.lists(host.hits) is None:
+        if innocent or host.forwards or host.carries or self._scales.lists(host.hits) is None:
             host.listed_ns = None
         elif host.listed_ns is None:
             host.listed_ns = time_ns
-        return before is None or opinion is None or _told(before) != _told(opinion)
+        self._place(host, time_ns, before if was is not None and host.since_ns is None else None)
+        return before is None or opinion is None or _shown(before) != _shown(opinion)
+
+    def _place(self, host: Host, time_ns: int, lost: Opinion | None) -> None:
+        """Give a recognised host its place among the watched ones, or take it away; `lost` is the opinion by which it
+        was a speaker until now."""
+        if host.key in self._configured:
+            return
+        if host.recognised:
+            waiting = self._watchlist.waiting
+            self._watchlist.offer(host.key, len(host.hits.found), host.first_ns, time_ns)
+            if self._watchlist.waiting > waiting:
+                self.counts["refused"] += 1
+                if not waiting:
+                    self.tell(
+                        f"more than {self.settings.max_recognised} devices look like speakers; the newest and least "
+                        "known are not watched: name yours in the configuration"
+                    )
+        else:
+            self._watchlist.drop(host.key)
+        if lost is not None:
+            self.counts["lost"] += 1
+            self._departed.add(host.key)
+            host.lost = f"was taken for {lost.model or lost.kind} ({lost.confidence:.0%}) until {timestamp(time_ns)}"
+            now = described(host, watched=False, waits=False)
+            why = "; ".join(now.reasons[:2])
+            self.tell(f"{key_text(host.key)} is not watched any more: it {host.lost}, and now {why or 'fits no rule'}")
+
+    def tell(self, *lines: str) -> None:
+        """Add to the news."""
+        self._news.extend(lines[: MAX_NEWS - len(self._news)])
+
+    def _split(self, carrier: int) -> None:
+        """A MAC address turned out to carry several hosts: what it showed so far is of no one host."""
+        host = self.hosts.get(carrier)
+        if host is None:
+            return
+        behind = ", ".join(address_text(*address) for address in self._sharing.addresses(carrier)[:6])
+        self._configured.release(carrier)
+        host.carries, host.hits = True, Hits()
+        host.since_ns = host.listed_ns = host.opinion = None
+        self._watchlist.drop(carrier)
+        host.shown = {place: fact for place, fact in host.shown.items() if fact.kind == "oui"}
+        host.same_as = None
+        self.counts["shared"] += 1
+        self.tell(
+            f"{key_text(carrier)}: several hosts send from this MAC address ({behind}), as behind a Wi-Fi extender or "
+            "a second router; they are kept apart by address from now on, and can be named by it "
+            f"(--device {behind.split(',')[0]}=kitchen)"
+        )
+        if host.oui is not None:
+            self._take(host, Fact(host.last_ns, carrier, "oui", host.oui))
+
+    def _hides(self, host: Host) -> None:
+        """Say once that a host seems to hide others behind its address."""
+        if host.hides or host.forwards or host.carries or host.key in self._configured:
+            return
+        routed = ("network.nat", "time to live 63") in host.shown or ("network.nat", "time to live 127") in host.shown
+        things = self._scales.hides(host.hits)
+        if not routed and things is None:
+            return
+        what = f" (it shows {things})" if things else ""
+        host.hides = f"is perhaps a router that hides other hosts behind its own address{what}"
+        self.tell(
+            f"{key_text(host.key)} {host.hides}: what they send cannot be told apart here; capture behind it, or set "
+            "it up as an access point"
+        )
 
     def _compare(self, host: Host, fact: Fact) -> None:
         """A device that changed its MAC address keeps its name: proposed as the same, never taken for it."""
@@ -175,20 +323,35 @@ class Identifier:
             return
         other = self._identities.pop((fact.kind, value), None)
         self._identities[(fact.kind, value)] = host.key
-        if len(self._identities) > self._settings.max_hosts:
+        if len(self._identities) > self.settings.max_hosts:
             self._identities.popitem(last=False)
         if other is not None and other != host.key:
             host.same_as = f"perhaps the same device as {key_text(other)}: both say {fact.kind} {fact.value}"
 
     def _bind(self, key: int, address: tuple[int, int], time_ns: int) -> None:
+        if key in self._sharing.carriers:
+            return
         self._bindings.learn(key, address, time_ns)
         host = self._host(key, time_ns)
         host.add_address(address, time_ns)
+        if self._configured.names_address(address) and not key & KEY_FROM_ADDRESS:
+            self._configured.bind(key, address)
+        made = self.hosts.get(address_key(*address))
+        if made is not None and not key & KEY_FROM_ADDRESS:
+            self._join(made, host)
+
+    def _join(self, made: Host, host: Host) -> None:
+        """A host that was known by its address alone is this one."""
+        self.hosts.remove(made.key)
+        self._watchlist.drop(made.key)
+        facts = [*(fact for fact, _ in made.hits.found.values()), *made.shown.values()]
+        for fact in dict.fromkeys(facts):
+            self._take(host, replace(fact, key=host.key))
 
     def _forwards_public(self, key: int, address: int) -> bool:
         known = self._public.setdefault(key, set())
         known.add(address)
-        if len(self._public) > self._settings.max_hosts:
+        if len(self._public) > self.settings.max_hosts:
             self._public.popitem(last=False)
         if len(known) < GATEWAY_ADDRESSES:
             return False
@@ -199,10 +362,14 @@ class Identifier:
 
     def device(self, key: int) -> Device:
         """Who a host is, as far as is known."""
-        host = self._hosts.get(key)
-        device = self._recognised(host) if host else Device(key=key, name=f"host-{_suffix(key)}")
+        host = self.hosts.get(key)
+        if host is None:
+            device = unknown(key)
+        else:
+            watched = key in self._watchlist or key in self._configured
+            device = described(host, watched=watched, waits=host.recognised and not watched)
         settings = self._configured.get(key)
-        if settings is None:
+        if settings is None or (host is not None and host.carries):
             return device
         known_kind = device.kind if device.microphone else settings.kind
         return replace(
@@ -219,43 +386,46 @@ class Identifier:
             earshot=settings.earshot,
         )
 
-    def _recognised(self, host: Host) -> Device:
-        opinion = host.opinion
-        shown = tuple(host.shown.values())
-        extra = ((host.same_as,) if host.same_as else ()) + tuple(_hidden(shown))
-        facts = shown if opinion is None else tuple(dict.fromkeys(opinion.facts + shown))
-        if opinion is None or opinion.confidence < GUESS_CONFIDENCE:
-            name = f"host-{_suffix(host.key)}"
-            return Device(host.key, name, host.address, vendor=host.oui, facts=facts, reasons=extra)
-        return Device(
-            key=host.key,
-            name=f"{_slug(opinion.model or opinion.kind)}-{_suffix(host.key)}",
-            address=host.address,
-            vendor=opinion.rule.vendor or host.oui,
-            model=opinion.model,
-            kind=opinion.kind,
-            confidence=opinion.confidence,
-            microphone=host.since_ns is not None,
-            rules=(opinion.rule.id,),
-            facts=facts,
-            reasons=opinion.reasons + extra,
-            since_ns=host.since_ns or 0,
-        )
-
     def devices(self) -> list[Device]:
-        """Everybody: configured devices first, then the others in the order in which they were seen."""
-        seen = sorted((host for host in self._hosts if host.key not in self._configured), key=lambda h: h.first_ns)
+        """All hosts: configured devices first, then the others in the order in which they were seen."""
+        seen = sorted((host for host in self.hosts if host.key not in self._configured), key=lambda h: h.first_ns)
         return [self.device(key) for key in (*self._configured, *(host.key for host in seen))]
+
+    def last_seen(self, key: int) -> int:
+        """When a host last showed something of itself, in nanoseconds; 0 where it was never seen."""
+        host = self.hosts.get(key)
+        return host.last_ns if host else 0
+
+    def unseen(self) -> list[Unseen]:
+        """The configured devices that sent nothing."""
+        return self._configured.unseen({host.key for host in self.hosts})
+
+    def departed(self) -> set[int]:
+        """The hosts that stopped being taken for speakers since this was asked."""
+        gone, self._departed = self._departed, set()
+        return gone
+
+    def news(self) -> list[str]:
+        """What a person should know, since this was asked: a line each."""
+        lines, self._news = self._news, []
+        return lines
+
+    @property
+    def carriers(self) -> frozenset[int]:
+        """The MAC addresses that carry several hosts."""
+        return self._sharing.carriers
 
     def watched(self) -> dict[int, int]:
         """Whose uploads are looked at, each since the time of the packet that decided it: recognised devices with a
         microphone, and those that probably are (`Device.microphone` is false for these: listed, never accused)."""
-        watched = {host.key: host.listed_ns for host in self._hosts if host.listed_ns is not None}
-        for host in self._hosts:
-            if host.since_ns is not None:
-                watched[host.key] = min(host.since_ns, watched.get(host.key, host.since_ns))
+        watched: dict[int, int] = {}
+        for key in self._watchlist.keys:
+            host = self.hosts.get(key)
+            if host is not None:
+                times = [time_ns for time_ns in (host.since_ns, host.listed_ns) if time_ns is not None]
+                watched[key] = min(times, default=0)
         for key, settings in self._configured.items():
-            if settings.watch:
+            if settings.watch and key not in self._sharing.carriers:
                 watched[key] = 0
             else:
                 watched.pop(key, None)
@@ -274,91 +444,48 @@ class Identifier:
         self._scales.note(hits, Fact(0, key, "oui", maker))
         return self._scales.microphone(hits)
 
+    def doubtful(self, key: int) -> bool:
+        """Whether a MAC address may carry several hosts, so that all of its packets are worth seeing."""
+        return key in self._sharing.carriers or self._sharing.doubtful(key)
+
     def service(self, key: int, flow: FlowKey, at_ns: int) -> Service:
-        """Whom a flow talks to, as of a time."""
-        found = self._names.find(key, flow, at_ns)
+        """The service that a flow goes to, as of a time."""
+        found = self.names.find(key, flow, at_ns)
         if found is None:
             return Service()
-        host, settings = self._hosts.get(key), self._configured.get(key)
+        host, settings = self.hosts.get(key), self._configured.get(key)
         vendor = (settings.vendor if settings else None) or (host.vendor_at(at_ns) if host else None)
         purpose = self._roles.purpose(found.name, vendor)
         role = purpose.role if purpose else "unknown"
         return Service(found.name, role, found.source, max(0, at_ns - found.time_ns) / 1e9)
 
     def resolve(self, batch: PacketBatch) -> PacketBatch:
-        """Keys that were made from addresses become the MAC addresses that are known for them."""
-        return resolved(batch, self._bindings)
+        """Keys that were made from addresses become the MAC addresses that are known for them, and MAC addresses of
+        several hosts become the keys of these hosts."""
+        batch = resolved(batch, self._bindings)
+        if not self._sharing.carriers:
+            return batch
+        source = self._sharing.apart(batch.eth_src, batch.src_high, batch.src_low)
+        destination = self._sharing.apart(batch.eth_dst, batch.dst_high, batch.dst_low)
+        return replace(batch, eth_src=source, eth_dst=destination)
 
     def aliases(self, keys: Iterable[int]) -> frozenset[int]:
-        """These keys, and those made from their addresses: by which packets are known before `resolve`."""
+        """These keys, those made from their addresses, and the MAC addresses that carry them: by which packets are
+        known before `resolve`."""
         wanted = frozenset(keys)
-        return wanted.union(self._bindings.made_for(wanted))
+        return wanted.union(self._bindings.made_for(wanted), self._sharing.carriers_of(wanted))
 
     # --- what was learned ------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """What is worth keeping over a restart, as JSON."""
-        hosts = [
-            {
-                "key": host.key,
-                "first": host.first_ns,
-                "since": host.since_ns,
-                "addresses": [[*address, time_ns] for address, time_ns in host.addresses.items()],
-                "facts": [
-                    [f.time_ns, f.kind, f.value]
-                    for f in dict.fromkeys([*(fact for fact, _ in host.hits.found.values()), *host.shown.values()])
-                ],
-            }
-            for host in self._hosts
-        ]
-        names = [
-            [key, *address, entries[-1].time_ns, entries[-1].name, entries[-1].source]
-            for (key, address), entries in self._names.addresses.items()
-            if key
-        ]
-        return {"version": 1, "hosts": hosts, "names": names[-self._settings.max_names // 4 :]}
+        return memory.saved(self)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take back what `state` gave. What does not fit is left out: it will be learned again."""
-        if state.get("version") != 1:
-            return
-        for saved in state.get("hosts", ()):
-            try:
-                key, facts = int(saved["key"]), [(int(t), str(k), str(v)) for t, k, v in saved["facts"]]
-                host = self._host(key, int(saved["first"]))
-                for time_ns, kind, value in facts:
-                    self._take(host, Fact(time_ns, key, kind, value[:255]))
-                for high, low, time_ns in saved["addresses"]:
-                    self._bind(key, (int(high), int(low)), int(time_ns))
-                if host.since_ns is not None and saved["since"] is not None:
-                    host.since_ns = int(saved["since"])
-            except (KeyError, TypeError, ValueError):
-                continue
-        for saved in state.get("names", ()):
-            try:
-                key, high, low, time_ns, name, source = saved
-                seen = NameSeen(int(time_ns), int(key), str(name)[:255], source, (int(high), int(low)))
-                self._names.learn(seen)
-            except (TypeError, ValueError):
-                continue
+        memory.restore(self, state)
 
 
-def _told(opinion: Opinion) -> tuple[object, ...]:
+def _shown(opinion: Opinion) -> tuple[object, ...]:
     """What people see of an opinion: a change elsewhere is no news."""
     return opinion.rule.id, opinion.model, opinion.kind, round(opinion.confidence, 1), len(opinion.reasons)
-
-
-def _hidden(facts: Sequence[Fact]) -> Iterator[str]:
-    """What keeps the names of services from us."""
-    for kind, text in _HIDES.items():
-        values = [fact.value for fact in facts if fact.kind == kind]
-        if values:
-            yield f"{text} ({', '.join(filter(None, values[:3])) or kind})"
-
-
-def _suffix(key: int) -> str:
-    return f"{key & 0xFF_FFFF:06x}"
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "device"

@@ -23,9 +23,13 @@ from sniffer.model import (
     is_local_address,
     local_addresses,
 )
-from sniffer.model.protocols import TCP_ACK, TCP_SYN
+from sniffer.model.protocols import ETHER_IPV4, TCP_ACK, TCP_SYN
 
 Address = tuple[int, int]
+#: Link type of Ethernet, length of its header, and where an IPv4 header has its time to live.
+ETHERNET, ETHERNET_HEADER, IPV4_TTL = 1, 14, 8
+#: What the time to live begins with: Linux and Apple 64, Windows 128.
+FIRST_TTLS = (64, 128)
 _GROUP = np.uint64(MAC_GROUP)
 _BY_ADDRESS = np.uint64(KEY_FROM_ADDRESS)
 
@@ -49,13 +53,15 @@ def somebody(key: int) -> bool:
     return key != 0 and not key & MAC_GROUP
 
 
-def first_rows(batch: PacketBatch) -> Iterator[tuple[int, int]]:
-    """Each sender, and when the batch saw it first."""
+def sender_rows(batch: PacketBatch) -> Iterator[tuple[int, int, int]]:
+    """Yield each sender, in the order in which they come, and the times of its first and last packet."""
     rows = np.flatnonzero(_is_host(batch))
     if len(rows):
-        keys, first = np.unique(batch.eth_src[rows], return_index=True)
+        senders = batch.eth_src[rows]
+        keys, first = np.unique(senders, return_index=True)
+        last = len(rows) - 1 - np.unique(senders[::-1], return_index=True)[1]
         for index in np.argsort(first):
-            yield int(keys[index]), int(batch.time_ns[rows[first[index]]])
+            yield int(keys[index]), int(batch.time_ns[rows[first[index]]]), int(batch.time_ns[rows[last[index]]])
 
 
 def local_pairs(batch: PacketBatch) -> Iterator[tuple[int, Address, int]]:
@@ -87,6 +93,25 @@ def handshakes(batch: PacketBatch) -> Iterator[tuple[Connection, int]]:
         address = int(batch.dst_high[row]), int(batch.dst_low[row])
         connection = int(batch.eth_src[row]), PROTO_TCP, int(batch.src_port[row]), address, int(batch.dst_port[row])
         yield connection, int(batch.time_ns[row])
+
+
+def routed_rows(batch: PacketBatch) -> Iterator[tuple[int, int, int]]:
+    """Yield (sender, time to live, time) of TCP connections that begin, from local hosts, with a time to live that is
+    one less than what operating systems begin with: a router between has taken it."""
+    mask = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN)
+    mask &= (batch.ip_version == 4) & (batch.frame_captured >= ETHERNET_HEADER + IPV4_TTL + 1)
+    if batch.link_type != ETHERNET:
+        return
+    rows = np.flatnonzero(mask)
+    rows = rows[_is_host(batch)[rows] & local_addresses(batch.src_high, batch.src_low)[rows]] if len(rows) else rows
+    if not len(rows):
+        return
+    data, start = np.frombuffer(batch.data, np.uint8), batch.frame_offset[rows]
+    plain = (data[start + 12].astype(np.int64) << 8 | data[start + 13]) == ETHER_IPV4  # no tag before it
+    lives = data[start + ETHERNET_HEADER + IPV4_TTL]
+    for row, live in zip(rows[plain].tolist(), lives[plain].tolist(), strict=True):
+        if live + 1 in FIRST_TTLS:
+            yield int(batch.eth_src[row]), live, int(batch.time_ns[row])
 
 
 def open_ports(batch: PacketBatch, tcp: Collection[int], udp: Collection[int]) -> Iterator[tuple[int, str, int, int]]:
@@ -140,6 +165,10 @@ class Bindings:
             self._owner.popitem(last=False)
             self._sorted = None
 
+    def owner(self, made: int) -> int | None:
+        """The MAC address that owns the address a key was made from."""
+        return self._owner.get(made)
+
     def made_for(self, keys: Collection[int]) -> Iterator[int]:
         """The address-made keys that belong to these hosts."""
         return (made for made, owner in self._owner.items() if owner in keys)
@@ -170,3 +199,19 @@ def resolved(batch: PacketBatch, bindings: Bindings) -> PacketBatch:
             new[rows[known]] = owner[at[known]]
             changed[name] = new
     return replace(batch, **changed) if changed else batch
+
+
+class Often:
+    """Counts hosts up to a number; the one longest unseen is forgotten first."""
+
+    def __init__(self, enough: int, limit: int) -> None:
+        self._enough, self._limit = enough, limit
+        self._counts: OrderedDict[int, int] = OrderedDict()
+
+    def add(self, key: int) -> bool:
+        """Count a host; return whether it was now seen often enough, once."""
+        count = self._counts.pop(key, 0) + 1
+        self._counts[key] = count
+        if len(self._counts) > self._limit:
+            self._counts.popitem(last=False)
+        return count == self._enough

@@ -96,7 +96,7 @@ class DeviceTest(Section):
 
 
 class DeviceRule(Section):
-    """One thing that may be in a home."""
+    """One thing that may be in a home. `hides`: it may hide other hosts behind its own address (a router with NAT)."""
 
     id: Identity
     title: Text
@@ -104,6 +104,7 @@ class DeviceRule(Section):
     kind: str
     model: str | None = None
     microphone: bool
+    hides: bool = False
     description: str = ""
     references: tuple[Text, ...] = ()
     prior: Annotated[float, Field(ge=-20, le=0)] = -4

@@ -180,6 +180,16 @@ class Metrics:
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
         for layer in LAYERS:
             self._decode_errors.labels(self._protocol(layer))
+        self._identity_skipped = counter(
+            "sniffer_identity_skipped_total", "Identity packets that were not believed or not read.", "reason"
+        )
+        for reason in ("limited", "dns.work", "dns.unasked"):
+            self._identity_skipped.labels(reason)
+        self._identity_changes = counter(
+            "sniffer_identity_changes_total", "Hosts whose identity changed in a way that matters.", "change"
+        )
+        for change in ("lost", "refused", "shared"):
+            self._identity_changes.labels(change)
         self._last_packet = gauge(
             "sniffer_last_packet_timestamp_seconds", "When the last packet was captured.", "interface"
         )
@@ -310,7 +320,8 @@ class Metrics:
         self._begun &= names
 
     def _describe(self, record: Record) -> None:
-        if not (record["microphone"] or record["configured"]):
+        if not record["microphone"]:
+            self._forget(record)
             return
         device = self._name(record)
         labels = (device, str(record["device"]["vendor"] or ""), str(record["device"]["model"] or ""))
@@ -326,6 +337,13 @@ class Metrics:
             self._names[key] = device
         self._device_info.labels(*labels).set(1)
         self._begin(device)
+
+    def _forget(self, record: Record) -> None:
+        """A device is not watched, or not any more: it is not described."""
+        mac = record["device"]["mac"]
+        old = self._infos.pop(self._names.pop(mac_key(mac), ""), None) if mac else None
+        if old is not None:
+            self._device_info.remove(*old)
 
     def _renamed(self, before: str | None, now: str) -> None:
         """A device is called otherwise: it listens under its new name only, and is described once."""
@@ -401,6 +419,14 @@ class Metrics:
     def decode_error(self, protocol: str, count: int = 1) -> None:
         """So many more packets could not be decoded."""
         self._decode_errors.labels(self._protocol(protocol)).inc(count)
+
+    def identity_skipped(self, reason: str, count: int) -> None:
+        """More identity packets were left out: `limited`, `dns.work` or `dns.unasked`."""
+        self._identity_skipped.labels(reason).inc(count)
+
+    def identity_change(self, change: str, count: int) -> None:
+        """More hosts were `lost` (no speaker any more), `refused` (too many speakers) or found to be `shared`."""
+        self._identity_changes.labels(change).inc(count)
 
     def last_packet(self, interface: str, time_ns: int) -> None:
         """When the last packet was captured."""

@@ -5,6 +5,7 @@ import pytest
 
 from sniffer.identify import Identifier
 from sniffer.identify.classifier import Scales
+from sniffer.identify.hosts import FORWARDING_MINUTES, MINUTE_NS
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.identify.settings import IdentifySettings
@@ -67,7 +68,9 @@ WITHOUT = [
 def show(mac: str, names: str, others: dict[str, str]) -> Device:
     who, key = Identifier(IdentifySettings(), [], SCALES, ROLES, OUI), mac_key(mac)
     pairs = [("dns.query", name) for name in names.split()] + list(others.items())
-    who.observe(Fact(index, key, kind, value) for index, (kind, value) in enumerate(pairs))
+    # a router forwards for as long as it is there; to be seen doing so once is not enough
+    for minute in range(FORWARDING_MINUTES):
+        who.observe(Fact(minute * MINUTE_NS + at, key, kind, value) for at, (kind, value) in enumerate(pairs))
     return who.device(key)
 
 

@@ -22,6 +22,7 @@ class Dhcp:
 
     client: int
     from_client: bool
+    relayed: bool = False
     facts: tuple[tuple[str, str], ...] = ()
     address: tuple[int, int] | None = None
 
@@ -47,6 +48,7 @@ def parse(data: Buffer) -> Dhcp | None:
     return Dhcp(
         client=int.from_bytes(data[28:34], "big"),
         from_client=from_client,
+        relayed=any(data[24:28]),  # `giaddr`: a relay agent has sent it on
         facts=tuple((kind, value) for kind, value in facts if value),
         address=_address(data, options, from_client),
     )

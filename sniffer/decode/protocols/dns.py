@@ -1,15 +1,15 @@
 """DNS messages, as far as names and addresses go: for port 53 and, in the same format, for multicast DNS.
 
 Written from RFC 1035, 2782 (SRV), 6762 (mDNS) and 9460 (SVCB/HTTPS). Bounded: a compression pointer must point
-backwards, a name has at most 255 bytes, a message at most `MAX_RECORDS` records. A message that was cut gives the
-records that are whole.
+backwards, a name has at most 255 bytes, a message at most `MAX_RECORDS` records, and reading all its names takes at
+most `MAX_STEPS` labels and pointers. A message that was cut, or that asks for more work, gives the records read so far.
 """
 
 from __future__ import annotations
 
 import functools
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model import V4_MAPPED
@@ -17,6 +17,9 @@ from sniffer.model import V4_MAPPED
 MAX_QUESTIONS = 32
 MAX_RECORDS = 256
 MAX_NAME = 255
+#: Labels and pointers that are read in one message. An answer of 20 records needs some 150, the largest seen 600.
+MAX_STEPS = 1_024
+MAX_LABELS = 128
 MAX_TEXTS = 32
 #: So many messages of at most this length are remembered, when they come again.
 REMEMBERED, MAX_REMEMBERED = 256, 512
@@ -61,6 +64,7 @@ class Message:
     records: tuple[Record, ...]
     answers: int
     whole: bool
+    steps: int = 0
 
 
 def parse(data: Buffer) -> Message | None:
@@ -84,7 +88,7 @@ class Reader:
         if found is None:
             return None
         identity = int.from_bytes(data[:2], "big")
-        return Message(identity, found.response, found.code, found.questions, found.records, found.answers, found.whole)
+        return replace(found, id=identity, steps=0)
 
 
 def _parse(data: bytes) -> Message | None:
@@ -95,15 +99,16 @@ def _parse(data: bytes) -> Message | None:
     records: list[Record] = []
     answers = counts[0]
     whole = True
+    names = _Names(data)
     try:
         at = 12
         for _ in range(questions):
-            name, _, at = _name(data, at)
+            name, _, at = names.read(at)
             kind, _ = struct.unpack_from("!HH", data, at)
             at += 4
             asked.append(Question(name, kind))
         for index in range(min(sum(counts), MAX_RECORDS)):
-            record, at = _record(data, at)
+            record, at = _record(data, at, names)
             if record is not None:
                 records.append(record)
             elif index < counts[0]:
@@ -113,11 +118,12 @@ def _parse(data: bytes) -> Message | None:
     if not asked and not records:
         return None
     response = bool(flags & 0x8000)
-    return Message(identity, response, flags & 0xF, tuple(asked), tuple(records), min(answers, len(records)), whole)
+    kept = min(answers, len(records))
+    return Message(identity, response, flags & 0xF, tuple(asked), tuple(records), kept, whole, names.steps)
 
 
-def _record(data: bytes, at: int) -> tuple[Record | None, int]:
-    name, label, at = _name(data, at)
+def _record(data: bytes, at: int, names: _Names) -> tuple[Record | None, int]:
+    name, label, at = names.read(at)
     kind, _, ttl, length = struct.unpack_from("!HHIH", data, at)
     at += 10
     end = at + length
@@ -130,14 +136,14 @@ def _record(data: bytes, at: int) -> tuple[Record | None, int]:
     if kind == AAAA and length == 16:
         return Record(name, kind, ttl, addresses=(_v6(data, at),)), end
     if kind in (CNAME, PTR):
-        target, first, _ = _name(data, at)
+        target, first, _ = names.read(at)
         return Record(name, kind, ttl, target=target, label=first), end
     if kind == SRV and length > 6:
-        return Record(name, kind, ttl, target=_name(data, at + 6)[0], label=label), end
+        return Record(name, kind, ttl, target=names.read(at + 6)[0], label=label), end
     if kind == TXT:
         return Record(name, kind, ttl, texts=_texts(data, at, end), label=label), end
     if kind in (SVCB, HTTPS) and length > 2:
-        addresses, ech = _parameters(data, at, end)
+        addresses, ech = _parameters(data, names.read(at + 2)[2], end)
         return Record(name, kind, ttl, addresses=addresses, ech=ech), end
     return None, end
 
@@ -147,33 +153,56 @@ def _v6(data: bytes, at: int) -> tuple[int, int]:
     return high, low
 
 
-def _name(data: bytes, at: int) -> tuple[str, str, int]:
-    """A name in lower case, its first label as written, and where reading goes on."""
-    labels: list[str] = []
-    size = 0
-    after = -1
-    limit = at  # a pointer must point before everything read so far: no loops
-    while True:
-        length = data[at]
-        if length & 0xC0 == 0xC0:
-            target = (length & 0x3F) << 8 | data[at + 1]
-            if after < 0:
-                after = at + 2
-            if target >= limit:
-                raise ValueError("pointer forwards")
-            at = limit = target
-            continue
-        if length & 0xC0:
-            raise ValueError("label type")
-        at += 1
-        if length == 0:
-            break
-        size += length + 1
-        if size > MAX_NAME or at + length > len(data):
-            raise ValueError("name too long or cut")
-        labels.append(printable(data[at : at + length]))
-        at += length
-    return ".".join(labels).lower(), labels[0] if labels else "", after if after >= 0 else at
+class _Names:
+    """The names of one message. What a pointer leads to is read once; the work is counted in `steps`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._known: dict[int, tuple[list[str], int]] = {}  # what begins at an offset: labels from an index on
+        self.steps = 0
+
+    def read(self, at: int) -> tuple[str, str, int]:
+        """Return the name at an offset in lower case, its first label as written, and where reading goes on.
+
+        Raises ValueError or IndexError where there is no name, and where the message asks for too much work.
+        """
+        data = self._data
+        labels: list[str] = []
+        places: list[tuple[int, int]] = []
+        size, after, limit = 0, -1, at  # a pointer must point before everything read so far: no loops
+        while True:
+            self.steps += 1
+            if self.steps > MAX_STEPS:
+                raise ValueError("too many labels and pointers")
+            length = data[at]
+            if length & 0xC0 == 0xC0:
+                target = (length & 0x3F) << 8 | data[at + 1]
+                if after < 0:
+                    after = at + 2
+                if target >= limit:
+                    raise ValueError("pointer forwards")
+                places.append((at, len(labels)))
+                at = limit = target
+                if (known := self._known.get(target)) is not None:
+                    labels += known[0][known[1] :]
+                    break
+                continue
+            if length & 0xC0:
+                raise ValueError("label type")
+            places.append((at, len(labels)))
+            at += 1
+            if length == 0:
+                break
+            size += length + 1
+            if size > MAX_NAME or at + length > len(data):
+                raise ValueError("name too long or cut")
+            labels.append(printable(data[at : at + length]))
+            at += length
+        if len(labels) > MAX_LABELS or sum(map(len, labels)) > MAX_NAME:
+            raise ValueError("name too long")
+        for place, index in places:
+            self._known[place] = labels, index
+        return ".".join(labels).lower(), labels[0] if labels else "", after if after >= 0 else at
 
 
 def _texts(data: bytes, at: int, end: int) -> tuple[str, ...]:
@@ -191,7 +220,6 @@ def _texts(data: bytes, at: int, end: int) -> tuple[str, ...]:
 
 def _parameters(data: bytes, at: int, end: int) -> tuple[tuple[tuple[int, int], ...], bool]:
     """Address hints of an SVCB or HTTPS record, and whether it offers Encrypted ClientHello (RFC 9460, 7.3; 9848)."""
-    _, _, at = _name(data, at + 2)
     addresses: list[tuple[int, int]] = []
     ech = False
     while at + 4 <= end:
