@@ -73,10 +73,9 @@ test-pure: $(BIN)/.installed-dev
 test-lowest: | $(BIN)/python
 	$(PIP) uv
 	$(PYTHON) -m venv .venv-lowest
-	$(BIN)/uv pip compile -q --resolution lowest-direct --extra serve --extra mqtt --extra notify --extra homeassistant \
+	$(BIN)/uv pip compile -q --no-deps --resolution lowest-direct --extra serve --extra mqtt --extra notify --extra homeassistant \
 	  --extra deep --extra testing --python .venv-lowest/bin/python pyproject.toml -o .venv-lowest/lowest.txt
-	.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt -c constraints.txt -e '.[dev]' 2>/dev/null \
-	  || .venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check -r .venv-lowest/lowest.txt -e '.[dev]'
+	$(BIN)/uv pip install -q --python .venv-lowest/bin/python -r .venv-lowest/lowest.txt -e '.[dev]'
 	.venv-lowest/bin/python -m pytest -q -n $(JOBS) -m 'not slow'
 
 ## check: lint, types and spelling
