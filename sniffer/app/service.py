@@ -32,8 +32,8 @@ from sniffer.wake.file_sources import file_sources
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.api import build_app
 from sniffer.web.auth import Token, read_tokens
-from sniffer.web.links import link_routes
 from sniffer.web.keys import keys_path
+from sniffer.web.links import link_routes
 from sniffer.web.server import HttpServer
 
 logger = logging.getLogger("sniffer")

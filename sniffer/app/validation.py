@@ -20,7 +20,9 @@ from sniffer.capture.live.netlink import links
 from sniffer.capture.live.privileges import account
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.explain.headline import headline
+from sniffer.model import Record
 from sniffer.model.clock import SystemClock
+from sniffer.sinks.delivery.notice import Notice
 from sniffer.sinks.delivery.targets import check_targets
 from sniffer.wake.sources import feed_of
 from sniffer.web.auth import read_tokens
@@ -147,7 +149,10 @@ def _sources(config: Config) -> Iterator[Said]:
 
 
 def _targets(config: Config) -> Iterator[Said]:
-    for place, error in check_targets(config.sinks, read_secret, headline, SystemClock()):
+    def notice(record: Record) -> Notice:
+        return Notice(headline(record))
+
+    for place, error in check_targets(config.sinks, read_secret, notice, SystemClock()):
         yield ("sinks", *place), str(error), REMEDY
 
 

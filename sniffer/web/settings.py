@@ -44,8 +44,6 @@ class PageSettings(Section):
     look_password: Secret | None = None
 
 
-
-
 def _public_url(text: str) -> str:
     """Return the URL without a slash at its end. Raises ValueError."""
     parts = urlsplit(text)
@@ -108,6 +106,7 @@ class HttpSettings(Section):
     def reading_needs_token(self) -> bool:
         """Whether reading uploads, devices and the stream needs a token."""
         return not self.is_local if self.read_token is None else self.read_token
+
     page: PageSettings = PageSettings()
 
     @property

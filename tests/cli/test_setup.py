@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sniffer.app.config import Config, load_config, parse_config
-from sniffer.app.trial import sample_record
 from sniffer.cli.main import cli
 from sniffer.cli.setup import configuration, try_targets
 from sniffer.errors import SnifferError

@@ -84,9 +84,7 @@ def check_targets(
             yield place, error
 
 
-def _webhook(
-    settings: WebhookSettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf
-) -> Target:
+def _webhook(settings: WebhookSettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf) -> Target:
     from sniffer.sinks.delivery.webhook import Webhook
 
     return Webhook(settings, read_secret, notice_of)
@@ -103,9 +101,7 @@ def _alertmanager(
     return Alertmanager(settings, read_secret, notice_of, recent)
 
 
-def _notify(
-    settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf
-) -> Target:
+def _notify(settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf) -> Target:
     from sniffer.sinks.delivery.notify import Notify
 
     return Notify(settings, read_secret, notice_of)
