@@ -16,7 +16,9 @@ BACKLOG = 64
 #: Pages that are open at once: phones, tablets and desktops of one house.
 MAX_READERS = 32
 #: Records that change what a page shows.
-SHOWN = frozenset({"upload", "listening", "device", "wake", "alert", "resolved", "loss", "drift", "question", "answer"})
+STREAMED = frozenset(
+    {"upload", "listening", "device", "wake", "alert", "resolved", "loss", "drift", "question", "answer"}
+)
 
 
 class Live:
@@ -43,7 +45,7 @@ class Live:
                 queue.put_nowait(text)
 
         def heard(record: Record) -> None:
-            if record["event_type"] in SHOWN and not loop.is_closed():
+            if record["event_type"] in STREAMED and not loop.is_closed():
                 loop.call_soon_threadsafe(put, brief(record))
 
         unsubscribe = self._backend.subscribe(heard)

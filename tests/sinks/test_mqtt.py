@@ -31,7 +31,7 @@ paho = pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installe
 SLUG = "68dbf5901964"
 CONFIG = "homeassistant/device/sniffer_68dbf5901964/config"
 STATE = f"sniffer/{SLUG}/state"
-KITCHEN_FIELDS = device_record(KITCHEN, "br-lan", START)["device"]
+KITCHEN_FIELDS = device_record(KITCHEN, "br-lan", START).to_json()["device"]
 
 
 class Watcher:
@@ -220,7 +220,7 @@ def test_a_broker_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixtur
 def test_what_is_no_longer_watched_is_withdrawn_also_after_a_restart(tool, tmp_path: Path) -> None:
     port = free_port()
     other = Device(key=0x0200_0000_0001, name="attic", microphone=True)
-    kitchen, attic = device_record(KITCHEN, "br-lan", START), device_record(other, "br-lan", START)
+    kitchen, attic = (device_record(device, "br-lan", START).to_json() for device in (KITCHEN, other))
     attic_config = "homeassistant/device/sniffer_020000000001/config"
     with Store(StoreSettings(path=tmp_path / "sniffer.db")) as store, mosquitto(tool, tmp_path, port):
         watcher = Watcher(port)

@@ -37,9 +37,9 @@ def checksum(text: str) -> int:
     return zlib.crc32(text.encode(errors="surrogatepass"))
 
 
-def intact(text: str, crc: int | None) -> str:
+def intact(text: object, crc: int | None) -> str:
     """Return a stored text. Raises ValueError where it is not the one that was stored."""
-    if crc is not None and checksum(text) != crc:
+    if not isinstance(text, str) or (crc is not None and checksum(text) != crc):
         raise ValueError("damaged")
     return text
 

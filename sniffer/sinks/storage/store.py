@@ -56,10 +56,12 @@ CREATE INDEX IF NOT EXISTS messages_due ON messages (target, status, seq);
 
 #: A few columns of each upload for overviews, kept by triggers: to read them out of the records takes thirty times as
 #: long. What the columns mean is said at `UploadSummary`.
+#: A damaged record gives no values, and never stops a change of the store.
 _SUMMARY = (
     "SELECT {0}.seq, {0}.id, {0}.time_ns, {0}.device, {0}.mac, {0}.class, {0}.verdict, "
-    "json_extract({0}.record, '$.reason'), {0}.level, json_extract({0}.record, '$.upload.duration'), "
-    "json_extract({0}.record, '$.upload.speech_seconds')"
+    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.reason') END, {0}.level, "
+    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.upload.duration') END, "
+    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.upload.speech_seconds') END"
 )
 _GONE = "DELETE FROM summaries WHERE time_ns = old.time_ns AND seq = old.seq"
 _SUMMARIES = f"""
