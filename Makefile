@@ -20,7 +20,7 @@ TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
-.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench dist constraints sbom audit clean
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean
 
 help:
 	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -138,6 +138,15 @@ SEED   ?= 1
 lab: $(BIN)/.installed-dev
 	$(BIN)/python -m sniffer.evaluation.lab --months $(MONTHS) --seed $(SEED) --jobs 2
 	$(BIN)/python -m sniffer.evaluation.lab.endtoend --months $(MONTHS) --seed $(SEED)
+
+# Installs the synthesisers, which nothing else needs. Speech that was spoken once is kept in build/speech.
+VOICES  := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
+## fit-ear: fit what a listener's testimony weighs (rules/judge/testimony.yml) to synthesised speech; an hour
+fit-ear: $(BIN)/.installed-dev
+	@tools/packages $(VOICES)
+	$(PIP) -e '.[listen,speech,plot]'
+	nice $(BIN)/python -m sniffer.evaluation.listener --jobs 2 \
+	  --write rules/judge/testimony.yml --plot docs/testimony.png
 
 # `python -m tests.bench memory` and `live` are others.
 ## bench: packets per second beside every peer that is installed

@@ -8,6 +8,8 @@
     ├── UsageError               2  the call itself is wrong
     ├── RecordError              2  a record that was read back is damaged, or of another version
     ├── WakeError                2  a wake event or a wake source cannot be used
+    ├── DaemonError              2  the daemon cannot be reached, or does not answer as it should
+    │   └── DaemonRefusalError   2  the daemon refuses this request, and would refuse it again
     ├── CaptureError             3  nothing could be read or opened
     │   └── PrivilegeError       3  the privilege to capture is missing
     ├── StoreError               3  the store cannot be opened or written
@@ -56,6 +58,18 @@ class RecordError(SnifferError, ValueError):
 
 class WakeError(SnifferError):
     """A wake event or a wake source cannot be used."""
+
+
+class DaemonError(SnifferError):
+    """The daemon cannot be reached, or does not answer as it should; `status` is its HTTP status, if it answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class DaemonRefusalError(DaemonError):
+    """The daemon refuses this request, and would refuse it again."""
 
 
 class CaptureError(SnifferError):

@@ -17,6 +17,7 @@ EXTRA_OF: Mapping[str, str] = {
     "apprise": "notify",
     "websockets": "homeassistant",
     "pymicro_wakeword": "listen",
+    "pymicro_vad": "listen",
     "sounddevice": "listen",
     "pyarrow": "parquet",
     "pyshark": "deep",

@@ -22,19 +22,19 @@ ROOMS: dict[str, set[str]] = {
     "alerts": {"settings", "judge", "records", "rules", "explain"},
     "diagnostics": set(),
     "wake": {"settings"},
-    "listener": {"settings", "wake"},
     "sinks": {"settings", "records"},
     "web": {"settings"},
+    "listener": {"settings", "wake", "web"},
     "demo": set(),
     "testing": {"demo"},
     "app": {
         "settings", "capture", "decode", "identify", "detect", "judge", "rules", "records", "explain", "alerts",
         "diagnostics", "wake", "sinks", "web", "resources", "__version__",
     },
-    "evaluation": {"settings", "capture", "decode", "identify", "detect", "judge", "app", "resources"},
+    "evaluation": {"settings", "capture", "decode", "identify", "detect", "judge", "listener", "app", "resources"},
     "cli": {
         "settings", "capture", "decode", "identify", "judge", "rules", "records", "explain", "diagnostics", "wake",
-        "listener", "sinks", "app", "evaluation", "demo", "resources", "__version__",
+        "listener", "sinks", "web", "app", "evaluation", "demo", "resources", "__version__",
     },
 }  # fmt: skip
 

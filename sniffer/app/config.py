@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -15,12 +14,11 @@ from sniffer.identify.settings import IdentifySettings
 from sniffer.judge.settings import AlertSettings, JudgeSettings
 from sniffer.model import key_text
 from sniffer.settings.base import DeviceSettings, Secret, Section
+from sniffer.settings.secrets import secret_in_file, secret_in_variable
 from sniffer.settings.yaml import parse_yaml, read_text
 from sniffer.sinks.settings import SinkSettings, StoreSettings
 from sniffer.wake.settings import WakeSettings
 from sniffer.web.settings import HttpSettings
-
-MAX_SECRET_BYTES = 4096
 
 
 class Config(Section):
@@ -58,19 +56,8 @@ def parse_config(text: str, file: str | Path) -> Config:
 
 
 def read_secret(secret: Secret) -> str:
-    """The secret itself, without surrounding white space. Raises ConfigError; the message never shows it."""
+    """Return the secret itself, without surrounding white space. Raises ConfigError; the message never shows it."""
     if secret.env is not None:
-        value = os.environ.get(secret.env, "").strip()
-        if not value:
-            raise ConfigError(f"the environment variable {secret.env} is empty or not set")
-        return value
+        return secret_in_variable(secret.env)
     assert secret.file is not None
-    try:
-        with secret.file.open("rb") as stream:
-            value = stream.read(MAX_SECRET_BYTES).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"the secret cannot be read: {reason}", file=secret.file) from None
-    if not value:
-        raise ConfigError("the secret is empty", file=secret.file)
-    return value
+    return secret_in_file(secret.file)

@@ -1,68 +1,66 @@
-"""The daemon's HTTP API, asked from the command line."""
+"""How commands find the daemon's HTTP API: its address and a token, from options, the environment or `-c`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sniffer.app.config import Config, read_secret
+import click
+
 from sniffer.errors import ConfigError, UsageError
-from sniffer.settings.base import Secret
+from sniffer.settings.secrets import secret_in_file, secret_in_variable
+
+if TYPE_CHECKING:
+    from sniffer.app.config import Config
+
+URL = "http://127.0.0.1:9877"
+TOKEN_VARIABLE = "SNIFFER_TOKEN"  # noqa: S105 - the name of a variable
+
+url_option = click.option(
+    "--url", envvar="SNIFFER_URL", help=f"Where the daemon's HTTP API is (default: from -c, else {URL})."
+)
 
 
-def find_url(url: str | None, config: Config) -> str:
-    """What was given, or what the configuration says, or the default."""
+def token_option(scope: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return `--token-file`, for a token with this scope."""
+    return click.option(
+        "--token-file", type=click.Path(path_type=Path, dir_okay=False),
+        help=f"A file that holds a token with the scope `{scope}` (default: ${TOKEN_VARIABLE}, else from -c).",
+    )  # fmt: skip
+
+
+def find_url(url: str | None, config_path: Path | None) -> str:
+    """Return the address that was given, else the configuration's, else the default. Raises ConfigError."""
     if url is not None:
         return url.rstrip("/")
-    return config.http.url
+    return _config(config_path).http.url if config_path is not None else URL
 
 
-def find_token(token_file: Path | None, config: Config, scope: str) -> str:
-    """From `--token-file`, `$SNIFFER_TOKEN`, or the first token of the configuration that may. Raises UsageError."""
+def find_token(token_file: Path | None, config_path: Path | None, scope: str) -> str:
+    """Return the token of `--token-file`, of `$SNIFFER_TOKEN`, or the configuration's first with this scope.
+
+    It is never taken from the command line, which every user of the machine can see. Raises UsageError, ConfigError.
+    """
     if token_file is not None:
-        return read_secret(Secret(file=token_file))
-    if os.environ.get("SNIFFER_TOKEN"):
-        return read_secret(Secret(env="SNIFFER_TOKEN"))
-    for token in config.http.tokens:
+        return secret_in_file(token_file)
+    if os.environ.get(TOKEN_VARIABLE):
+        return secret_in_variable(TOKEN_VARIABLE)
+    for token in _config(config_path).http.tokens if config_path is not None else ():
         if scope in token.scopes:
+            from sniffer.app.config import read_secret
+
             try:
                 return read_secret(token.secret)
             except ConfigError as error:
                 raise UsageError(str(error)) from None
     raise UsageError(
-        f"a token with the scope '{scope}' is needed: --token-file FILE, $SNIFFER_TOKEN, or -c with http.tokens"
+        f"a token with the scope '{scope}' is needed: --token-file FILE, ${TOKEN_VARIABLE}, or -c with http.tokens"
     )
 
 
-def post(url: str, path: str, body: Mapping[str, Any], token: str) -> Any:
-    """What the daemon answers. Raises UsageError in one line; the token is never shown."""
-    return _asked("POST", url, path, token, json=dict(body))
+def _config(config_path: Path | None) -> Config:
+    from sniffer.cli._common import effective_config
 
-
-def get(url: str, path: str, query: Mapping[str, str], token: str | None = None) -> Any:
-    """What the daemon answers. Raises UsageError in one line; the token is never shown."""
-    return _asked("GET", url, path, token, params=dict(query))
-
-
-def _asked(method: str, url: str, path: str, token: str | None, **what: Any) -> Any:
-    import httpx
-
-    from sniffer.listener.client import trouble
-
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        answer = httpx.request(method, f"{url}{path}", headers=headers, timeout=10, **what)
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
-        raise UsageError(f"{url}: not a URL") from None
-    except httpx.HTTPError as error:
-        raise UsageError(f"{url}: no daemon answers: {trouble(url, error)}; is `sniffer run` running?") from None
-    try:
-        value = answer.json()
-    except ValueError:
-        value = {}
-    if answer.status_code >= 300:
-        reason = value.get("error") if isinstance(value, dict) else None
-        raise UsageError(f"the daemon refuses: {reason or f'HTTP {answer.status_code}'}")
-    return value
+    return effective_config(config_path, ())

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sniffer.app.config import Config, load_config
-from sniffer.app.config_lint import unknown_name
 from sniffer.errors import UsageError
 from sniffer.model import host_key
-from sniffer.settings.base import DeviceSettings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a listener reads no configuration: it need not hold what one is made of
+    from sniffer.app.config import Config
+    from sniffer.settings.base import DeviceSettings
     from sniffer.sinks.storage.store import Store
 
 #: What `sniffer setup` writes, and `sniffer config check` looks for.
@@ -64,6 +63,8 @@ def not_read(config_path: Path | None) -> str | None:
 def effective_config(config_path: Path | None, devices: Sequence[str]) -> Config:
     """The configuration file (or the defaults) with the devices named on the command line. Raises ConfigError,
     UsageError."""
+    from sniffer.app.config import Config, load_config
+
     config = load_config(config_path) if config_path else Config()
     named = tuple(_device(text) for text in devices)
     keys = {device.key for device in named}
@@ -74,6 +75,8 @@ def effective_config(config_path: Path | None, devices: Sequence[str]) -> Config
 
 
 def _device(text: str) -> DeviceSettings:
+    from sniffer.settings.base import DeviceSettings
+
     mac, equals, name = text.partition("=")
     try:
         host_key(mac)
@@ -87,6 +90,8 @@ def _device(text: str) -> DeviceSettings:
 
 def nobody(device: str | None, store: Store) -> str:
     """What to add where nothing was found: that no device has that name."""
+    from sniffer.app.config_lint import unknown_name
+
     remedy = unknown_name(device, store.names()) if device else None
     return "" if remedy is None else f": no device in there is called '{device}'; {remedy}"
 

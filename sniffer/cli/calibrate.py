@@ -14,10 +14,10 @@ import click
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
-from sniffer.cli._client import find_token, find_url, get
+from sniffer.cli._client import find_token
 from sniffer.cli._common import config_option, device_option, effective_config
 from sniffer.cli._show import plain
-from sniffer.errors import UsageError
+from sniffer.errors import DaemonError, UsageError
 from sniffer.model import Record, host_key
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
@@ -86,7 +86,7 @@ def command(
         if not sys.stdin.isatty():
             raise UsageError("somebody has to speak: run it on a terminal, or learn from a capture with --capture")
         if url is not None:
-            uploads = asked(find_url(url, config), device, lambda: find_token(token_file, config, "read"))
+            uploads = asked(url, device, lambda: find_token(token_file, config_path, "read"))
         else:
             settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
             uploads = _stored(settings, device)
@@ -184,28 +184,26 @@ def _stored(settings: StoreSettings, device: str) -> Callable[[], list[Record]]:
 
 
 def asked(url: str, device: str, token: Callable[[], str]) -> Callable[[], list[Record]]:
-    """Asks the daemon at `url` for the newest uploads of a device; `token` is called only where one is needed. Raises
-    UsageError."""
+    """Return a function that asks the daemon at `url` for the newest uploads of a device; `token` is called only where
+    the daemon wants one. Raises UsageError, DaemonError."""
+    from sniffer.web.client import Client
 
-    def known() -> list[Record]:
-        found = get(url, "/api/v1/devices", {}, use)
-        return [record["device"] for record in found if isinstance(record, dict) and "device" in record]
-
-    use: str | None = None
+    client = Client(url)
     try:
-        devices = known()
-    except UsageError as error:
-        if "token" not in str(error):
+        found = client.get("/api/v1/devices")
+    except DaemonError as error:
+        if error.status not in (401, 403):
             raise
-        use = token()
-        devices = known()
+        client = Client(url, token())
+        found = client.get("/api/v1/devices")
+    devices = [record["device"] for record in found if isinstance(record, dict) and "device" in record]
     names = [str(one["name"]) for one in devices]
     if device.lower() not in {name.lower() for one in devices for name in (str(one["name"]), str(one["mac"]))}:
         raise UsageError(f"the daemon knows no device '{device}', only: {', '.join(names) or 'none yet'}")
     query = {"device": device, "limit": str(_NEWEST)}
 
     def uploads() -> list[Record]:
-        return [r for r in get(url, "/api/v1/uploads", query, use) if isinstance(r, dict) and "upload" in r]
+        return [r for r in client.get("/api/v1/uploads", query) if isinstance(r, dict) and "upload" in r]
 
     return uploads
 

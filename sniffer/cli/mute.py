@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sniffer.cli._client import find_token, find_url, post
-from sniffer.cli._common import config_option, effective_config
+from sniffer.cli._client import find_token, find_url, token_option, url_option
+from sniffer.cli._common import config_option
 from sniffer.cli._times import Duration
 from sniffer.errors import UsageError
 
@@ -18,10 +18,8 @@ from sniffer.errors import UsageError
 @click.option("--for", "seconds", type=Duration(), help="How long: 30m, 2h, 1d.")
 @click.option("--off", is_flag=True, help="End it now.")
 @config_option
-@click.option(
-    "--url", envvar="SNIFFER_URL", help="Where the daemon's HTTP API is (default: from -c, else http://127.0.0.1:9877)."
-)
-@click.option("--token-file", type=click.Path(path_type=Path, dir_okay=False), help="Holds a token with scope `mute`.")
+@url_option
+@token_option("mute")
 def command(
     device: str, seconds: float | None, off: bool, config_path: Path | None, url: str | None, token_file: Path | None
 ) -> None:
@@ -32,11 +30,12 @@ def command(
       sniffer mute kitchen --for 2h
       sniffer mute kitchen --off
     """
+    from sniffer.web.client import Client
+
     if (seconds is None) != off:
         raise UsageError("give either --for (such as 2h) or --off")
-    config = effective_config(config_path, ())
-    body = {"device": device, "seconds": seconds or 0}
-    post(find_url(url, config), "/api/v1/mute", body, find_token(token_file, config, "mute"))
+    with Client(find_url(url, config_path), find_token(token_file, config_path, "mute")) as client:
+        client.post("/api/v1/mute", {"device": device, "seconds": seconds or 0})
     if off:
         click.echo(f"{device}: alerts are on again")
     else:

@@ -1,69 +1,49 @@
-"""`sniffer wake`: tell the daemon that somebody asked."""
+"""`sniffer wake`: report a request to the daemon."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
-import httpx
 
-from sniffer.app.config import read_secret
-from sniffer.errors import UsageError
-from sniffer.listener.client import post
+from sniffer.cli._client import find_token, find_url, token_option, url_option
+from sniffer.cli._common import config_option
 from sniffer.model import WakeKind
 from sniffer.model.clock import SystemClock, timestamp
-from sniffer.settings.base import Secret
 from sniffer.wake.events import parse_event, parse_time
 
-URL = "http://127.0.0.1:9877"
-TOKEN_VARIABLE = "SNIFFER_TOKEN"  # noqa: S105 - the name of a variable
-
-
-def read_token(token_file: Path | None) -> str:
-    """The token from a file, or from the environment; never from the command line, which everybody can see.
-    Raises UsageError, ConfigError."""
-    if token_file is not None:
-        return read_secret(Secret(file=token_file))
-    if TOKEN_VARIABLE in os.environ:
-        return read_secret(Secret(env=TOKEN_VARIABLE))
-    raise UsageError(f"a token is needed: --token-file FILE, or the environment variable {TOKEN_VARIABLE}")
-
-
-url_option = click.option(
-    "--url", envvar="SNIFFER_URL", default=URL, show_default=True, help="Where the daemon's HTTP API is."
-)
-token_option = click.option(
-    "--token-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help=f"A file that holds the token of this source. Or the environment variable {TOKEN_VARIABLE}.",
-)
+#: What a person or an automation can report; the other kinds are a listener's own.
+KINDS = [str(kind) for kind in WakeKind if str(kind) not in ("testimony", "answer")]
 
 
 @click.command(name="wake")
 @click.argument("device", required=False)
+@config_option
 @url_option
-@token_option
+@token_option("wake")
 @click.option(
-    "--kind", type=click.Choice([str(kind) for kind in WakeKind]), default=str(WakeKind.WAKE), show_default=True,
-    help="What happened.",
+    "--kind", type=click.Choice(KINDS), default=str(WakeKind.WAKE), show_default=True, help="What happened."
 )  # fmt: skip
 @click.option("--at", "when", metavar="TIME", help="When it happened: ISO-8601 or seconds since 1970. Now, if absent.")
-def command(device: str | None, url: str, token_file: Path | None, kind: str, when: str | None) -> None:
-    """Tell the daemon that somebody asked DEVICE (a configured name or a MAC); without DEVICE, any speaker.
+def command(
+    device: str | None, config_path: Path | None, url: str | None, token_file: Path | None, kind: str, when: str | None
+) -> None:
+    """Report to the daemon that DEVICE (a configured name or a MAC) was asked; without DEVICE, any speaker.
 
     \b
     Examples:  sniffer wake kitchen --url http://router:9877 --token-file ~/.sniffer-token
                sniffer wake kitchen --kind mute
                sniffer wake door --kind view_start
     """
-    token = read_token(token_file)
+    from sniffer.web.client import Client
+
+    token = find_token(token_file, config_path, "wake")
     now_ns = SystemClock().now_ns()
-    time_ns = now_ns if when is None else parse_time(_number(when), "--at")
+    time_ns = now_ns if when is None else parse_time(moment(when), "--at")
     event = {"timestamp": timestamp(time_ns), "device": device, "kind": kind}
-    parse_event(event, now_ns, source="us")  # what is wrong with it is said before it is sent
-    with httpx.Client() as client:
-        answer = post(client, url, token, [event])
+    parse_event(event, now_ns, source="us")  # a mistake is reported before anything is sent
+    with Client(find_url(url, config_path), token) as client:
+        answer = client.post("/api/v1/wake", [event])
     for warning in answer["warnings"]:
         click.echo(f"sniffer: {warning}", err=True)
     for record in answer["accepted"]:
@@ -71,7 +51,8 @@ def command(device: str | None, url: str, token_file: Path | None, kind: str, wh
         click.echo(f"{record['timestamp']}  {record['kind']}  {name}  {record['source']}")
 
 
-def _number(text: str) -> str | float:
+def moment(text: str) -> str | float:
+    """Return what was typed as seconds since 1970 where it is a number, else as it is."""
     try:
         return float(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""The second program: a microphone that listens for wake words and reports them."""
+"""The second program: a microphone that listens for wake words, reports them, and says what it heard when asked."""

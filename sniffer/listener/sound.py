@@ -10,13 +10,19 @@ from typing import BinaryIO, Protocol
 
 from sniffer import extras
 from sniffer.errors import WakeError
-from sniffer.listener.ear import RATE, WIDTH
 from sniffer.model.clock import SECOND, Clock
 
-#: Samples a piece: 80 ms. A microphone's pieces that nobody fetched, before the oldest are lost: 4 s.
-PIECE, MAX_PENDING = 1280, 50
-#: Where the count of samples and the clock differ by more than this, the clock is right.
-DRIFT_NS = SECOND // 2
+#: All sound is sampled at this rate (Hz), with this many bytes a sample (signed, little endian), mono.
+RATE = 16_000
+WIDTH = 2
+#: Samples of a piece: 80 ms.
+PIECE = 1280
+#: Pieces of a microphone that wait to be fetched, before the oldest are lost: 4 s.
+MAX_PENDING = 50
+#: Where the count of samples lags the clock by more than this, sound was lost, and counting begins anew.
+GAP_NS = SECOND // 2
+#: A microphone that gives no piece for this many seconds is gone.
+SILENT_SECONDS = 10
 
 
 class Sound(Protocol):
@@ -25,6 +31,36 @@ class Sound(Protocol):
     start_ns: int
 
     def pieces(self) -> Iterator[bytes]: ...
+
+
+class SampleClock:
+    """When the first sample of a live stream was heard, from when its samples arrive.
+
+    Sound arrives late, never early: the least delay seen in this or the last minute is the truth. So a machine that is
+    busy for a moment does not make words late, and a sound card whose clock is slightly wrong is followed.
+    """
+
+    MINUTE = 60 * RATE
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._samples, self._minute = 0, 0
+        self._least: list[int] = []
+        self.start_ns = clock.now_ns()
+
+    def arrived(self, samples: int) -> int:
+        """Count samples that arrived just now; return when the first of all was heard (ns)."""
+        self._samples += samples
+        began = self._clock.now_ns() - self._samples * SECOND // RATE
+        if not self._least or began - self.start_ns > GAP_NS or self.start_ns - began > GAP_NS:
+            self._least, self._minute = [began], 0  # the first sound, a gap, or a clock that was set
+        else:
+            self._least[-1] = min(self._least[-1], began)
+        self._minute += samples
+        if self._minute >= self.MINUTE:
+            self._least, self._minute = [self._least[-1], began], 0
+        self.start_ns = min(self._least)
+        return self.start_ns
 
 
 class WavSound:
@@ -38,38 +74,35 @@ class WavSound:
         except OSError as error:
             raise WakeError(f"{path}: cannot be read: {error.strerror}") from None
         except (EOFError, wave.Error) as error:
-            raise WakeError(f"{path}: not a WAV file that can be read: {error}") from None
+            raise WakeError(f"{path}: not a WAV file that can be read: {str(error) or 'it ends too early'}") from None
         if form != (RATE, WIDTH, 1):
             raise WakeError(f"{path}: {form[0]} Hz, {8 * form[1]} bit, {form[2]} channels; needed: 16000 Hz, 16 bit, 1")
         self._path = path
         self.start_ns = clock.now_ns() - frames * SECOND // RATE if start_ns is None else start_ns
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it, as fast as it is taken."""
+        """Yield the whole file, as fast as it is taken."""
         with wave.open(str(self._path), "rb") as file:
             while piece := file.readframes(PIECE):
-                yield piece
+                yield piece[: len(piece) // WIDTH * WIDTH]
 
 
 class StreamSound:
     """Raw PCM (16 kHz, signed 16 bit little endian, mono) that arrives while it is spoken."""
 
     def __init__(self, stream: BinaryIO, clock: Clock) -> None:
-        self._stream, self._clock = stream, clock
-        self.start_ns = clock.now_ns()
+        self._stream, self._samples = stream, SampleClock(clock)
+        self.start_ns = self._samples.start_ns
 
     def pieces(self) -> Iterator[bytes]:
-        """What has arrived. Time stays with the clock: a sender that pauses does not make the past longer."""
-        samples, rest = 0, b""
+        """Yield what has arrived. Time stays with the clock: a sender that pauses does not make the past longer."""
+        rest = b""
         read = getattr(self._stream, "read1", self._stream.read)
         while data := read(PIECE * WIDTH):
             whole = rest + data
             cut = len(whole) - len(whole) % WIDTH
             rest = whole[cut:]
-            samples += cut // WIDTH
-            began = self._clock.now_ns() - samples * SECOND // RATE
-            if abs(began - self.start_ns) > DRIFT_NS:
-                self.start_ns = began
+            self.start_ns = self._samples.arrived(cut // WIDTH)
             if cut:
                 yield whole[:cut]
 
@@ -80,15 +113,16 @@ class MicrophoneSound:
     def __init__(self, device: str | None, clock: Clock) -> None:
         try:
             import sounddevice
-        except (ImportError, OSError) as error:
-            hint = extras.missing("sounddevice", "A microphone (besides the Debian package libportaudio2)")
-            raise WakeError(f"no microphone can be opened ({error}). {hint}") from None
+        except ImportError:
+            raise WakeError(extras.missing("sounddevice", "the microphone")) from None
+        except OSError as error:
+            raise WakeError(f"the microphone needs PortAudio ({error}): apt-get install libportaudio2") from None
         self._sounddevice, self._clock = sounddevice, clock
         self._device = int(device) if device is not None and device.isdigit() else device
         self.start_ns = clock.now_ns()
 
     def pieces(self) -> Iterator[bytes]:
-        """While it lasts. Raises WakeError where it cannot be opened, or falls silent for good."""
+        """Yield pieces while the microphone lasts. Raises WakeError where it cannot be opened, or gives no more."""
         pending: queue.Queue[bytes] = queue.Queue(MAX_PENDING)
 
         def heard(data: bytes, frames: int, time: object, status: object) -> None:
@@ -100,16 +134,13 @@ class MicrophoneSound:
             with self._sounddevice.RawInputStream(
                 samplerate=RATE, blocksize=PIECE, device=self._device, dtype="int16", channels=1, callback=heard
             ):
-                samples = 0
-                self.start_ns = self._clock.now_ns()
+                samples = SampleClock(self._clock)
                 while True:
-                    piece = pending.get(timeout=10)
-                    samples += len(piece) // WIDTH
-                    began = self._clock.now_ns() - samples * SECOND // RATE
-                    if abs(began - self.start_ns) > DRIFT_NS:
-                        self.start_ns = began
+                    piece = pending.get(timeout=SILENT_SECONDS)
+                    self.start_ns = samples.arrived(len(piece) // WIDTH)
                     yield piece
         except queue.Empty:
             raise WakeError("the microphone gives no sound any more") from None
         except (self._sounddevice.PortAudioError, ValueError) as error:
-            raise WakeError(f"the microphone cannot be opened: {' '.join(str(error).split())}") from None
+            reason = " ".join(str(error).split())
+            raise WakeError(f"no microphone can be opened ({reason}); `arecord -l` lists what is there") from None

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sniffer.cli.mute import command
-from sniffer.errors import UsageError
+from sniffer.errors import DaemonError
 from tests.sinks.receiver import Receiver, receiver
 
 
@@ -45,10 +45,21 @@ def test_mistakes_are_one_line(web: Receiver, tmp_path: Path) -> None:
     assert "a token with the scope 'mute' is needed" in str(run(web, "kitchen", "--for", "2h", token="").exception)
     web.answer = lambda request: 403
     refused = run(web, "kitchen", "--for", "2h")
-    assert isinstance(refused.exception, UsageError)
-    assert str(refused.exception) == "the daemon refuses: HTTP 403"
+    assert isinstance(refused.exception, DaemonError)
+    assert str(refused.exception).endswith(" answered 403: Forbidden")
     nobody = CliRunner().invoke(
         command, ["kitchen", "--for", "2h", "--url", "http://127.0.0.1:9"], env={"SNIFFER_TOKEN": "t0ken"}
     )
-    assert "no daemon answers" in str(nobody.exception)
+    assert "cannot be reached" in str(nobody.exception)
     assert "t0ken" not in str(nobody.exception)
+
+
+def test_the_address_and_the_token_come_from_the_configuration(web: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("kept")
+    (tmp_path / "c.yaml").write_text(
+        f"http:\n  port: {web.url.split(':')[2].split('/')[0]}\n"
+        f"  tokens: [{{source: me, secret: {{file: {tmp_path / 'token'}}}, scopes: [mute]}}]\n"
+    )
+    run_it = CliRunner().invoke(command, ["kitchen", "--off", "-c", str(tmp_path / "c.yaml")], catch_exceptions=False)
+    assert run_it.exit_code == 0
+    assert web.requests[0].headers["authorization"] == "Bearer kept"

@@ -11,11 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from sniffer.cli._client import get
-from sniffer.errors import ConfigError, UsageError, WakeError
-from sniffer.listener.client import post
+from sniffer.errors import ConfigError, DaemonError
 from sniffer.testing import ManualClock
 from sniffer.web.api import build_app
+from sniffer.web.client import Client
 from sniffer.web.server import HttpServer, tls_options
 from sniffer.web.settings import HttpSettings, TlsSettings
 
@@ -53,10 +52,11 @@ def test_it_is_served_with_the_certificate_and_in_clear_no_more(tmp_path: Path) 
         trusting = ssl.create_default_context(cafile=str(tls.certificate))
         assert httpx.get(f"{url}/-/healthy", verify=trusting).text == "sniffer lives\n"
         for address, words in ((url, "SSL_CERT_FILE"), (url.replace("https", "http"), "https instead of http")):
-            with pytest.raises(UsageError, match=words):
-                get(address, "/api/v1/stats", {})
-            with httpx.Client() as client, pytest.raises(WakeError, match=words):
-                post(client, address, "token", [])
+            with Client(address, "token") as client:
+                with pytest.raises(DaemonError, match=words):
+                    client.get("/api/v1/stats")
+                with pytest.raises(DaemonError, match=words):
+                    list(client.events("/api/v1/stream"))
     finally:
         server.stop()
 
