@@ -13,7 +13,7 @@ from sniffer.model.clock import SystemClock, timestamp
 from sniffer.wake.events import parse_event, parse_time
 
 #: What a person or an automation can report; the other kinds are a listener's own.
-KINDS = [str(kind) for kind in WakeKind if str(kind) not in ("testimony", "answer")]
+KINDS = [str(kind) for kind in WakeKind if str(kind) not in ("testimony", "answer", "misdated")]
 
 
 @click.command(name="wake")

@@ -20,7 +20,7 @@ PIECE = 1280
 #: Pieces of a microphone that wait to be fetched, before the oldest are lost: 4 s.
 MAX_PENDING = 50
 #: Where the count of samples lags the clock by more than this, sound was lost, and counting begins anew.
-GAP_NS = SECOND // 2
+GAP_NS = 3 * SECOND
 #: A microphone that gives no piece for this many seconds is gone.
 SILENT_SECONDS = 10
 
@@ -36,15 +36,17 @@ class Sound(Protocol):
 class SampleClock:
     """When the first sample of a live stream was heard, from when its samples arrive.
 
-    Sound arrives late, never early: the least delay seen in this or the last minute is the truth. So a machine that is
-    busy for a moment does not make words late, and a sound card whose clock is slightly wrong is followed.
+    Sound arrives late, never early: the least delay seen in this or the last five seconds is the truth. So a machine
+    that is busy for a moment does not make words late, lost sound shifts them for ten seconds at most, and a sound card
+    whose clock is slightly wrong is followed.
     """
 
-    MINUTE = 60 * RATE
+    #: Samples of five seconds.
+    WINDOW = 5 * RATE
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._samples, self._minute = 0, 0
+        self._samples, self._counted = 0, 0
         self._least: list[int] = []
         self.start_ns = clock.now_ns()
 
@@ -53,12 +55,12 @@ class SampleClock:
         self._samples += samples
         began = self._clock.now_ns() - self._samples * SECOND // RATE
         if not self._least or began - self.start_ns > GAP_NS or self.start_ns - began > GAP_NS:
-            self._least, self._minute = [began], 0  # the first sound, a gap, or a clock that was set
+            self._least, self._counted = [began], 0  # the first sound, a gap, or a clock that was set
         else:
             self._least[-1] = min(self._least[-1], began)
-        self._minute += samples
-        if self._minute >= self.MINUTE:
-            self._least, self._minute = [self._least[-1], began], 0
+        self._counted += samples
+        if self._counted >= self.WINDOW:
+            self._least, self._counted = [self._least[-1], began], 0
         self.start_ns = min(self._least)
         return self.start_ns
 
