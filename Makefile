@@ -20,7 +20,7 @@ TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
-.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean screenshots
 
 help:
 	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -115,6 +115,10 @@ constraints: | $(BIN)/python
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 $(foreach x,$(subst $(comma), ,$(EXTRAS)),--extra $(x)) \
 	  --no-annotate --generate-hashes --constraint constraints.txt --custom-compile-command 'make constraints' \
 	  pyproject.toml -o requirements.lock
+
+## screenshots: write docs/pictures from the demo evening in Chromium
+screenshots: $(BIN)/.installed-dev
+	$(BIN)/python tools/screenshots.py
 
 ## sbom: write the software bill of materials of the program and its dependencies to dist/sbom.cdx.json
 sbom: requirements.lock

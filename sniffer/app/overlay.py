@@ -110,6 +110,7 @@ def overlaid(config: Config, changes: Sequence[Change]) -> Overlaid:
         attempt = copy.deepcopy(merged)
         try:
             _merge(attempt, own, change.set, ())
+            _readable(change)
             Config.model_validate(attempt)
         except UsageError as error:
             problems[change.id] = str(error)
@@ -120,6 +121,14 @@ def overlaid(config: Config, changes: Sequence[Change]) -> Overlaid:
         else:
             merged = attempt
     return Overlaid(Config.model_validate(merged), problems)
+
+
+def _readable(change: Change) -> None:
+    """A token whose file is gone must not keep the daemon from starting. Raises UsageError."""
+    for token in change.set.get("http", {}).get("tokens", ()):
+        path = Path(str(token.get("secret", {}).get("file", "")))
+        if not os.access(path, os.R_OK):
+            raise UsageError(f"{path}: the token cannot be read; undo this change and add the listener again")
 
 
 def _merge(target: dict[str, Any], own: Mapping[str, Any], piece: Mapping[str, Any], path: tuple[str, ...]) -> None:

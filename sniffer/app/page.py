@@ -87,10 +87,6 @@ class PageSite:
         )
         return routes(site), index(site)
 
-    def served_at(self, port: int) -> None:
-        """The port on which the server listens."""
-        self.backend.served_at(port)
-
     def link(self) -> str:
         """The path of a new one-time link."""
         keys, _ = make_keys(keys_path(self._service.config.store.path))

@@ -24,8 +24,9 @@ from sniffer.model import Record, host_key, key_text
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.model.summaries import UploadSummary
 from sniffer.rules.exceptions import expired
+from sniffer.sinks.delivery.targets import build_targets
 from sniffer.sinks.storage.store import Store
-from sniffer.wake.sources import Sources
+from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.auth import read_tokens
 
 if TYPE_CHECKING:
@@ -350,23 +351,13 @@ class PageBackend:
         return {
             "file": str(self._config_path) if self._config_path else None,
             "overlay": str(overlay_path(config.store.path)),
-            "alert_level": config.alerts.level,
-            "digest": config.alerts.digest,
-            "host": config.http.host,
-            "port": self._daemon_port,
-            "tls": config.http.tls is not None,
+            "grafana": config.http.page.grafana,
             "devices": [
                 {"mac": key_text(device.key), "name": device.name, "kind": device.kind, "watch": device.watch}
                 for device in config.devices
             ],
             "time_zone": config.judge.time_zone if "time_zone" in config.judge.model_fields_set else None,
         }
-
-    _daemon_port = 0
-
-    def served_at(self, port: int) -> None:
-        """The port on which the server listens."""
-        self._daemon_port = port
 
     def changes(self) -> Sequence[Record]:
         problems = self._overlay.problems
@@ -411,6 +402,8 @@ class PageBackend:
         """What a reload would refuse is refused now. Raises SnifferError."""
         load_rulebook(config)
         read_tokens(config.http.tokens, self._read_secret)
+        build_sources(config.wake, self._daemon.deliver, self._clock, self._read_secret)
+        build_targets(config.sinks, self._read_secret, self._summary, self._reader(), self._clock, __version__)
 
     def _take(self, fragment: Mapping[str, Any]) -> None:
         before = self._daemon.reloads

@@ -190,9 +190,7 @@ class Service:
             self.daemon, config.http, tokens, self._clock, more_routes=routes, pages=pages, first_page=first_page
         )
         port = config.http.port if port is None else port
-        server = HttpServer(app, config.http.host, port, config.http.tls, before=before)
-        self.page.served_at(server.port)
-        return server
+        return HttpServer(app, config.http.host, port, config.http.tls, before=before)
 
     def _build_sources(self, config: Config) -> Sources:
         if self._replayed:

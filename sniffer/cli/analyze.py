@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
@@ -14,8 +16,10 @@ from typing import IO
 
 import click
 
+from sniffer import __version__
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.parallel import in_order
 from sniffer.cli._common import captures_in, config_option, device_option, effective_config, format_option
@@ -42,7 +46,7 @@ MAX_HOSTS = 20
 @device_option
 @config_option
 @click.option("--all", "show_all", is_flag=True, help="Also what is not judged: telemetry, sync, other uploads.")
-@format_option("table", "jsonl")
+@format_option("table", "jsonl", "html")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
 @click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
 @click.option("--strict", is_flag=True, help="Exit with status 3 where a single capture cannot be read.")
@@ -74,6 +78,7 @@ def command(
     Examples:
       sniffer analyze evening.pcap --wake asked.jsonl --device 68:db:f5:90:19:64=kitchen
       sniffer analyze captures/ --format jsonl
+      sniffer analyze evening.pcap --format html -o report.html
       ssh router tcpdump -i br-lan -U -w - 'ether host 68:db:f5:90:19:64' | sniffer analyze -
     """
     config = effective_config(config_path, devices)
@@ -81,6 +86,8 @@ def command(
     judge = OfflineJudge(config, load_rulebook(config), events)
     with ExitStack() as stack:
         report = _Report(stack, output_format, output, show_all, quiet)
+        if output_format == "html" and "-" in paths:
+            raise UsageError("--format html needs files: a report names its inputs with their SHA-256")
         if "-" in paths:
             if len(paths) > 1:
                 raise UsageError("- (standard input) stands alone")
@@ -94,6 +101,8 @@ def command(
             report.files(judge, captures, jobs or len(os.sched_getaffinity(0)))
         own = {device.name for device in config.devices}
         report.unknown({event.device for event in events if event.device}, own)
+        if output_format == "html":
+            report.html(config, config_path, wake_files)
     if report.read == 0 or (strict and report.bad):
         return 3
     return 1 if fail_on and report.verdicts["unexpected"] else 0
@@ -120,6 +129,8 @@ class _Report:
         self._known: set[str] = set()
         self._seen: set[str] = set()
         self._unseen: dict[str, Unseen] = {}
+        self._kept: list[Record] | None = [] if output_format == "html" else None
+        self._outcomes: list[Outcome] = []
 
     def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         jobs = min(jobs, len(captures))
@@ -155,7 +166,9 @@ class _Report:
 
     def _side_by_side(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         """Several captures at a time, each one's results shown when it is its turn."""
-        for records, outcome, error in in_order(partial(_judged, judge, self._show_all), captures, jobs):
+        for records, outcome, error in in_order(
+            partial(_judged, judge, self._show_all or self._kept is not None), captures, jobs
+        ):
             if error is not None:
                 self._show(records)
                 self._failed(error)
@@ -177,6 +190,7 @@ class _Report:
         """Show the records of one capture. Raises CaptureError where it cannot be read."""
         self._show(records)
         self.read += 1
+        self._outcomes.append(outcome)
         for problem in outcome.problems:
             self._say(f"{outcome.capture}: {problem}")
         seen = {device.name for device in outcome.hosts} - {unseen.name for unseen in outcome.unseen}
@@ -189,10 +203,51 @@ class _Report:
 
     def _show(self, records: Iterable[Record]) -> None:
         for record in records:
-            if record["event_type"] == "upload":
+            if self._kept is not None:
+                self._keep(record)
+            elif record["event_type"] == "upload":
                 self._upload(record)
             elif self._json and self._show_all:
                 self._line(json.dumps(record))
+
+    def _keep(self, record: Record) -> None:
+        """Hold a record for the report, which is written at the end."""
+        assert self._kept is not None
+        if record["event_type"] in ("upload", "loss", "device", "wake"):
+            self._kept.append(record)
+        if record["event_type"] == "upload" and record["verdict"] and record["revision"] == 0:
+            self.verdicts[record["verdict"]] += 1
+
+    def html(self, config: Config, config_path: Path | None, wake_files: Sequence[Path]) -> None:
+        """Write the report of all captures. Raises UsageError where an input cannot be read again."""
+        from sniffer.app.page import zone_of
+        from sniffer.cli.report import command_line, hashed
+        from sniffer.web.report import report
+        from sniffer.web.words import Words
+
+        inputs = [
+            dataclasses.replace(
+                hashed(Path(outcome.capture)),
+                packets=outcome.packets,
+                undecoded=outcome.undecoded,
+                devices=len(outcome.hosts),
+                watched=len(outcome.watched),
+                problems=tuple(outcome.problems),
+            )
+            for outcome in self._outcomes
+        ]
+        self._line(
+            report(
+                self._kept or (),
+                inputs,
+                Words("en", zone_of(config)),
+                version=__version__,
+                made_ns=time.time_ns(),
+                command=command_line(),
+                configuration=hashed(config_path) if config_path else None,
+                wake=[hashed(file) for file in wake_files],
+            )
+        )
 
     def _upload(self, record: Record) -> None:
         if record["verdict"] is None and not self._show_all:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import click
+import yaml
 
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config
 from sniffer.app.config_lint import remarks
+from sniffer.app.overlay import OverlaidConfig, overlay_path
 from sniffer.app.validation import problems
 from sniffer.cli._common import count
 from sniffer.errors import ConfigError
@@ -27,7 +29,8 @@ def command() -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path), default=Path("sniffer.yaml"))
-def check(file: Path) -> None:
+@click.option("--effective", is_flag=True, help="Print the configuration with what was changed on the page.")
+def check(file: Path, effective: bool) -> None:
     """Check FILE (default: sniffer.yaml) and its rules.
 
     An error names line and column, and the exit status is 2; so it is where the daemon could not start here with this
@@ -36,8 +39,18 @@ def check(file: Path) -> None:
 
     \b
     Example:  sniffer config check /etc/sniffer/sniffer.yaml
+              sniffer config check --effective /etc/sniffer/sniffer.yaml
     """
     config = load_config(file)
+    if effective:
+        settings = OverlaidConfig(lambda: config)
+        whole = settings.read()
+        for change, problem in settings.problems.items():
+            click.echo(f"sniffer: {overlay_path(config.store.path)}: change {change} is left out: {problem}", err=True)
+        click.echo(
+            yaml.safe_dump(whole.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
+        )
+        return
     for remark in remarks(config, load_rulebook(config), file):
         click.echo(f"sniffer: {remark}", err=True)
     found = problems(config, file)

@@ -23,7 +23,9 @@ from sniffer.wake.adapters.file import read_events
 
 @click.command()
 @click.option("--format", "output_format", type=click.Choice(["text", "jsonl"]), default="text", show_default=True)
-def command(output_format: str) -> None:
+@click.option("--open", "page", is_flag=True, help="Show the evening on the page, in a browser, until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="With --open: the port (default: any).")
+def command(output_format: str, page: bool, port: int) -> None:
     """Three minutes in an invented house: the bundled capture goes through every stage.
 
     No root, no network, no speaker. `sniffer/demo/README.md` says how the capture was made.
@@ -31,7 +33,11 @@ def command(output_format: str) -> None:
     \b
     Example:  sniffer demo
               sniffer demo --format jsonl | jq .verdict
+              sniffer demo --open
     """
+    if page:
+        _open(port)
+        return
     devices = yaml.safe_load(DEVICES.read_text(encoding="utf-8"))
     config = Config(devices=tuple(DeviceSettings.model_validate(device) for device in devices))
     judge = OfflineJudge(config, load_rulebook(config), read_events(WAKE_EVENTS))
@@ -43,6 +49,55 @@ def command(output_format: str) -> None:
     width = terminal_width()
     for line in _story(records):
         click.echo("\n".join(folded(line, width, more_indent=2)))
+
+
+def _open(port: int) -> None:
+    """The daemon over the bundled capture, in a folder that is gone afterwards."""
+    import logging
+    import signal
+    import tempfile
+    import webbrowser
+    from pathlib import Path
+
+    from sniffer.app.service import Service, open_files
+    from sniffer.capture.files.open import open_capture
+    from sniffer.capture.files.replay import ReplayCapture, ReplayClock
+    from sniffer.model.clock import SystemClock
+
+    logging.basicConfig(format="sniffer: %(message)s", level=logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="sniffer-demo-") as folder, open_capture(CAPTURE) as reader:
+        config = Config.model_validate(
+            {
+                "devices": yaml.safe_load(DEVICES.read_text(encoding="utf-8")),
+                "http": {"port": port},
+                "store": {"path": f"{folder}/sniffer.db"},
+                "sinks": {"event_log": None, "evidence": {"folder": f"{folder}/evidence"}},
+            }
+        )
+        clock = ReplayClock(SystemClock(), None)
+        with open_files(config) as (store, event_log):
+            service = Service(
+                lambda: config,
+                ReplayCapture(reader, clock, None),
+                "demo.pcap",
+                store,
+                event_log,
+                clock,
+                replayed=True,
+                deliver=False,
+                events=read_events(WAKE_EVENTS),
+            )
+            signal.signal(signal.SIGINT, lambda number, frame: service.daemon.stop())
+            signal.signal(signal.SIGTERM, lambda number, frame: service.daemon.stop())
+            service.start()
+            try:
+                service.daemon.run()
+                click.echo(f"The demo evening is at {service.address} until Ctrl-C. Nothing of it is kept.")
+                if not Path("/.dockerenv").exists():
+                    webbrowser.open(str(service.address))
+                service.daemon.wait()
+            finally:
+                service.close()
 
 
 def _story(records: list[Record]) -> Iterator[str]:

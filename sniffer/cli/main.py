@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "A bundled capture through everything: no root, no network, no speaker."),
     "analyze": ("analyze", "Judge captures: files, folders, or standard input."),
     "run": ("run", "The daemon: watch an interface and tell when something is sent unasked."),
+    "page": ("page", "The address of the page, a link that signs in, or its password."),
+    "report": ("report", "What a daemon found in a time, as one HTML file."),
     "doctor": ("doctor", "What works here, what does not, and the remedy."),
     "setup": ("setup", "Look who is on the network and write a configuration."),
     "config": ("config", "Check a configuration, or print its schema."),

@@ -23,6 +23,7 @@ from sniffer.capture.live.live import LiveCapture
 from sniffer.capture.live.privileges import account, drop, hand_over
 from sniffer.cli._common import DEFAULT_CONFIG, config_option, device_option, effective_config, not_read
 from sniffer.cli._show import RecordLines
+from sniffer.cli.page import is_local, page_url
 from sniffer.errors import UsageError
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.wake.adapters.file import read_events
@@ -118,6 +119,7 @@ def command(
             _give_up_privileges(config)
         if service.address:
             logger.info("%s", service.serving)
+        _tell_link(service)
         _handle_signals(service)
         service.start()
         try:
@@ -128,6 +130,15 @@ def command(
         finally:
             service.close()
     return 0
+
+
+def _tell_link(service: Service) -> None:
+    """At the first start, beyond this machine: the link that signs the first browser in. It is no log line: the page
+    shows those."""
+    if not (service.page.first_start and service.address and not is_local(service.config.http.host)):
+        return
+    click.echo(f"sniffer: open {page_url(service.config)}{service.page.link()}", err=True)
+    click.echo("sniffer: it signs one browser in, once, within 24 hours; another: `sniffer page --link`", err=True)
 
 
 def _placed(config: Config, interfaces: Sequence[str], store_path: Path | None, scratch: Path | None) -> Config:

@@ -1,1 +1,1 @@
-"""The HTTP API."""
+"""The HTTP API, and the page for people."""

@@ -104,9 +104,14 @@ class Access:
         expected = self.form_token(reader).encode()
         return same_origin(headers) and hmac.compare_digest(expected, token.encode("utf-8", "replace"))
 
+    def _name(self, session: str) -> str:
+        """What a session is remembered by. With another secret (the file was deleted) none is known any more."""
+        return _digest(session, self._current().secret)
+
     def _role(self, session: str) -> Role | None:
+        name = self._name(session)
         with self._lock:
-            found = self._sessions.get(_digest(session))
+            found = self._sessions.get(name)
             if found is None or found[1] < self._now():
                 return None
             return Role(found[0])
@@ -141,14 +146,16 @@ class Access:
 
     def sign_out(self, session: str) -> None:
         """End a session."""
+        name = self._name(session)
         with self._lock:
-            self._sessions.pop(_digest(session), None)
+            self._sessions.pop(name, None)
         self._save()
 
     def _begin(self, role: Role) -> str:
         session = secrets.token_urlsafe(32)
+        name = self._name(session)
         with self._lock:
-            self._sessions[_digest(session)] = [str(role), self._now() + SESSION_SECONDS]
+            self._sessions[name] = [str(role), self._now() + SESSION_SECONDS]
             while len(self._sessions) > MAX_SESSIONS:
                 del self._sessions[next(iter(self._sessions))]
         self._save()
@@ -239,8 +246,8 @@ def _cookie(header: str) -> str:
     return morsel.value if morsel else ""
 
 
-def _digest(session: str) -> str:
-    return hashlib.sha256(session.encode("utf-8", "replace")).hexdigest()
+def _digest(text: str, secret: bytes = b"") -> str:
+    return hashlib.sha256(secret + text.encode("utf-8", "replace")).hexdigest()
 
 
 def _equal(password: str, given: str) -> bool:

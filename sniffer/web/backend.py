@@ -18,7 +18,8 @@ class PageBackend(Backend, Protocol):
 
     def state(self) -> Record:
         """How the daemon is: `now_ns`, `ready`, `reason`, `replayed`, `capture`, `began_ns`, `last_packet_ns`,
-        `interfaces` (name to up), `listening` (records), `version`, `memory_bytes`, and the counters of `stats`."""
+        `interfaces` (name to up), `listening` (records), `version`, `can_answer`, `memory_bytes`, `store_bytes`,
+        `store_max_bytes`, and the counters of `stats`."""
         ...
 
     def summaries(self, since_ns: int, until_ns: int, device: str | None = None) -> Sequence[UploadSummary]:
@@ -90,5 +91,5 @@ class PageBackend(Backend, Protocol):
         ...
 
     def settings(self) -> Record:
-        """What the page must know of the configuration: `file`, `overlay`, `zone`, `alert_level`, `addresses`."""
+        """What the page must know of the configuration: `file`, `overlay`, `grafana`, `devices`, `time_zone`."""
         ...

@@ -16,12 +16,16 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from sniffer.errors import SnifferError
+from sniffer.model import Record
+from sniffer.web import actions
 from sniffer.web.access import Access, Reader, TooManyTriesError, client_address, cookie_header, same_origin
 from sniffer.web.assets import Assets
 from sniffer.web.backend import PageBackend
+from sniffer.web.refusal import Refusal
 from sniffer.web.render import Renderer
 from sniffer.web.settings import HttpSettings
 from sniffer.web.stream import Live
+from sniffer.web.views import devices, health, now, questions, rules, sources, start, timeline, upload
 from sniffer.web.views.common import Page
 from sniffer.web.words import LANGUAGES, Words, choose_language
 
@@ -44,18 +48,19 @@ MAX_FORM_BYTES = 16 * 1024
 MAX_FIELDS = 200
 
 #: The views in the order of the navigation: text key and path.
-VIEWS = (("now", "/"),)
+VIEWS = (
+    ("now", "/"),
+    ("timeline", "/timeline"),
+    ("questions", "/questions"),
+    ("devices", "/devices"),
+    ("sources", "/sources"),
+    ("rules", "/rules"),
+    ("health", "/health"),
+)
 
 View = Callable[[Page], dict[str, Any]]
 Shown = Callable[[Page, Request], Response | tuple[str, dict[str, Any]]]
-
-
-class Refusal(Exception):  # noqa: N818 - it is an answer, not a mistake of ours
-    """A request that is answered with a page that says why."""
-
-    def __init__(self, status: int, key: str) -> None:
-        super().__init__(key)
-        self.status, self.key = status, key
+Act = Callable[[Page, Request, Mapping[str, str]], str | tuple[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +94,14 @@ class Site:
 
         return endpoint
 
-    def changes(
-        self, act: Callable[[Page, Request, Mapping[str, str]], str]
-    ) -> Callable[[Request], Awaitable[Response]]:
-        """A form that changes something; `act` gives where to go then."""
+    def changes(self, act: Act, leads_to: str = "/") -> Callable[[Request], Awaitable[Response]]:
+        """A form that changes something. `act` gives a word for what was done; then the reader is sent `back` (a
+        field of the form), or to `leads_to`. Or it gives a template and its values."""
 
         async def endpoint(request: Request) -> Response:
             form = await read_form(request)
 
-            def changed(page: Page, request: Request) -> Response:
+            def changed(page: Page, request: Request) -> Response | tuple[str, dict[str, Any]]:
                 reader = self._reader(request)
                 if form is None:
                     raise Refusal(413, "refused.large")
@@ -105,7 +109,11 @@ class Site:
                     raise Refusal(403, "refused.form")
                 if not reader.may_change:
                     raise Refusal(403, "refused.look_only")
-                return RedirectResponse(act(page, request, form), 303)
+                found = act(page, request, form)
+                if isinstance(found, tuple):
+                    return found
+                back = form.get("next") or form.get("back", "")
+                return RedirectResponse(with_query(back if is_path(back) else leads_to, done=found), 303)
 
             return await asyncio.to_thread(self._answer, request, changed, form)
 
@@ -311,10 +319,33 @@ async def read_form(request: Request) -> dict[str, str] | None:
 
 def routes(site: Site) -> list[Route]:
     """All routes of the page but `/`, which the API shares."""
-    from sniffer.web.views import now
+
+    def posts(path: str, act: Act, leads_to: str) -> Route:
+        return Route(path, site.changes(act, leads_to), methods=["POST"])
 
     return [
-        Route("/now", site.view("now.html", now.context)),
+        Route("/timeline", site.view("timeline.html", timeline.context)),
+        Route("/uploads/{identifier}", site.shown(_upload)),
+        Route("/uploads/{identifier}/record.json", site.shown(_record)),
+        Route("/uploads/{identifier}/capture.pcap", site.shown(_capture)),
+        Route("/questions", site.view("questions.html", questions.context)),
+        posts("/questions", actions.answer, "/questions"),
+        Route("/devices", site.view("devices.html", devices.context)),
+        Route("/devices/{host}", site.shown(_device)),
+        posts("/devices/{host}", actions.device, "/devices"),
+        Route("/sources", site.view("sources.html", sources.context)),
+        posts("/sources", actions.source, "/sources"),
+        Route("/rules", site.view("rules.html", rules.context)),
+        posts("/rules/target", actions.target, "/rules"),
+        posts("/rules/test", actions.try_target, "/rules"),
+        posts("/rules/level", actions.level, "/rules"),
+        posts("/rules/exception", actions.exception, "/rules"),
+        posts("/mute", actions.mute, "/rules"),
+        Route("/health", site.view("health.html", health.context)),
+        Route("/start", site.view("start.html", start.context)),
+        posts("/start/devices", actions.first_devices, "/start?step=listener"),
+        posts("/start/zone", actions.zone, "/start?step=done"),
+        posts("/undo", actions.undo, "/start"),
         Route("/login", site.login, methods=["GET", "POST"]),
         Route("/link/{token}", site.link, methods=["GET", "POST"]),
         Route("/logout", site.logout, methods=["POST"]),
@@ -326,9 +357,44 @@ def routes(site: Site) -> list[Route]:
 
 def index(site: Site) -> Callable[[Request], Awaitable[Response]]:
     """What `/` shows to a browser."""
-    from sniffer.web.views import now
-
     return site.view("now.html", now.context)
+
+
+def _found(page: Page, request: Request) -> Record:
+    record = page.backend.upload(request.path_params["identifier"])
+    if record is None:
+        raise Refusal(404, "refused.no_upload")
+    return record
+
+
+def _upload(page: Page, request: Request) -> tuple[str, dict[str, Any]]:
+    return "upload.html", upload.context(page, _found(page, request))
+
+
+def _record(page: Page, request: Request) -> Response:
+    record = _found(page, request)
+    name = f'attachment; filename="{_file_name(record)}.json"'
+    return JSONResponse(dict(record), headers={"Content-Disposition": name})
+
+
+def _capture(page: Page, request: Request) -> Response:
+    record = _found(page, request)
+    content = page.backend.capture_file(str(record["id"]))
+    if content is None:
+        raise Refusal(404, "refused.no_capture")
+    name = f'attachment; filename="{_file_name(record)}.pcap"'
+    return Response(content, media_type="application/vnd.tcpdump.pcap", headers={"Content-Disposition": name})
+
+
+def _file_name(record: Record) -> str:
+    return "".join(c for c in str(record["id"]) if c.isascii() and (c.isalnum() or c in ".-"))[:80]
+
+
+def _device(page: Page, request: Request) -> tuple[str, dict[str, Any]]:
+    record = devices.find(page, request.path_params["host"])
+    if record is None:
+        raise Refusal(404, "refused.no_device")
+    return "device.html", devices.one(page, record)
 
 
 __all__ = ["HEADERS", "Site", "index", "routes"]

@@ -36,12 +36,14 @@ PLAIN_URL = re.compile(r"[A-Za-z0-9.:/\[\]_~%-]+")
 class PageSettings(Section):
     """The page for people. On loopback everybody may open it, and change things as long as no `password` is set; from
     elsewhere a password or a one-time link (`sniffer page --link`) is needed. Who signs in with `look_password` may
-    look and change nothing. A secret is the password itself, or its hash as `sniffer page --password` prints it.
+    look and change nothing. A secret is the password itself or its scrypt hash. `grafana` is the address of Grafana,
+    where the pages of devices link to their dashboards.
     """
 
     enabled: bool = True
     password: Secret | None = None
     look_password: Secret | None = None
+    grafana: Annotated[str, Field(pattern=r"^https?://[^\s\"'<>]+$")] | None = None
 
 
 def _public_url(text: str) -> str:

@@ -14,10 +14,12 @@ import yaml
 from sniffer.model.clock import SECOND, parse_timestamp
 
 LOCALE = Path(__file__).parent / "locale"
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "de")
 DEFAULT_LANGUAGE = "en"
 #: Characters of a name that are shown; a network can call itself anything.
 MAX_NAME = 60
+#: Keeps a number and its unit in one line.
+NARROW = "\N{NO-BREAK SPACE}"
 
 
 class Words:
@@ -53,11 +55,11 @@ class Words:
     def duration(self, seconds: float) -> str:
         """Some time: `3.4 s`, `12 min`, `5.5 h`, `3 days`."""
         if seconds < 90:
-            return f"{self.number(seconds, 1 if seconds < 10 else 0)} s"
+            return f"{self.number(seconds, 1 if seconds < 10 else 0)}{NARROW}s"
         if seconds < 5400:
-            return f"{self.number(seconds / 60)} min"
+            return f"{self.number(seconds / 60)}{NARROW}min"
         if seconds < 48 * 3600:
-            return f"{self.number(seconds / 3600, 1)} h"
+            return f"{self.number(seconds / 3600, 1)}{NARROW}h"
         return self("unit.days", n=round(seconds / 86400), days=self.number(seconds / 86400))
 
     def size(self, amount: float) -> str:
@@ -65,16 +67,16 @@ class Words:
         if amount < 1000:
             return f"{self.number(amount)} bytes"
         if amount < 1_000_000:
-            return f"{self.number(amount / 1000)} kB"
+            return f"{self.number(amount / 1000)}{NARROW}kB"
         if amount < 1_000_000_000:
-            return f"{self.number(amount / 1_000_000, 1)} MB"
-        return f"{self.number(amount / 1_000_000_000, 1)} GB"
+            return f"{self.number(amount / 1_000_000, 1)}{NARROW}MB"
+        return f"{self.number(amount / 1_000_000_000, 1)}{NARROW}GB"
 
     def percent(self, share: float) -> str:
         """A share: `97 %`."""
-        if 0.99 < share < 1:
-            return self("unit.over", value="99 %")
-        return f"{self.number(share * 100)} %"
+        if share > 0.99:
+            return self("unit.over", value=f"99{NARROW}%")
+        return f"{self.number(share * 100)}{NARROW}%"
 
     # --- times ---
 
@@ -137,14 +139,23 @@ class Words:
 
     def evidence(self, item: Mapping[str, Any]) -> str:
         """An item of evidence, in the reader's language where it has words for it."""
-        key = f"evidence.{item.get('name')}"
-        text = self._texts.get(key)
-        return text.format(value=self.number(float(item.get("value") or 0), 2)) if text else str(item.get("text") or "")
+        text = self._texts.get(f"evidence.{item.get('name')}")
+        if text is None:
+            return str(item.get("text") or "")
+        value = float(item.get("value") or 0)
+        return text.format(
+            value=self.number(value, 1),
+            whole=self.number(value),
+            percent=self.percent(value) if value <= 1 else f"{self.number(100 * value)}{NARROW}%",
+            kilobytes=self.number(value / 1000, 1 if value < 10_000 else 0),
+        )
 
 
 def plain(text: object, width: int = MAX_NAME) -> str:
     """A name from the network as printable characters, at most `width`; no character changes the direction of text."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text)[: 4 * width])
+    shown = str(text)[: 4 * width]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
     return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 

@@ -136,6 +136,8 @@ def test_a_point_leads_to_its_upload(house: tuple[Prometheus, int, int]) -> None
     assert link["name"] == "upload"
     path = link["url"].partition(":9877")[2].replace("$${__value.raw}", uploads.pop())
     with urllib.request.urlopen(f"http://127.0.0.1:{page}{path}", timeout=10) as answer:
+        assert "How it left" in answer.read().decode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{page}{path}/record.json", timeout=10) as answer:
         assert json.loads(answer.read())["event_type"] == "upload"
 
 

@@ -170,6 +170,18 @@ def test_no_page_can_be_framed_or_run_foreign_code(make: Make) -> None:
         assert not re.search(r"\sstyle=|<style|<script(?! type=\"module\" src=\"/static/)|\son\w+=", answer.text)
 
 
+def test_deleting_the_keys_ends_all_sessions(make: Make) -> None:
+    house = make()
+    phone = house.client(AWAY)
+    phone.post(link(house), headers=SAME)
+    assert phone.get("/").status_code == 200
+    keys_path(house.store_path).unlink()
+    house.close()
+    again = make()
+    cookie = f"sniffer_session={phone.cookies['sniffer_session']}"
+    assert again.client(AWAY).get("/", headers={"Cookie": cookie}).status_code == 303
+
+
 def test_the_keys_are_for_their_owner_only(make: Make) -> None:
     path = keys_path(make().store_path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

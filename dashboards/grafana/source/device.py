@@ -21,6 +21,7 @@ from dashboards.grafana.source.panels import (
     judged_queries,
     listening,
     over_time,
+    page_address,
     reduced,
     said,
     series,
@@ -47,6 +48,13 @@ def device() -> Json:
                     {"device": "name", "vendor": "vendor", "model": "model"}, hide=("Time", "Value")
                 ),
                 options={"showHeader": True, "cellHeight": "sm"},
+                links=[
+                    {
+                        "title": "Its page in sniffer",
+                        "url": "${page}/devices/${__data.fields.name}",
+                        "targetBlank": True,
+                    }
+                ],
             ),
             Panel(
                 "Listening now",
@@ -239,7 +247,7 @@ def device() -> Json:
         "Device",
         "One speaker: who it is, what is usual for it, whom it talks to, and why it was judged as it was.",
         rows,
-        variables=[choice],
+        variables=[choice, page_address()],
         since="now-7d",
         annotations=[ALERTED],
     )

@@ -22,6 +22,7 @@ from dashboards.grafana.source.panels import (
     judged,
     judged_queries,
     listening,
+    page_address,
     reduced,
     said,
     series,
@@ -127,7 +128,14 @@ def home() -> Json:
                     **drawn(),
                 },
                 custom={"fillOpacity": 80, "lineWidth": 0},
-                links=[{"title": "More of this device", "url": "/d/sniffer-device?var-device=${__data.fields.device}"}],
+                links=[
+                    {"title": "More of this device", "url": "/d/sniffer-device?var-device=${__data.fields.device}"},
+                    {
+                        "title": "Its page in sniffer",
+                        "url": "${page}/devices/${__data.fields.device}",
+                        "targetBlank": True,
+                    },
+                ],
             ),
             Panel(
                 "What to look at",
@@ -215,5 +223,6 @@ def home() -> Json:
         "Home",
         "Is a speaker listening, what left the house today, and had anybody asked for it?",
         rows,
+        variables=[page_address()],
         annotations=[ALERTED],
     )

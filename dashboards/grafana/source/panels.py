@@ -227,6 +227,21 @@ def variable(name: str, label: str, query: str, *, hide: int = 0, many: bool = T
     }
 
 
+def page_address() -> Json:
+    """Where sniffer's own page is, for links to it. Whoever opens it elsewhere writes the address into the field."""
+    address = "http://127.0.0.1:9877"
+    shown = {"selected": True, "text": address, "value": address}
+    return {
+        "name": "page",
+        "label": "sniffer's page",
+        "type": "textbox",
+        "query": address,
+        "current": shown,
+        "options": [shown],
+        "hide": 0,
+    }
+
+
 def dashboard(
     uid: str,
     title: str,

@@ -11,7 +11,7 @@ function draw(figure) {
   const bars = uPlot.paths.bars({ size: [0.8, 60] });
   const plot = document.createElement("div");
   plot.className = "plot";
-  figure.append(plot);
+  figure.insertBefore(plot, figure.querySelector("figcaption"));
   figure.classList.add("has-plot");
   const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   const options = {

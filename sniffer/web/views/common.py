@@ -72,6 +72,24 @@ def row(words: Words, upload: UploadSummary) -> dict[str, Any]:
     }
 
 
+def names_of(page: Page) -> dict[str, str]:
+    """What devices are called, by their address."""
+    found = {}
+    for record in page.backend.devices():
+        device = record["device"]
+        for address in (device.get("mac"), device.get("ip"), record["host"]):
+            if address:
+                found[str(address).casefold()] = str(device["name"])
+    return found
+
+
+def called(words: Words, names: Mapping[str, str], device: object) -> str:
+    """The name of a device that an event names; all of them where it names none."""
+    if not device:
+        return words("wake.everywhere")
+    return plain(names.get(str(device).casefold(), str(device)))
+
+
 def summary_of(record: Record) -> UploadSummary:
     """The columns of a whole record."""
     upload, device = record["upload"], record["device"]

@@ -52,7 +52,6 @@ def context(page: Page) -> dict[str, Any]:
         "more_questions": max(0, len(questions) - MOST_QUESTIONS),
         "uploads": [row(words, upload) for upload in notable[:MOST_UPLOADS]],
         "monitor": monitor,
-        "start_page": False,
         "first_time": not any(device["microphone"] for device in backend.devices()) or not ears(sources),
     }
 

@@ -1,0 +1,53 @@
+"""How sniffer itself is: checks with their remedies, numbers, deliveries, the last log lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sniffer.model.clock import SECOND
+from sniffer.web.views.common import DAY_NS, Page
+from sniffer.web.views.now import alerts_line, capture_line, ears_line
+from sniffer.web.words import plain
+
+TONES = {"ok": "good", "warning": "attention", "fail": "alarm", "skipped": "idle"}
+MOST_LOG_LINES, MOST_LOSSES = 100, 20
+
+
+def context(page: Page) -> dict[str, Any]:
+    """What `health.html` shows."""
+    words, backend = page.words, page.backend
+    state = backend.state()
+    now_ns = state["now_ns"]
+    last = state["last_packet_ns"]
+    uptime = (now_ns - state["began_ns"]) / SECOND if not state["replayed"] else state["uptime_seconds"]
+    numbers = [
+        ("packets", words.number(state["packets"])),
+        ("dropped", words.number(state["dropped"])),
+        ("decode_errors", words.number(state["decode_errors"])),
+        ("flows", words.number(state["flows"])),
+        ("devices", words.number(state["devices"])),
+        ("watched", words.number(state["watched"])),
+        ("memory", words.size(state["memory_bytes"])),
+        ("store", words("health.of", used=words.size(state["store_bytes"]), most=words.size(state["store_max_bytes"]))),
+        ("uptime", words.duration(uptime)),
+        ("version", state["version"]),
+    ]
+    losses = backend.moments(("loss",), now_ns - 7 * DAY_NS, now_ns + DAY_NS, 10_000)
+    monitor = [*capture_line(words, state), ears_line(words, backend.sources()), alerts_line(words, backend.targets())]
+    return {
+        "monitor": monitor,
+        "interfaces": [{"name": plain(name), "up": up} for name, up in state["interfaces"].items()],
+        "last_packet_ns": last,
+        "checks": [
+            {"name": words.either(f"check.{check['name']}", check["name"]), "tone": TONES[check["status"]],
+             "message": plain(check["message"], 400), "remedy": plain(check["remedy"] or "", 400)}
+            for check in backend.checks()
+        ],
+        "numbers": [{"what": words(f"health.{name}"), "value": value} for name, value in numbers],
+        "losses": [
+            {"time": record["timestamp"], "end": record["end"], "packets": record["packets"],
+             "interface": plain(record["interface"])}
+            for record in reversed(losses[-MOST_LOSSES:])
+        ],
+        "log": list(backend.log_lines())[:MOST_LOG_LINES],
+    }  # fmt: skip

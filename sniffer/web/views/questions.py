@@ -1,0 +1,43 @@
+"""The inbox: recordings that wait for an answer, and those that were answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sniffer.web.views.common import Page, row, summary_of, upload_link
+from sniffer.web.words import plain
+
+#: Questions on one page, and answers that can be changed there.
+MOST, MOST_ANSWERS = 50, 20
+
+
+def context(page: Page) -> dict[str, Any]:
+    """What `questions.html` shows."""
+    words = page.words
+    waiting = page.backend.questions()
+    given: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for record in page.backend.answers(200):
+        identifier = str(record.get("upload"))
+        if identifier in seen or len(given) >= MOST_ANSWERS:
+            continue
+        seen.add(identifier)
+        upload = page.backend.upload(identifier)
+        shown = (
+            row(words, summary_of(upload)) if upload else {"device": plain(record.get("device") or ""), "amount": ""}
+        )
+        given.append(
+            {
+                **shown,
+                "id": identifier,
+                "link": upload_link(identifier),
+                "answer": words.either(f"answer.{record.get('answer')}", "?"),
+                "answered": record["timestamp"],
+            }
+        )
+    return {
+        "questions": [row(words, upload) for upload in waiting[:MOST]],
+        "total": len(waiting),
+        "answers": given,
+        "can_answer": bool(page.backend.state()["can_answer"]),
+    }
