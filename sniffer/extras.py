@@ -11,6 +11,8 @@ EXTRA_OF: Mapping[str, str] = {
     "anyio": "serve",
     "httpx": "serve",
     "jinja2": "serve",
+    "markupsafe": "serve",
+    "segno": "serve",
     "starlette": "serve",
     "uvicorn": "serve",
     "paho": "mqtt",

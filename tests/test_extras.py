@@ -41,7 +41,7 @@ def test_core_commands_need_no_extra(command: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["run", "listen"])
+@pytest.mark.parametrize("command", ["run", "listen", "page"])
 def test_a_missing_extra_is_one_line_with_the_command_that_installs_it(command: str) -> None:
     done = run(command, *(["--capture", str(CAPTURE)] if command == "run" else []))
     assert done.returncode == 2
