@@ -40,8 +40,6 @@ CHANGEABLE: Mapping[tuple[str, ...], str | None] = {
     ("judge", "quiet_hours"): None,
     ("judge", "time_zone"): None,
     ("alerts", "level"): None,
-    ("alerts", "digest"): None,
-    ("alerts", "digest_at"): None,
     ("alerts", "time_zone"): None,
 }
 HEADER = (

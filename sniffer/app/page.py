@@ -16,7 +16,6 @@ from starlette.routing import BaseRoute
 from sniffer.app.config import Config, read_secret
 from sniffer.app.page_backend import PageBackend
 from sniffer.errors import ConfigError
-from sniffer.explain.headline import headline
 from sniffer.model.clock import SECOND
 from sniffer.web.access import Access
 from sniffer.web.assets import Assets
@@ -48,7 +47,6 @@ class PageSite:
             lambda: service.sources,
             config_path,
             read_secret,
-            headline,
             replayed=service.replayed,
         )
         self._access: Access | None = None

@@ -24,7 +24,8 @@ from sniffer.model import Record, host_key, key_text
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.model.summaries import UploadSummary
 from sniffer.rules.exceptions import expired
-from sniffer.sinks.delivery.targets import build_targets
+from sniffer.sinks.delivery.notice import Notice
+from sniffer.sinks.delivery.targets import check_targets
 from sniffer.sinks.storage.store import Store
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.auth import read_tokens
@@ -43,7 +44,7 @@ MAX_QUESTIONS = 200
 #: Reasons of doubt that no answer of a person settles: it was no sound, or a rule says so whatever was asked.
 NOT_ASKED = frozenset({"may_not_be_speech", "muted", "quiet_hours", "away"})
 #: Seconds that a change waits for the daemon to take it.
-RELOAD_SECONDS = 1.5
+RELOAD_SECONDS = 5.0
 
 
 class LogKeeper(logging.Handler):
@@ -79,7 +80,6 @@ class PageBackend:
         sources: Callable[[], Sources],
         config_path: Path | None,
         read_secret: Callable[..., str],
-        summary: Callable[[Record], str],
         *,
         replayed: bool,
     ) -> None:
@@ -87,7 +87,7 @@ class PageBackend:
         self._settings = store.settings
         self._second: Store | None = None
         self._config, self._sources, self._config_path = config, sources, config_path
-        self._read_secret, self._summary, self._replayed = read_secret, summary, replayed
+        self._read_secret, self._replayed = read_secret, replayed
         self._began_ns = clock.now_ns()
         self._listening: dict[str, Record] = {}
         self._lock = threading.Lock()
@@ -323,7 +323,7 @@ class PageBackend:
         now_ns = self._clock.now_ns()
         since_ns = now_ns - OPEN_NS
         store = self._reader()
-        answered = {str(record["upload"]) for record in store.records(("answer",), since=since_ns)}
+        answered = {str(record.get("upload_id")) for record in store.records(("answer",), since=since_ns)}
         doubtful = store.summaries(
             since_ns, now_ns + OPEN_NS, verdicts=("unexpected", "inconclusive"), newest=MAX_QUESTIONS + len(answered)
         )
@@ -403,7 +403,8 @@ class PageBackend:
         load_rulebook(config)
         read_tokens(config.http.tokens, self._read_secret)
         build_sources(config.wake, self._daemon.deliver, self._clock, self._read_secret)
-        build_targets(config.sinks, self._read_secret, self._summary, self._reader(), self._clock, __version__)
+        for _, error in check_targets(config.sinks, self._read_secret, lambda record: Notice(""), self._clock):
+            raise error
 
     def _take(self, fragment: Mapping[str, Any]) -> None:
         before = self._daemon.reloads

@@ -129,9 +129,9 @@ class Service:
         http = self._config.http
         where = f" on every address of this machine, here {self.address}" if http.is_everywhere else f" {self.address}"
         if http.is_local:
-            return f"serving{where} (metrics, API)"
+            return f"serving{where} (page, metrics, API)"
         reading = "needs a token" if http.reading_needs_token else "is open to every host that reaches this address"
-        return f"serving{where} (metrics, API); reading uploads, devices and the stream {reading}"
+        return f"serving{where} (page, metrics, API); reading uploads, devices and the stream {reading}"
 
     def start(self) -> None:
         """Start the threads. Privileges must have been given away before: threads keep what they are born with."""

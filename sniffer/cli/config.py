@@ -45,8 +45,8 @@ def check(file: Path, effective: bool) -> None:
     if effective:
         settings = OverlaidConfig(lambda: config)
         whole = settings.read()
-        for change, problem in settings.problems.items():
-            click.echo(f"sniffer: {overlay_path(config.store.path)}: change {change} is left out: {problem}", err=True)
+        for change, why in settings.problems.items():
+            click.echo(f"sniffer: {overlay_path(config.store.path)}: change {change} is left out: {why}", err=True)
         click.echo(
             yaml.safe_dump(whole.model_dump(mode="json", exclude_unset=True), sort_keys=False, allow_unicode=True)
         )

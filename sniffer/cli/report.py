@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import shlex
 import sys
 import time
@@ -47,14 +48,12 @@ def command(
     config = effective_config(config_path, ())
     settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
     with Store(settings, read_only=True) as store:
-        records = list(store.walk(("upload", "loss", "wake"), None, since, until))
-        devices = store.records(("device",))
-    inputs = [Input(str(settings.path), None, settings.path.stat().st_size)]
-    write(
-        output,
-        report(
-            [*devices, *records],
-            inputs,
+        records = itertools.chain(
+            store.records(("device",)), store.walk(("upload", "loss", "wake"), None, since, until)
+        )
+        html = report(
+            records,
+            [Input(str(settings.path), None, settings.path.stat().st_size)],
             Words(language, zone_of(config)),
             version=__version__,
             made_ns=time.time_ns(),
@@ -62,8 +61,8 @@ def command(
             configuration=hashed(config_path) if config_path else None,
             since_ns=since,
             until_ns=until,
-        ),
-    )
+        )
+    write(output, html)
     click.echo(f"{output}: written", err=True)
 
 

@@ -145,6 +145,13 @@ def exception(page: Page, request: Request, form: Form) -> str:
     return "saved"
 
 
+def quiet_hours(page: Page, request: Request, form: Form) -> str:
+    """Add hours in which nothing is expected to leave."""
+    item = {name: form.get(name, "") for name in ("start", "end")}
+    page.backend.change({"judge": {"quiet_hours": [item]}}, "quiet_hours", f"{item['start']} - {item['end']}")
+    return "saved"
+
+
 def zone(page: Page, request: Request, form: Form) -> str:
     """The time zone in which quiet hours, the digest and this page are read."""
     name = form.get("zone", "")

@@ -340,6 +340,7 @@ def routes(site: Site) -> list[Route]:
         posts("/rules/test", actions.try_target, "/rules"),
         posts("/rules/level", actions.level, "/rules"),
         posts("/rules/exception", actions.exception, "/rules"),
+        posts("/rules/quiet", actions.quiet_hours, "/rules"),
         posts("/mute", actions.mute, "/rules"),
         Route("/health", site.view("health.html", health.context)),
         Route("/start", site.view("start.html", start.context)),

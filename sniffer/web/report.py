@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, timestamp
+from sniffer.model.summaries import UploadSummary
 from sniffer.web.assets import STATIC, Assets
 from sniffer.web.render import Renderer
 from sniffer.web.svg import Mark, lane
@@ -21,6 +22,9 @@ from sniffer.web.words import Words, plain
 
 #: Uploads that are described one by one; of more, the table has all and the most telling are described.
 MOST_DESCRIBED = 200
+MOST_LOSSES = 100
+#: The most telling first.
+ORDER = ("unexpected", "inconclusive", "expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,31 +58,41 @@ def report(
     until_ns: int | None = None,
 ) -> str:
     """The HTML of a report. `records` are uploads (the last revision counts), losses, devices and wake events."""
-    uploads: dict[str, Record] = {}
-    losses, devices, events = [], {}, 0
+    summaries: dict[str, UploadSummary] = {}
+    others: set[str] = set()
+    # Whole records are held of as many as are described, of each verdict: a year in the store is more than memory.
+    held: dict[str, dict[str, Record]] = {verdict: {} for verdict in ORDER}
+    losses: list[Record] = []
+    devices: dict[str, Record] = {}
+    events = 0
     for record in records:
         match record["event_type"]:
             case "upload":
-                known = uploads.get(str(record["id"]))
-                if known is None or known["revision"] <= record["revision"]:
-                    uploads[str(record["id"])] = record
-            case "loss":
+                identifier, verdict = str(record["id"]), record.get("verdict")
+                for pool in held.values():
+                    pool.pop(identifier, None)
+                summaries.pop(identifier, None)
+                if verdict not in held:
+                    others.add(identifier)
+                    continue
+                others.discard(identifier)
+                summaries[identifier] = summary_of(record)
+                if len(held[str(verdict)]) < MOST_DESCRIBED:
+                    held[str(verdict)][identifier] = record
+            case "loss" if len(losses) < MOST_LOSSES:
                 losses.append(record)
             case "device":
                 devices[str(record["host"])] = record
             case "wake":
                 events += record["kind"] == "wake"
-    found = sorted(uploads.values(), key=lambda record: str(record["timestamp"]))
-    judged = [record for record in found if record.get("verdict")]
-    summaries = [summary_of(record) for record in judged]
-    first = since_ns if since_ns is not None else min([one.time_ns for one in summaries], default=None)
-    last = until_ns if until_ns is not None else max([one.time_ns for one in summaries], default=None)
-    order = {"unexpected": 0, "inconclusive": 1, "expected": 2}
-    told = sorted(judged, key=lambda record: order[str(record["verdict"])])[:MOST_DESCRIBED]
+    judged = sorted(summaries.values(), key=lambda one: one.time_ns)
+    told = [record for verdict in ORDER for record in held[verdict].values()][:MOST_DESCRIBED]
     told.sort(key=lambda record: str(record["timestamp"]))
+    first = since_ns if since_ns is not None else min([one.time_ns for one in judged], default=None)
+    last = until_ns if until_ns is not None else max([one.time_ns for one in judged], default=None)
     per_device = [
         {"name": plain(some[-1].device), "mac": plain(mac), "count": count(some)}
-        for mac, some in sorted(by_device(summaries).items(), key=lambda pair: pair[1][0].device.casefold())
+        for mac, some in sorted(by_device(judged).items(), key=lambda pair: pair[1][0].device.casefold())
     ]
     values: dict[str, Any] = {
         "style": Markup((STATIC / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - a file of ours
@@ -92,15 +106,15 @@ def report(
         "events": events,
         "first_ns": first,
         "last_ns": last,
-        "count": count(summaries),
+        "count": count(judged),
         "per_device": per_device,
-        "others": len(found) - len(judged),
+        "others": len(others),
         "uploads": [described(words, record) for record in told],
         "rest": len(judged) - len(told),
         "losses": [
             {"time": record["timestamp"], "end": record["end"], "packets": record["packets"],
              "interface": plain(record["interface"])}
-            for record in losses[:100]
+            for record in losses
         ],
         "devices": [
             {"name": plain(record["device"]["name"]), "host": plain(record["host"]),
@@ -110,7 +124,7 @@ def report(
              "reasons": [plain(reason, 160) for reason in record["reasons"][:6]]}
             for record in devices.values() if record.get("microphone")
         ],
-        "days": list(_days(words, summaries)),
+        "days": list(_days(words, judged)),
         "zone": words.zone_name(words.local(first) if first is not None else None),
     }  # fmt: skip
     return Renderer(Assets()).html("report.html", words, values)

@@ -44,8 +44,8 @@ def test_on_this_machine_everybody_may_look(make: Make) -> None:
 
 
 def test_from_elsewhere_one_signs_in_first(make: Make) -> None:
-    answer = make().client(AWAY).get("/now?span=6h")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fnow%3Fspan%3D6h")
+    answer = make().client(AWAY).get("/timeline?span=6h")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Ftimeline%3Fspan%3D6h")
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])

@@ -78,6 +78,17 @@ def test_a_change_is_undone_with_one_click(house: PageHouse) -> None:
     assert overlay(house) == []
 
 
+def test_quiet_hours_are_added_and_shown(house: PageHouse) -> None:
+    client = house.client()
+    assert (
+        send(client, "/rules/quiet", start="23:00", end="06:30", back="/rules").headers["location"]
+        == "/rules?done=saved"
+    )
+    assert re.search("23:00 . 06:30", client.get("/rules").text)
+    assert "Quiet hours" in client.get("/timeline").text
+    assert "problem=" in send(client, "/rules/quiet", start="25:00", end="x", back="/rules").headers["location"]
+
+
 def test_an_exception_silences_a_rule_for_a_device(house: PageHouse) -> None:
     known(house)
     client = house.client()
@@ -206,7 +217,7 @@ def asking(house: PageHouse, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     def answer(identifier: str, answer: str, way: str) -> dict[str, Any]:
         given.append((identifier, answer, way))
         record = {"event_type": "answer", "id": f"{identifier}-{len(given)}", "timestamp": upload(0)["timestamp"],
-                  "upload": identifier, "answer": answer, "way": way, "device": "kitchen"}  # fmt: skip
+                  "upload_id": identifier, "answer": answer, "way": way, "device": None}  # fmt: skip
         house.store.emit(record)
         return record
 

@@ -84,10 +84,17 @@ def names_of(page: Page) -> dict[str, str]:
 
 
 def called(words: Words, names: Mapping[str, str], device: object) -> str:
-    """The name of a device that an event names; all of them where it names none."""
-    if not device:
+    """The name of a device that an event names; all of them where it names none. (Version 0.1 wrote the name alone.)"""
+    named = (device.get("mac") or device.get("name")) if isinstance(device, Mapping) else device
+    if not named:
         return words("wake.everywhere")
-    return plain(names.get(str(device).casefold(), str(device)))
+    return plain(names.get(str(named).casefold(), str(named)))
+
+
+def upload_of(record: Record) -> str:
+    """The id of the upload that a record is about, or nothing. (Version 0.1 called it `upload`.)"""
+    found = record.get("upload_id") or record.get("upload")
+    return found if isinstance(found, str) else ""
 
 
 def summary_of(record: Record) -> UploadSummary:

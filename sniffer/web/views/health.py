@@ -24,7 +24,7 @@ def context(page: Page) -> dict[str, Any]:
         ("packets", words.number(state["packets"])),
         ("dropped", words.number(state["dropped"])),
         ("decode_errors", words.number(state["decode_errors"])),
-        ("flows", words.number(state["flows"])),
+        ("flows", words.number(state["open_flows"])),
         ("devices", words.number(state["devices"])),
         ("watched", words.number(state["watched"])),
         ("memory", words.size(state["memory_bytes"])),

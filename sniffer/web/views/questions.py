@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffer.web.views.common import Page, row, summary_of, upload_link
-from sniffer.web.words import plain
+from sniffer.web.views.common import Page, called, names_of, row, summary_of, upload_link, upload_of
 
 #: Questions on one page, and answers that can be changed there.
 MOST, MOST_ANSWERS = 50, 20
@@ -13,19 +12,18 @@ MOST, MOST_ANSWERS = 50, 20
 
 def context(page: Page) -> dict[str, Any]:
     """What `questions.html` shows."""
-    words = page.words
+    words, names = page.words, names_of(page)
     waiting = page.backend.questions()
     given: list[dict[str, Any]] = []
     seen: set[str] = set()
     for record in page.backend.answers(200):
-        identifier = str(record.get("upload"))
+        identifier = upload_of(record)
         if identifier in seen or len(given) >= MOST_ANSWERS:
             continue
         seen.add(identifier)
         upload = page.backend.upload(identifier)
-        shown = (
-            row(words, summary_of(upload)) if upload else {"device": plain(record.get("device") or ""), "amount": ""}
-        )
+        unknown = {"device": called(words, names, record.get("device")), "amount": ""}
+        shown = row(words, summary_of(upload)) if upload else unknown
         given.append(
             {
                 **shown,

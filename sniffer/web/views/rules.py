@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffer.web.views.common import DAY_NS, Page
+from sniffer.web.views.common import DAY_NS, Page, upload_of
 from sniffer.web.words import plain
 
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LEVELS = ("informational", "low", "medium", "high", "critical")
 #: Alerts that are listed.
 MOST_ALERTS = 20
@@ -48,6 +49,16 @@ def context(page: Page) -> dict[str, Any]:
              "change": changes.get((one["rule"], str(one["device"] or "")), "")}
             for one in state["exceptions"]
         ],
+        "quiet_hours": [
+            {
+                "start": str(hours["start"])[:5],
+                "end": str(hours["end"])[:5],
+                "days": ", ".join(words(f"day.{DAYS.index(day)}") for day in hours["days"]),
+                "devices": [plain(name) for name in hours["devices"]],
+            }
+            for hours in state["quiet_hours"]
+        ],
+        "zone": page.backend.settings()["time_zone"] or "UTC",
         "mutes": [
             {"device": words("rules.every_device") if one["device"] == "all" else plain(one["device"]),
              "name": one["device"], "until_ns": one["until_ns"]}
@@ -67,7 +78,7 @@ def context(page: Page) -> dict[str, Any]:
         ],
         "alerts": [
             {"time": record["timestamp"], "summary": plain(record.get("summary") or record.get("title") or "", 300),
-             "level": record["level"], "upload": record.get("upload")}
+             "level": record["level"], "upload": upload_of(record)}
             for record in reversed(alerts[-MOST_ALERTS:])
         ],
         "devices": [plain(one["device"]["name"]) for one in page.backend.devices() if one["microphone"]][:300],

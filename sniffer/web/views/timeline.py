@@ -166,9 +166,10 @@ def _moments(words: Words, moments: Sequence[Record], upload: UploadSummary, beg
         kind = record["event_type"]
         if kind == "loss" or (kind == "wake" and record["kind"] != "wake"):
             continue
-        named = record.get("device")
-        name = str(named.get("name") if isinstance(named, dict) else named or "").casefold()
-        if name and name not in (upload.device.casefold(), upload.mac.casefold()):
+        device = record.get("device") or {}
+        named = {device} if isinstance(device, str) else {device.get("name"), device.get("mac")}
+        known = {str(name).casefold() for name in named if name}
+        if known and not known & {upload.device.casefold(), upload.mac.casefold()}:
             continue
         share = (parse_timestamp(str(record["timestamp"])) - begin) / (end - begin)
         if 0 <= share < 1:

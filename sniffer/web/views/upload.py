@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
 from sniffer.web.svg import bars, weight_bar
-from sniffer.web.views.common import JUDGED, Page, called, device_link, names_of, row, summary_of
+from sniffer.web.views.common import JUDGED, Page, called, device_link, names_of, row, summary_of, upload_of
 from sniffer.web.words import Words, plain
 
 #: Wake events and answers this near are shown.
@@ -170,7 +170,7 @@ def _answers(page: Page, identifier: str) -> list[dict[str, Any]]:
         {"time": record["timestamp"], "answer": page.words.either(f"answer.{record.get('answer')}", "?"),
          "way": plain(record.get("way") or "")}
         for record in page.backend.answers(500)
-        if record.get("upload") == identifier
+        if upload_of(record) == identifier
     ]  # fmt: skip
 
 

@@ -29,20 +29,26 @@ def house(tmp_path: Path) -> Iterator[PageHouse]:
 def listening(on: bool) -> dict[str, Any]:
     record = upload(0)
     return {
-        **{name: record[name] for name in ("capture", "device", "service", "dest_ip")},
+        **{name: record[name] for name in ("capture", "device", "service", "src_ip", "src_port", "dest_ip",
+                                           "dest_port", "proto", "community_id")},
         "event_type": "listening", "timestamp": timestamp(START), "start": timestamp(START), "listening": on,
         "score": 3.0,
     }  # fmt: skip
+
+
+def until(watched: Watched, holds: Callable[[], bool]) -> None:
+    """Wait until something holds. (The page's own policy forbids playwright's wait_for_function.)"""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        watched.page.wait_for_timeout(50)
 
 
 def test_a_device_that_sends_is_shown_within_a_second_and_gone_after(house: PageHouse, browse: Browse) -> None:
     browsers = [browse(), browse(PHONE)]
     for watched in browsers:
         watched.open(str(house.service.address))
-        watched.page.wait_for_function("performance.getEntriesByName(location.origin + '/live').length >= 0")
-    deadline = time.monotonic() + 10
-    while house.service.page._live._open < 2 and time.monotonic() < deadline:
-        browsers[0].page.wait_for_timeout(50)
+    until(browsers[0], lambda: house.service.page._live._open == 2)
     house.daemon._emit([listening(True)])
     for watched in browsers:
         watched.page.wait_for_selector(".tone-listening", timeout=5_000)
@@ -71,16 +77,13 @@ def test_a_restart_is_said_and_caught_up_with(browse: Browse, tmp_path: Path) ->
     watched.open(str(first.service.address))
     assert "0" in watched.page.locator(".t-unexpected .figure").inner_text()
     first.close()
-    watched.page.wait_for_function("document.getElementById('live').textContent !== ''", timeout=15_000)
-    assert "lost" in watched.page.locator("#live").inner_text()
+    until(watched, lambda: "lost" in watched.page.locator("#live").inner_text())
     second = PageHouse(tmp_path, http={"port": port})
     with second.store.transaction():
         second.store.emit(upload(1))
     second.service.start()
-    watched.page.wait_for_function(
-        "document.querySelector('.t-unexpected .figure').textContent === '1'", timeout=15_000
-    )
-    assert "Connected again" in watched.page.locator("#live").inner_text()
+    until(watched, lambda: "Connected again" in watched.page.locator("#live").inner_text())
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "1")
     second.close()
 
 
