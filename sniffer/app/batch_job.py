@@ -21,7 +21,7 @@ from sniffer.capture.files.reader import CaptureReader
 from sniffer.decode import decode
 from sniffer.identify import Identifier
 from sniffer.identify.configured import Unseen
-from sniffer.model import Device, Fact, Loss, Record, WakeEvent
+from sniffer.model import Device, Fact, Loss, Record, Selection, Upload, UploadClass, WakeEvent, sorted_keys
 from sniffer.wake.file_sources import file_sources
 
 #: Called with bytes read so far, of both looks together, and how many there are in all.
@@ -31,6 +31,10 @@ Progress = Callable[[int, int], None]
 #: so of a thousandth one upload in ten would miss a single one.
 MAX_DROPPED_SHARE = 0.001
 
+#: A capture of at most this size (bytes) is read once more for hosts that no rule knows, whatever else is in it.
+UNKNOWN_BYTES = 64 << 20
+#: How probable speech must be to count for such a host.
+LIKE_SPEECH = 0.9
 #: Facts that captures share: a house has some hundred.
 MAX_FACTS = 20_000
 
@@ -87,6 +91,8 @@ class OfflineJudge:
         outcome.undecoded = look.undecoded
         outcome.problems.extend(reader.problems)
         total, dropped = 2 * (reader.size or 0), reader.dropped
+        if self._listen_to_unknown(path, pipeline, reader.size or 0):
+            measured = None
         _take_stock(pipeline, outcome)
         if not outcome.watched:
             return
@@ -115,7 +121,7 @@ class OfflineJudge:
         if before is not None:
             identifier.adopt(before)
         if progress is not None:
-            identifier.observe(self.facts.values())
+            identifier.recall(self.facts.values())
         detector = build_detector(self.config, self.rulebook, identifier) if progress is not None else None
         look = FirstLook(pipeline, detector)
         with open_capture(path) as reader:
@@ -127,6 +133,28 @@ class OfflineJudge:
         if identifier.carriers and before is None:
             return self._who_is_who(path, capture, progress, identifier)
         return _FirstPass(pipeline, look, reader, measured)
+
+    def _listen_to_unknown(self, path: Path, pipeline: Pipeline, size: int) -> bool:
+        """Look at what hosts send that no rule knows: one that behaves like a speaker is listed from here on. Return
+        whether there is one. Large captures are looked at where nothing else is watched."""
+        identifier = pipeline.stages.identifier
+        unknown = identifier.unknown()
+        if not unknown or (size > UNKNOWN_BYTES and identifier.watched()):
+            return False
+        detector = build_detector(self.config, self.rulebook, identifier)
+        since = dict.fromkeys(unknown, 0)
+        events: list[Event] = []
+        with open_capture(path) as reader:
+            for batch in gathered(reader, Selection(keys=sorted_keys(identifier.aliases(unknown)), identity=False)):
+                events += detector.feed(identifier.resolve(batch), since)
+        events += detector.finish()
+        uploads = [event for event in events if isinstance(event, Upload)]
+        streams = {upload.key for upload in uploads if upload.upload_class is UploadClass.MEDIA}  # a camera, or a call
+        for upload in uploads:
+            like_speech = upload.upload_class is UploadClass.SPEECH and upload.probability >= LIKE_SPEECH
+            if like_speech and upload.key not in streams:
+                identifier.sounds(upload.key, upload.start_ns, upload.probability)
+        return not unknown.isdisjoint(identifier.watched())
 
     def stream(self, stream: BinaryIO, outcome: Outcome) -> Iterator[Record]:
         """The records of a capture that arrives on a stream, while it arrives. Raises CaptureError."""

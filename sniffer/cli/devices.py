@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from sniffer.sinks.storage.store import Store
 
 #: A table that goes into a pipe is not folded to a terminal that is not there.
 PIPE_WIDTH = 200
+#: Columns of a terminal that a table needs; a narrower one gets a few lines for each device.
+TABLE_WIDTH = 140
 
 
 @click.command()
@@ -109,7 +112,8 @@ def as_record(device: Device, capture: str, amount: Amount | None) -> dict[str, 
             "last": timestamp(amount.last_ns),
         }
     )
-    return records.device_listing(device, capture, device.since_ns or (min(times) if times else 0), traffic)
+    seen_ns = amount.last_ns if amount else max(times, default=device.since_ns)
+    return records.device_listing(device, capture, seen_ns, traffic)
 
 
 def _remembered(settings: StoreSettings) -> dict[str, Any]:
@@ -123,23 +127,72 @@ def _remembered(settings: StoreSettings) -> dict[str, Any]:
 
 
 def _print(devices: Sequence[Device], watched: Collection[int], amounts: Mapping[int, Amount], why: bool) -> None:
+    terminal = Console()
+    width = terminal.width if terminal.is_terminal else PIPE_WIDTH
+    rows = [_row(device, watched, amounts, why) for device in devices]
+    if width >= TABLE_WIDTH:
+        (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(_table(rows, bool(amounts)))
+    else:
+        for row in rows:
+            terminal.print(_block(row, bool(amounts)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What is shown of one device."""
+
+    host: str
+    address: str
+    name: str
+    what: str
+    sure: str
+    judged: str
+    amounts: tuple[str, str]
+    why: tuple[str, ...]
+    style: str
+
+
+def _row(device: Device, watched: Collection[int], amounts: Mapping[int, Amount], why: bool) -> _Row:
+    amount = amounts.get(device.key)
+    told = device.reasons if why else device.reasons[:2]
+    return _Row(
+        host=key_text(device.key),
+        address=address_text(*device.address) if device.address else "-",
+        name=plain(device.name, 40),
+        what=plain(what(device), 60),
+        sure=f"{device.confidence:.0%}" if device.confidence else "-",
+        judged=_judged(device, watched),
+        amounts=(_size(amount.bytes_sent), _size(amount.bytes_received)) if amount else ("-", "-"),
+        why=tuple(plain(line, 300 if why else 120) for line in told or (_facts(device),)),
+        style="bold" if device.microphone else "",
+    )
+
+
+def _table(rows: Sequence[_Row], measured: bool) -> Table:
+    """One line a device, where there is room for it."""
     how_much = (Column("sent", justify="right", no_wrap=True), Column("received", justify="right", no_wrap=True))
     columns = (Column("host", no_wrap=True), Column("address", no_wrap=True), Column("name", no_wrap=True), "what",
-               Column("sure", justify="right"), "judged", *(how_much if amounts else ()), "why")  # fmt: skip
+               Column("sure", justify="right"), "judged", *(how_much if measured else ()), "why")  # fmt: skip
     table = Table(*columns, box=None, pad_edge=False)
-    for device in devices:
-        sure = f"{device.confidence:.0%}" if device.confidence else "-"
-        address = address_text(*device.address) if device.address else "-"
-        told = ("\n".join(device.reasons) if why else "; ".join(device.reasons[:2])) or _facts(device)
-        cells = [key_text(device.key), address, device.name, what(device), sure, _judged(device, watched)]
-        if amounts:
-            amount = amounts.get(device.key)
-            cells += [_size(amount.bytes_sent), _size(amount.bytes_received)] if amount else ["-", "-"]
-        style = "bold" if device.microphone else ""
-        table.add_row(*(Text(plain(cell, 60), style) for cell in cells), Text("\n".join(
-            plain(line, 300 if why else 120) for line in told.split("\n"))))  # fmt: skip
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+    for row in rows:
+        cells = [row.host, row.address, row.name, row.what, row.sure, row.judged, *(row.amounts if measured else ())]
+        table.add_row(*(Text(cell, row.style) for cell in cells), Text("\n".join(row.why)))
+    return table
+
+
+def _block(row: _Row, measured: bool) -> Text:
+    """A few lines a device, for a narrow terminal: each breaks between words."""
+    sure = f" ({row.sure} sure)" if row.sure != "-" else ""
+    judged = {"yes": "judged", "no": "not judged", "listed": "listed, never accused"}[row.judged]
+    lines = [f"{row.name}: {row.what}{sure}, {judged}"]
+    sent, received = row.amounts
+    lines.append(f"  {row.host}  {row.address}")
+    if measured:
+        lines.append(f"  sent {sent}, received {received}")
+    text = Text("\n".join(lines) + "\n", row.style)
+    for reason in filter(None, row.why):
+        text.append(f"  {reason}\n", "")
+    return text
 
 
 def _size(amount: float) -> str:

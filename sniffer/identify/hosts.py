@@ -13,6 +13,8 @@ from sniffer.model.clock import SECOND
 
 MAX_ADDRESSES = 16
 MAX_SHOWN = 24
+#: Uploads shaped like speech by which a host that no rule knows is listed as what may be a speaker.
+ENOUGH_VOICES = 2
 MINUTE_NS = 60 * SECOND
 #: Different minutes in which a recognised speaker must be seen to forward, or how often, before it is taken for a
 #: router: a frame with its MAC address is soon forged, and must not hide it.
@@ -41,6 +43,8 @@ class Host:
     carries: bool = False
     lost: str | None = None
     hides: str | None = None
+    voices: int = 0
+    voice_probability: float = 0.0
     forwarding: set[int] = field(default_factory=set)
     sightings: int = 0
 

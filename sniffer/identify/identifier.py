@@ -12,7 +12,7 @@ from sniffer.identify.classifier import Hits, Opinion, Scales
 from sniffer.identify.configured import Configured, Unseen
 from sniffer.identify.facts import FORWARDING, IDENTITY_FACTS
 from sniffer.identify.flow_names import Names
-from sniffer.identify.hosts import Host, Hosts
+from sniffer.identify.hosts import ENOUGH_VOICES, Host, Hosts
 from sniffer.identify.naming import GUESS_CONFIDENCE, described, unknown
 from sniffer.identify.oui import OuiTable
 from sniffer.identify.packet_facts import (
@@ -244,7 +244,8 @@ class Identifier:
         elif not microphone or confidence < LOSE_CONFIDENCE:
             host.since_ns = None
         innocent = opinion is not None and not opinion.microphone and confidence >= GUESS_CONFIDENCE
-        if innocent or host.forwards or host.carries or self._scales.lists(host.hits) is None:
+        listed = self._scales.lists(host.hits) is not None or host.voices >= ENOUGH_VOICES
+        if innocent or host.forwards or host.carries or not listed:
             host.listed_ns = None
         elif host.listed_ns is None:
             host.listed_ns = time_ns
@@ -443,6 +444,39 @@ class Identifier:
             return False
         self._scales.note(hits, Fact(0, key, "oui", maker))
         return self._scales.microphone(hits)
+
+    def unknown(self) -> set[int]:
+        """Hosts that no rule knows: they may be speakers of a kind that is not known yet."""
+        return {
+            host.key
+            for host in self.hosts
+            if (host.opinion is None or host.opinion.confidence < GUESS_CONFIDENCE)
+            and not (host.forwards or host.carries or host.recognised or host.hides or host.key in self._configured)
+            and host.last_ns
+        }
+
+    def sounds(self, key: int, time_ns: int, probability: float) -> None:
+        """A host that no rule knows sent what is shaped like speech. Seen often enough it is listed, and reported."""
+        host = self.hosts.get(key)
+        if host is None or host.recognised:
+            return
+        host.voices += 1
+        host.voice_probability = max(host.voice_probability, probability)
+        if host.voices < ENOUGH_VOICES:
+            return
+        host.listed_ns = time_ns
+        self._place(host, time_ns, None)
+        text = key_text(key)
+        self.tell(
+            f"{text} sends what could be a voice ({host.voice_probability:.0%} sure at best), and no rule says what it "
+            f"is: it is listed, never accused; if it is a speaker, name it: --device {text}=kitchen"
+        )
+
+    def recall(self, facts: Iterable[Fact]) -> None:
+        """Take facts from other captures of the same house: they say who a host is, not that it was seen here."""
+        for fact in facts:
+            if somebody(fact.key):
+                self._take(self._host(fact.key, fact.time_ns), fact)
 
     def doubtful(self, key: int) -> bool:
         """Whether a MAC address may carry several hosts, so that all of its packets are worth seeing."""

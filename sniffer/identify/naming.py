@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from sniffer.identify.hosts import Host
+from sniffer.identify.hosts import ENOUGH_VOICES, Host
 from sniffer.model import Device, Fact
 
 #: Below this a guess is not shown as one.
@@ -27,7 +27,7 @@ def described(host: Host, *, watched: bool, waits: bool) -> Device:
     opinion = host.opinion
     shown = tuple(host.shown.values())
     carries = CARRIES if host.carries else None
-    extra = tuple(filter(None, (carries, host.hides, host.lost, host.same_as, *_hidden(shown))))
+    extra = tuple(filter(None, (carries, _sounds(host), host.hides, host.lost, host.same_as, *_hidden(shown))))
     if waits:
         extra = ("is not watched: too many devices look like speakers; name it in the configuration", *extra)
     facts = shown if opinion is None else tuple(dict.fromkeys(opinion.facts + shown))
@@ -48,6 +48,14 @@ def described(host: Host, *, watched: bool, waits: bool) -> Device:
         reasons=opinion.reasons + extra,
         since_ns=host.since_ns or 0,
     )
+
+
+def _sounds(host: Host) -> str | None:
+    """What is said of a host that no rule knows and that behaves like a speaker."""
+    if host.voices < ENOUGH_VOICES:
+        return None
+    times = f"{host.voices} times, {host.voice_probability:.0%} sure at best"
+    return f"sends what could be a voice ({times}), and no rule says what it is"
 
 
 def suffix(key: int) -> str:

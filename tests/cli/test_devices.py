@@ -1,6 +1,14 @@
 """`sniffer devices`: who is in a capture, as a table and as records; and the table of prefixes, refreshed."""
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
 from pathlib import Path
 
 import jsonschema
@@ -127,3 +135,25 @@ def test_what_is_no_list_of_prefixes_is_refused(tmp_path: Path) -> None:
     listed.write_text("hello\n")
     with pytest.raises(SnifferError, match="no prefixes in there"):
         run("--refresh-oui", listed, "--oui-output", tmp_path / "oui.tsv")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_a_narrow_terminal_gets_lines_that_can_be_read(capture: Path, width: int) -> None:
+    """Each field whole, whatever the width: no column is squeezed to a letter."""
+    master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    command = [sys.executable, "-m", "sniffer", "devices", str(capture)]
+    with subprocess.Popen(command, stdout=terminal, env={**environment, "TERM": "dumb"}) as process:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 65_536):
+                shown += data
+    os.close(master)
+    assert process.returncode == 0
+    text = shown.decode()
+    assert all(len(line) <= width for line in text.splitlines())
+    assert "Amazon Echo, speaker" in text
+    assert "68:db:f5:90:19:64" in text
+    assert "judged" in text

@@ -188,3 +188,58 @@ def test_a_name_by_address_follows_the_host_and_comes_back() -> None:
     assert not named.bind(mac_key(ECHO), address_pair("192.168.1.21"))
     named.release(mac_key(ECHO))
     assert list(named) == [address_key(*pair)]
+
+
+# --- a host that no rule knows ---------------------------------------------------------------------------------------
+
+STRANGER = "02:77:88:99:aa:01"
+
+
+def stranger(*acts: str) -> list[Frame]:
+    made = House(seed=9)
+    host = made.host("thing", mac=STRANGER)
+    for at, act in enumerate(acts):
+        what = host.says(3.0) if act == "says" else host.calls(40.0) if act == "calls" else host.flushes(150_000, 0.5)
+        what.to("cloud.example.net", at=10.0 + 60 * at)
+    return made.frames()
+
+
+def test_a_host_that_behaves_like_a_speaker_is_listed_and_never_accused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = capture(tmp_path, stranger("says", "says"))
+    records, err = analyze(capsys, path)
+    assert f"{STRANGER} sends what could be a voice" in err
+    assert f"--device {STRANGER}=kitchen" in err
+    assert [(r["upload"]["class"], r["verdict"]) for r in records] == [("speech", "inconclusive")] * 2  # type: ignore[index]
+    named, err = analyze(capsys, path, "--device", f"{STRANGER}=kitchen")
+    assert len(named) == 2
+    assert "no rule says" not in err
+
+
+@pytest.mark.parametrize("acts", [("says",), ("flushes", "flushes"), ("says", "says", "calls")])
+def test_a_host_that_does_not_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], acts: tuple[str, ...]
+) -> None:
+    records, err = analyze(capsys, capture(tmp_path, stranger(*acts)))
+    assert not records
+    assert "could be a voice" not in err
+
+
+def test_each_capture_has_one_record_for_each_host_that_it_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made, _, _ = house()
+    (tmp_path / "many").mkdir()
+    frames = made.frames()
+    for number in range(3):
+        later = [frame._replace(time_ns=frame.time_ns + number * 3_600 * SECOND) for frame in frames]
+        (tmp_path / "many" / f"{number}.pcap").write_bytes(pcap_bytes(later))
+    other = [frame._replace(time_ns=frame.time_ns + 86_400 * SECOND) for frame in stranger("says", "says")]
+    (tmp_path / "many" / "other.pcap").write_bytes(pcap_bytes(other))
+    records, _ = analyze(capsys, tmp_path / "many", "--all")
+    seen = [(r["capture"], r["host"], r["timestamp"]) for r in records if r["event_type"] == "device"]
+    assert len(seen) == len({(capture, host) for capture, host, _ in seen})
+    assert {host for where, host, _ in seen if str(where).endswith("other.pcap")} <= {STRANGER, ROUTER}
+    assert all(str(when) > "2020" for _, _, when in seen)
+    assert ECHO in {host for _, host, _ in seen}
