@@ -93,7 +93,7 @@ class Pipeline:
         """Who is who in these packets, and nothing more."""
         identifier = self.stages.identifier
         changed = {device.key: device for device in identifier.seen(batch)}
-        observations = self.stages.dissector.dissect(batch, identifier.watched())
+        observations = self.stages.dissector.dissect(batch, identifier.promising())
         changed |= {device.key: device for device in identifier.observe(observations)}
         now_ns = int(batch.time_ns.max()) if len(batch) else self.time_ns
         departed = identifier.departed()

@@ -29,6 +29,7 @@ from sniffer.decode.reassembly import (
     Questions,
     Rendezvous,
     Segments,
+    Settled,
     keep,
 )
 from sniffer.decode.selection import begins_hello, hello_mask, quic_masks
@@ -53,7 +54,7 @@ MAX_VALUE = 255
 #: Length of the message `HELLO` of PPPP: `f1 00 00 00`.
 PPPP_HELLO_BYTES = 4
 #: Counts of the dissector that are no errors in a packet.
-LEFT_OUT = ("limited", "dns.work", "dns.unasked")
+LEFT_OUT = ("limited", "sampled", "dns.work", "dns.unasked")
 
 
 class Dissector:
@@ -67,6 +68,8 @@ class Dissector:
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
         self._messages = dns.Reader()
         self._rendezvous = Rendezvous(self._settings.senders)
+        self._settled = Settled(self._settings)
+        self._sampled = (self._dns, self._dns_tcp, self._mdns, self._quic, self._gquic, self._hello)
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
         self.cut = 0
@@ -74,14 +77,21 @@ class Dissector:
     def dissect(self, batch: PacketBatch, watched: Collection[int] = ()) -> list[Observation]:
         """What the identity packets of a batch say. Never raises for what the network sent.
 
-        `watched` are the hosts whose packets are read first where there are too many.
+        `watched` are the hosts whose packets are read always, and first where there are too many: those that are
+        speakers, or may be. Of the others what they look up and announce is read until it must be known what they are
+        (`settled_cost`), and after that in one second of `sample`.
         """
         out: list[Observation] = []
-        for row, read, cost in self._rows(batch):
+        for row, read, cost in self._rows(batch, watched):
             if read == self._hello and not self._continues(batch, row):
                 continue
-            key = int(batch.eth_src[row])
-            if not self._limiter.allows(key, int(batch.time_ns[row]), cost, watched=key in watched):
+            key, time_ns = int(batch.eth_src[row]), int(batch.time_ns[row])
+            subject = int(batch.eth_dst[row]) if int(batch.src_port[row]) == PORT_DNS else key
+            always = subject in watched
+            if not always and read in self._sampled and not self._settled.reads(subject, time_ns, cost):
+                self.errors["sampled"] += 1
+                continue
+            if not self._limiter.allows(key, time_ns, cost, watched=always):
                 self.errors["limited"] += 1
                 continue
             self.cut += bool(batch.payload_captured[row] < batch.payload_len[row])
@@ -89,12 +99,15 @@ class Dissector:
         return out
 
     def left_out(self) -> Counter[str]:
-        """What was not read, by reason, since this was asked: `limited` messages of senders that make too much work,
-        `dns.work` messages whose names do, `dns.unasked` answers to questions that were not seen."""
+        """What was not read, by reason, since this was asked.
+
+        `limited`: messages of senders that make too much work; `sampled`: of hosts that are known well enough;
+        `dns.work`: whose names make too much; `dns.unasked`: answers to questions that were not seen.
+        """
         found = Counter({reason: self.errors.pop(reason) for reason in LEFT_OUT if reason in self.errors})
         return found
 
-    def _rows(self, batch: PacketBatch) -> Iterator[tuple[int, _Reader, int]]:
+    def _rows(self, batch: PacketBatch, watched: Collection[int]) -> Iterator[tuple[int, _Reader, int]]:
         """The rows that are read, in order, each with its reader and what that costs."""
         if not len(batch):
             return
@@ -102,6 +115,10 @@ class Dissector:
 
         def choose(mask: Mask, reader: _Reader, cost: int = COST_MESSAGE) -> None:
             rows = np.flatnonzero(mask)
+            if len(rows) and reader in self._sampled:
+                kept = self._settled.rows(batch, rows, watched)
+                self.errors["sampled"] += len(rows) - len(kept)
+                rows = kept
             if len(rows):
                 chosen.append((rows, reader, cost))
 

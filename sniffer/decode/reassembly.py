@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sniffer.decode.protocols import quic, tls
-from sniffer.model import PacketBatch
+from sniffer.model import I64, PacketBatch, sorted_keys
 from sniffer.model.clock import SECOND
+from sniffer.model.protocols import PORT_DNS
 
 #: What reading a message costs, in units of some 25 microseconds on one core of 2020.
 COST_MESSAGE, COST_HELLO, COST_INITIAL = 1, 4, 12
@@ -24,7 +28,8 @@ class DissectSettings:
 
     A sender may make `burst` units of work at once and `rate` a second after that, all senders together `total_burst`
     and `total_rate`. What is beyond that is counted and not read. Hosts that are watched do not wait for the others.
-    `pending` hellos are waited for at once, and `questions` to resolvers for `answer_seconds`.
+    A host that is not watched has shown what it is once reading it has cost `settled_cost`; from then on it is read in
+    one second of `sample`. `pending` hellos are waited for at once, and `questions` to resolvers for `answer_seconds`.
     """
 
     rate: int = 200
@@ -32,6 +37,8 @@ class DissectSettings:
     total_rate: int = 2_000
     total_burst: int = 40_000
     senders: int = 4_096
+    settled_cost: int = 400
+    sample: int = 16
     pending: int = 256
     questions: int = 4_096
     answer_seconds: int = 15
@@ -158,6 +165,36 @@ class Limiter:
         for bucket in (self._buckets.get(key), self._all):
             if bucket is not None:
                 bucket.level -= cost
+
+
+class Settled:
+    """Which hosts have been read for so long that more would say nothing new. Decided by the packets alone: how they
+    were cut into batches does not matter."""
+
+    def __init__(self, settings: DissectSettings) -> None:
+        self._enough, self._sample, self._limit = settings.settled_cost, settings.sample, settings.senders
+        self._cost: OrderedDict[int, int] = OrderedDict()
+        self._settled: set[int] = set()
+
+    def reads(self, key: int, time_ns: int, cost: int) -> bool:
+        """Whether a host is read at this time; then that is counted."""
+        spent = self._cost.pop(key, 0)
+        self._cost[key] = min(spent + cost, self._enough)
+        if self._cost[key] >= self._enough:
+            self._settled.add(key)
+        if len(self._cost) > self._limit:
+            self._settled.discard(self._cost.popitem(last=False)[0])
+        return spent < self._enough or time_ns // SECOND % self._sample == key % self._sample
+
+    def rows(self, batch: PacketBatch, rows: I64, watched: Collection[int]) -> I64:
+        """Leave out the rows of hosts that `reads` would leave out, before each is looked at by itself."""
+        settled = sorted_keys(self._settled.difference(watched))
+        if not len(settled):
+            return rows
+        keys = np.where(batch.src_port[rows] == PORT_DNS, batch.eth_dst[rows], batch.eth_src[rows])
+        sample = np.uint64(self._sample)
+        now = (batch.time_ns[rows] // SECOND).astype(np.uint64) % sample == keys % sample
+        return np.asarray(rows[now | ~np.isin(keys, settled)], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)

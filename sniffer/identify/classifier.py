@@ -15,6 +15,8 @@ from sniffer.model import Fact
 
 CACHE = 8192
 MAX_CONFIDENCE = 0.99
+#: Log-odds from which on a rule may still win.
+PROMISE = -2.5
 #: Evidence of this weight says what a thing is, and not only that it may be it.
 STRONG = 2.0
 
@@ -107,6 +109,12 @@ class Scales:
             if rule.microphone and any(item.lists for item in fits) and all(item.weight >= 0 for item in fits):
                 return rule
         return None
+
+    def promises(self, hits: Hits) -> bool:
+        """Whether a rule for devices with a microphone may still win: a fact or two more would do."""
+        found = hits.found
+        mine = (number for number in hits.rules if self._microphone[number])
+        return any(self._score(number, found) >= PROMISE for number in mine)
 
     def own(self, hits: Hits, opinion: Opinion | None) -> bool:
         """Whether an opinion rests, in part, on what a host shows of itself, and not only on what it may relay."""

@@ -84,6 +84,7 @@ class Identifier:
         self._public: OrderedDict[int, set[int]] = OrderedDict()
         self._routed = Often(ROUTED_CONNECTIONS, settings.max_hosts)
         self._suspects: set[int] = set()
+        self._promising: set[int] = set()
         self._identities: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._departed: set[int] = set()
         self._news: list[str] = []
@@ -231,6 +232,10 @@ class Identifier:
 
     def _weigh(self, host: Host, time_ns: int) -> bool:
         before, was = host.opinion, host.since_ns
+        if self._scales.promises(host.hits) and len(self._promising) < self.settings.max_hosts:
+            self._promising.add(host.key)
+        else:
+            self._promising.discard(host.key)
         opinion = host.opinion = self._scales.weigh(host.hits, forwards=host.forwards)
         # The configuration has said already that it is a speaker; then little shows whose.
         enough = 0.0 if host.key in self._configured and opinion and opinion.microphone else GUESS_CONFIDENCE
@@ -436,6 +441,10 @@ class Identifier:
         """Who is watched, or may turn out to be when more is known: any host of which something fits a rule for
         devices with a microphone."""
         return self._suspects | self.watched().keys()
+
+    def promising(self) -> set[int]:
+        """Hosts that are watched, or nearly: what they show is worth reading, however much it is."""
+        return self._promising | self.watched().keys()
 
     def suspicious(self, key: int) -> bool:
         """Whether a host of which nothing is known but its MAC address may turn out to be watched."""

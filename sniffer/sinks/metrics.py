@@ -183,7 +183,7 @@ class Metrics:
         self._identity_skipped = counter(
             "sniffer_identity_skipped_total", "Identity packets that were not believed or not read.", "reason"
         )
-        for reason in ("limited", "dns.work", "dns.unasked"):
+        for reason in ("limited", "sampled", "dns.work", "dns.unasked"):
             self._identity_skipped.labels(reason)
         self._identity_changes = counter(
             "sniffer_identity_changes_total", "Hosts whose identity changed in a way that matters.", "change"
@@ -421,7 +421,7 @@ class Metrics:
         self._decode_errors.labels(self._protocol(protocol)).inc(count)
 
     def identity_skipped(self, reason: str, count: int) -> None:
-        """More identity packets were left out: `limited`, `dns.work` or `dns.unasked`."""
+        """More identity packets were left out: `limited`, `sampled`, `dns.work` or `dns.unasked`."""
         self._identity_skipped.labels(reason).inc(count)
 
     def identity_change(self, change: str, count: int) -> None:

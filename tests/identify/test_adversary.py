@@ -307,3 +307,37 @@ def test_watched_devices_are_read_while_others_flood() -> None:
     frames = [frame._replace(time_ns=START + 1_000 + n) for n, frame in enumerate(booted())]
     assert not dissector.dissect(packet_batch(frames))
     assert dissector.dissect(packet_batch(frames), {mac_key(ECHO), mac_key(ROUTER)})
+
+
+# --- a bounded price for hosts that do not matter --------------------------------------------------------------------
+
+
+def browsing(mac: str, count: int) -> list[Frame]:
+    frames = []
+    for number in range(count):
+        there = ("192.168.1.9", 30_000 + number, "192.168.1.1", 53)
+        back = (*there[2:], *there[:2])
+        at_ns = START + number * SECOND // 4
+        frames.append(question(mac, ROUTER, there, f"h{number}.example.com", number, at_ns))
+        frames.append(answer(ROUTER, mac, back, f"h{number}.example.com", number, at_ns + 1_000_000))
+    return frames
+
+
+@pytest.mark.parametrize("size", [1, 7, 4_000])
+def test_a_host_that_does_not_matter_is_read_until_it_is_known_and_then_sampled(size: int) -> None:
+    frames, dissector, seen = browsing(LAPTOP, 1_000), Dissector(DissectSettings(settled_cost=100, sample=10)), []
+    for at in range(0, len(frames), size):
+        seen += dissector.dissect(packet_batch(frames[at : at + size]))
+    asked = [o.value for o in seen if isinstance(o, Fact) and o.kind == "dns.query"]
+    answered = [o.name for o in seen if isinstance(o, NameSeen)]
+    assert asked[:50] == [f"h{number}.example.com" for number in range(50)]
+    assert asked == answered  # a question and its answer are read both or not at all
+    assert 50 + 80 < len(asked) < 50 + 120
+    left_out = dissector.left_out()
+    assert left_out == {"sampled": 2 * (1_000 - len(asked))}
+
+
+def test_a_watched_host_is_read_always() -> None:
+    dissector = Dissector(DissectSettings(settled_cost=100, sample=10))
+    seen = dissector.dissect(packet_batch(browsing(LAPTOP, 500)), {mac_key(LAPTOP)})
+    assert sum(isinstance(o, NameSeen) for o in seen) == 500

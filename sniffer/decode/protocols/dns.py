@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model import V4_MAPPED
@@ -88,7 +88,8 @@ class Reader:
         if found is None:
             return None
         identity = int.from_bytes(data[:2], "big")
-        return replace(found, id=identity, steps=0)
+        code, asked, records = found.code, found.questions, found.records
+        return Message(identity, found.response, code, asked, records, found.answers, found.whole)
 
 
 def _parse(data: bytes) -> Message | None:
