@@ -117,7 +117,8 @@ class Dissector:
             rows = np.flatnonzero(mask)
             if len(rows) and reader in self._sampled:
                 kept = self._settled.rows(batch, rows, watched)
-                self.errors["sampled"] += len(rows) - len(kept)
+                if len(kept) < len(rows):
+                    self.errors["sampled"] += len(rows) - len(kept)
                 rows = kept
             if len(rows):
                 chosen.append((rows, reader, cost))
