@@ -13,7 +13,7 @@
     ├── CaptureError             3  nothing could be read or opened
     │   └── PrivilegeError       3  the privilege to capture is missing
     ├── StoreError               3  the store cannot be opened or written
-    └── DeliveryError            1  a message could not be delivered
+    └── DeliveryError            3  a message could not be delivered
 
 Every message is one line, says what is wrong with which thing, and what to do about it.
 """
@@ -95,7 +95,7 @@ class StoreError(SnifferError):
 class DeliveryError(SnifferError):
     """A message could not be delivered now; `retry_after` is in seconds, `permanent` means never try again."""
 
-    exit_status = 1
+    exit_status = 3
 
     def __init__(self, message: str, *, retry_after: float | None = None, permanent: bool = False) -> None:
         super().__init__(message)

@@ -6,15 +6,17 @@ import ctypes
 import os
 import shutil
 import socket
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import numpy as np
 
-from sniffer.app.config import Config
+from sniffer.app.config import Config, read_secret
 from sniffer.app.validation import problems
 from sniffer.capture.live import interfaces
 from sniffer.capture.live.interfaces import forwards
@@ -26,14 +28,20 @@ from sniffer.decode import decode
 from sniffer.diagnostics import offload
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.visibility import Sight
-from sniffer.errors import CaptureError
+from sniffer.errors import CaptureError, ConfigError, SnifferError
 from sniffer.model import Selection, Trust, address_pair
+from sniffer.settings.base import Secret
+from sniffer.sinks.delivery.http import authorities, cause
+from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
+from sniffer.wake.settings import AnySource, FileSource, HomeAssistantSource, MqttSource, WyomingSource
 
 Status = Literal["ok", "warning", "fail", "skipped"]
 #: This code is younger than any clock that shows less.
 NOT_BEFORE = 1_763_000_000
 #: Enough for names, verdicts and evidence; less than this is going to be a problem soon.
 FREE_BYTES = 64 << 20
+#: Seconds that a source or a receiver has to accept a connection.
+REACH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +274,71 @@ def wake(config: Config) -> Iterator[Check]:
         "no wake source: uploads are listed, but nobody can say whether they were asked for",
         "add one: `sniffer listen` near the speaker, Home Assistant, MQTT, or a button (docs/wake.md)",
     )
+
+
+def sources(config: Config) -> Iterator[Check]:
+    """Ask every wake source that is reached over a network or in a file, as `run` will."""
+    for source in config.wake.sources:
+        if isinstance(source, FileSource):
+            if source.path.parent.is_dir():
+                yield Check("wake", "ok", f"{source.name}: {source.path} can be followed")
+            else:
+                yield Check("wake", "fail", f"{source.name}: {source.path.parent} is no folder", "create it")
+            continue
+        place = _source_address(source)
+        if place is not None:
+            yield _reached("wake", source.name, *place)
+
+
+def receivers(config: Config) -> Iterator[Check]:
+    """Open a connection to every receiver, with its certificate checked. Only `sniffer setup --test` sends."""
+    sinks = config.sinks
+    over_http: tuple[WebhookSettings | AlertmanagerSettings, ...] = (*sinks.webhooks, *sinks.alertmanager)
+    for target in over_http:
+        try:
+            url = read_secret(target.url) if isinstance(target.url, Secret) else target.url
+            parts = urlsplit(url)
+            secure = parts.scheme == "https"
+            port = parts.port or (443 if secure else 80)
+        except (ConfigError, ValueError):
+            continue  # said above
+        yield _reached("receiver", target.name, parts.hostname or "", port, secure, target.ca)
+    for notify in sinks.notify:
+        yield Check("receiver", "skipped", f"{notify.name}: only a message shows it", "`sniffer setup --test`")
+    if sinks.mqtt is not None:
+        mqtt = sinks.mqtt
+        secure = mqtt.tls or mqtt.ca is not None
+        yield _reached("receiver", mqtt.name, mqtt.host, mqtt.port or (8883 if secure else 1883), secure, mqtt.ca)
+    if not sinks.receivers:
+        yield Check(
+            "receiver", "warning", "no receiver of alerts is configured", "add one under `sinks` (docs/alerts.md)"
+        )
+
+
+def _source_address(source: AnySource) -> tuple[str, int, bool, Path | None] | None:
+    if isinstance(source, MqttSource):
+        return source.host, source.port or (8883 if source.tls else 1883), source.tls, source.ca_file
+    if isinstance(source, HomeAssistantSource):
+        parts = urlsplit(source.url)
+        secure = parts.scheme == "https"
+        return parts.hostname or "", parts.port or (443 if secure else 80), secure, source.ca_file
+    if isinstance(source, WyomingSource) and source.host is not None:
+        return source.host, source.port, False, None
+    return None
+
+
+def _reached(subject: str, name: str, host: str, port: int, secure: bool, ca: Path | None) -> Check:
+    """Connect, and where TLS is configured check the certificate."""
+    place = f"{host}:{port}"
+    try:
+        with socket.create_connection((host, port), timeout=REACH_SECONDS) as line:
+            if secure:
+                context = authorities(ca) if ca is not None else ssl.create_default_context()
+                context.wrap_socket(line, server_hostname=host).close()
+    except (OSError, ValueError, SnifferError) as error:
+        why = cause(error, place, REACH_SECONDS) if not isinstance(error, SnifferError) else str(error)
+        return Check(subject, "fail", f"{name}: {why}", "correct its address, or start it")
+    return Check(subject, "ok", f"{name}: {place} answers" + (" with a trusted certificate" if secure else ""))
 
 
 def devices(config: Config) -> Iterator[Check]:

@@ -19,6 +19,7 @@ from sniffer.app.overlay import OverlaidConfig, overlay_path
 from sniffer.app.page import PageSite
 from sniffer.app.pipeline import Pipeline
 from sniffer.app.validation import require_startable
+from sniffer.errors import ConfigError, SnifferError
 from sniffer.model import Sink, WakeEvent
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.sinks.delivery.outbox import Outbox
@@ -104,7 +105,15 @@ class Service:
         self._tokens = _tokens(config)
         self._sources = self._build_sources(config)
         self.page = PageSite(self, config_path)
-        self._server = self._build_server(config, self._tokens)
+        try:
+            self._server = self._build_server(config, self._tokens)
+        except ConfigError:
+            raise
+        except SnifferError as error:
+            if not replayed:
+                raise
+            logger.warning("%s; the capture is judged without HTTP", error)  # a daemon is running here
+            self._server = None
 
     @property
     def config(self) -> Config:
@@ -139,6 +148,10 @@ class Service:
             self._server.start()
         self._outbox.start()
         self._sources.start()
+
+    def drain(self, seconds: float) -> dict[str, int]:
+        """Wait until every message was delivered; return how many still wait, by target."""
+        return self._outbox.drain(seconds)
 
     def close(self) -> None:
         """Stop the threads and let go of the files; messages that wait stay in the store."""
@@ -275,7 +288,10 @@ def open_files(config: Config) -> Iterator[tuple[Store, EventLog | None]]:
 
 def files_of(config: Config) -> list[Path]:
     """What whoever we become must be able to write."""
-    found = [config.store.path.with_name(config.store.path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock")]
+    found = [
+        config.store.path.with_name(config.store.path.name + suffix)
+        for suffix in ("", "-wal", "-shm", ".lock", ".reserve")
+    ]
     if config.sinks.event_log is not None:
         found.append(config.sinks.event_log.path)
     if config.sinks.evidence is not None:

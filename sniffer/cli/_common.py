@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import shlex
+import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -37,8 +41,41 @@ def count(number: int, noun: str) -> str:
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`-c FILE`: the configuration."""
     return click.option(
-        "-c", "--config", "config_path", type=click.Path(path_type=Path, dir_okay=False), help="Configuration (YAML)."
+        "-c",
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_implied,
+        help="Configuration (YAML). Default: sniffer.yaml in this folder, where there is one.",
     )(function)
+
+
+def _implied(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    """`sniffer.yaml` in this folder, said on standard error; not that of another user, who could have put it there."""
+    if value is not None or context.resilient_parsing:
+        return value
+    try:
+        owner = DEFAULT_CONFIG.stat().st_uid
+    except OSError:
+        return None
+    if owner not in (0, os.geteuid(), int(os.environ.get("SUDO_UID", "0") or 0)):
+        click.echo(f"sniffer: {DEFAULT_CONFIG} belongs to another user and is not read; -c reads it", err=True)
+        return None
+    click.echo(f"sniffer: reading {DEFAULT_CONFIG}", err=True)
+    return DEFAULT_CONFIG
+
+
+def program(*words: str, root: bool = False) -> str:
+    """Return the command line that runs this installation with these words, from any folder and by `sudo` too."""
+    own = Path(sys.prefix) / "bin" / "sniffer"
+    found = shutil.which("sniffer")
+    if own.exists():
+        on_path = found is not None and os.path.realpath(found) == os.path.realpath(own)
+        start = ["sniffer"] if on_path and not root else [str(own)]
+    else:
+        start = [sys.executable, "-m", "sniffer"]
+    sudo = ["sudo"] if root and os.geteuid() != 0 else []
+    return shlex.join([*sudo, *start, *words])
 
 
 def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,13 +88,6 @@ def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def format_option(*formats: str) -> Decorator:
     """`--format`; the first is the default."""
     return click.option("--format", "output_format", type=click.Choice(formats), default=formats[0], show_default=True)
-
-
-def not_read(config_path: Path | None) -> str | None:
-    """A word to who has a configuration and does not use it."""
-    if config_path is None and DEFAULT_CONFIG.is_file():
-        return f"{DEFAULT_CONFIG} is here and not read"
-    return None
 
 
 def effective_config(config_path: Path | None, devices: Sequence[str]) -> Config:

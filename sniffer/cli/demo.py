@@ -11,6 +11,7 @@ import yaml
 from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
+from sniffer.cli._common import program
 from sniffer.cli._show import COLOURS, folded, plain, terminal_width
 from sniffer.demo import CAPTURE, DEVICES, WAKE_EVENTS
 from sniffer.explain.sentences import explain
@@ -115,9 +116,14 @@ def _story(records: list[Record]) -> Iterator[str]:
         yield from _upload(record)
     unasked = sum(record["verdict"] == "unexpected" for record in uploads)
     yield f"{len(uploads)} uploads, {unasked} of them not asked for. Now with a capture of your own:"
-    yield "  sniffer analyze FILE          judge it"
-    yield "  sudo sniffer run              watch your network"
-    yield "  sniffer doctor                what works here, and what does not"
+    steps = {
+        program("analyze", "FILE"): "judge it",
+        program("run", root=True): "watch your network",
+        program("doctor"): "what works here, and what does not",
+    }
+    width = max(map(len, steps))
+    for line, what in steps.items():
+        yield f"  {line:{width}}   {what}"
 
 
 def _upload(record: Record) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sniffer.app.checks import Check
 from sniffer.app.config import Config, load_config
 from sniffer.app.config_lint import remarks
 from sniffer.capture.live.privileges import may_capture
-from sniffer.cli._common import DEFAULT_CONFIG, not_read
+from sniffer.cli._common import config_option
 from sniffer.errors import LocatedError
 
 MARKS = {
@@ -28,22 +28,22 @@ CAPTURING = ("privilege", "interface", "traffic", "visibility", "hidden")
 
 
 @click.command()
-@click.option("-c", "--config", "path", type=click.Path(path_type=Path), help="The configuration to check with.")
+@config_option
 @click.option("-i", "--interface", help="Look at this interface instead of the configured one.")
 @click.option("--seconds", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="How long to look.")
 @click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
 @click.pass_context
-def command(context: click.Context, path: Path | None, interface: str | None, seconds: float, form: str) -> None:
+def command(context: click.Context, config_path: Path | None, interface: str | None, seconds: float, form: str) -> None:
     """What works here, what does not, and the remedy: one line a check.
 
     Works without root, and says what it could not check then. Ends with 0 where nothing failed, 2 where the
     configuration is wrong, 3 where packets cannot be captured.
 
     \b
-    Example:  sudo sniffer doctor -i br-lan
+    Example:  sniffer doctor -i br-lan
     """
     failed = set()
-    for check in _all(path, interface, seconds):
+    for check in _all(config_path, interface, seconds):
         if check.status == "fail":
             failed.add(check.name)
         click.echo(json.dumps(asdict(check)) if form == "jsonl" else _line(check))
@@ -61,13 +61,11 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
             loaded = load_config(path)
             rulebook = load_rulebook(loaded)
             config, read = loaded, path
-            yield Check("configuration", "ok", f"{path} is right")
+            yield Check("configuration", "ok", f"{path} is OK")
             for remark in remarks(config, rulebook, path):
                 yield Check("configuration", "warning", remark.message, remark.remedy)
         except LocatedError as error:
             yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
-    elif ignored := not_read(path):
-        yield Check("configuration", "warning", f"{ignored}: the defaults are used", f"`-c {DEFAULT_CONFIG}` reads it")
     else:
         yield Check("configuration", "ok", "none was given: the defaults are used")
     yield from checks.privilege()
@@ -86,6 +84,8 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     yield from checks.port(config)
     yield from checks.devices(config)
     yield from checks.wake(config)
+    yield from checks.sources(config)
+    yield from checks.receivers(config)
 
 
 def _line(check: Check) -> str:

@@ -59,9 +59,13 @@ def command(
         settings = settings.model_copy(update={"path": store_path})
     if output_format == "parquet" and output is None:
         raise UsageError("--format parquet needs a file: -o OUT.parquet")
+    if since is not None and until is not None and since >= until:
+        raise UsageError("--from is not before --to: there is nothing in between")
     writers: dict[str, Write] = {"csv": write_csv, "jsonl": write_jsonl, "parquet": write_parquet}
-    suffix = output.suffix.lower().lstrip(".") if output is not None else ""
-    write = writers[output_format or (suffix if suffix in writers else "csv")]
+    suffix = output.suffix.lower().lstrip(".") if output is not None else "csv"
+    if output_format is None and suffix not in writers:
+        raise UsageError(f"{output}: no format is called '{suffix}': use .csv, .jsonl or .parquet, or --format")
+    write = writers[output_format or suffix]
     with ExitStack() as stack:
         store = stack.enter_context(Store(settings, read_only=True))
         out: IO[bytes] = sys.stdout.buffer

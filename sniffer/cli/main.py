@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -70,15 +72,25 @@ def _version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say it and exit.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version and exit."
+)
 def cli() -> None:
     """When did a speaker send what could be your voice, and had anybody asked it to?
 
     \b
     Try:  sniffer demo
           sniffer analyze capture.pcap --device 68:db:f5:90:19:64=kitchen
-          sudo sniffer run
+          sniffer doctor
     """
+
+
+def _discard_output() -> None:
+    """What is still in the buffers cannot be written: Python would complain at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 #: glibc's number for "what is larger is given back as soon as it is free", and how large that is, in bytes.
@@ -99,8 +111,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # pydantic would look through every package that is installed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    for stream in (sys.stdout, sys.stderr):  # a locale that has no word for a name shows `?`, and does not end us
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
-        status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
+        plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        words = list(arguments) if arguments is not None else None
+        status = cli.main(args=words, standalone_mode=False, color=False if plain else None)
+        sys.stdout.flush()  # now, while an error can be reported
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         status = 130
@@ -112,8 +130,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 130
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not an error; but Python must not try to flush again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         status = 0
+    except OSError as error:  # a full disk, for one: never the status of "unexpected uploads were found"
+        what = f"{error.filename}: " if error.filename else ""
+        click.echo(f"sniffer: {what}{error.strerror or error}", err=True)
+        _discard_output()
+        status = 3
     except SnifferError as error:
         click.echo(f"sniffer: {error}", err=True)
         status = error.exit_status

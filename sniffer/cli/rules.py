@@ -20,6 +20,8 @@ from sniffer.resources import shipped
 from sniffer.rules.engine import failed_tests, parse_rule, rule_files
 from sniffer.rules.exceptions import expired
 
+#: Columns of a terminal in which kind, rule, level, status and title have room beside each other.
+WIDE = 120
 FOLDERS = click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
 
 
@@ -54,18 +56,24 @@ def list_rules(config_path: Path | None, *, effective: bool) -> None:
     """
     config = effective_config(config_path, ())
     rules = load_rulebook(config)
+    # In a narrow terminal the words that explain a rule get a line of their own, instead of a column of one letter.
+    terminal = Console()
+    narrow = terminal.is_terminal and terminal.width < WIDE
     columns = [Column(name, no_wrap=True) for name in ("kind", "rule", "level", "status")]
-    table = Table(*columns, "title", box=None, pad_edge=False)
+    table = Table(*columns, *([] if narrow else ["title"]), box=None, pad_edge=False)
+
+    def add(kind: str, rule: str, level: str, status: str, title: str) -> None:
+        table.add_row(kind, rule, level, status, *([] if narrow else [title]))
+
     for upload in sorted(rules.uploads.rules, key=lambda rule: rule.id):
         level = (
             upload.level if upload.level == upload.document.level else f"{upload.level} (was {upload.document.level})"
         )
-        table.add_row("upload", upload.id, level, upload.document.status, upload.document.title)
+        add("upload", upload.id, level, upload.document.status, upload.document.title)
     for device in sorted(rules.devices.rules, key=lambda rule: rule.id):
-        table.add_row("device", device.id, "", "", device.title)
+        add("device", device.id, "", "", device.title)
     for service in sorted(rules.services.rules, key=lambda rule: rule.id):
-        table.add_row("service", service.id, "", "", service.title)
-    terminal = Console()
+        add("service", service.id, "", "", service.title)
     (terminal if terminal.is_terminal else Console(width=200)).print(table)
     if effective:
         now_ns = SystemClock().now_ns()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -20,15 +21,18 @@ from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.replay import ReplayCapture, ReplayClock
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
-from sniffer.capture.live.privileges import account, drop, hand_over
-from sniffer.cli._common import DEFAULT_CONFIG, config_option, device_option, effective_config, not_read
+from sniffer.capture.live.privileges import account, drop, hand_over, unprivileged
+from sniffer.cli._common import config_option, device_option, effective_config
 from sniffer.cli._show import RecordLines
 from sniffer.cli.page import is_local, page_url
-from sniffer.errors import UsageError
+from sniffer.errors import DeliveryError, UsageError
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.wake.adapters.file import read_events
 
 logger = logging.getLogger("sniffer")
+
+#: Seconds that a replay with --deliver waits at its end for receivers to accept what is left.
+DRAIN_SECONDS = 60.0
 
 
 @click.command()
@@ -68,15 +72,13 @@ def command(
 
     \b
     Examples:
-      sudo sniffer run -i br-lan -c sniffer.yaml
+      sniffer run -i br-lan -c sniffer.yaml
       sniffer run --capture evening.pcap --speed 1
     """
     logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if capture is None and (speed or exit_at_end or wake or deliver):
         raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
-    if ignored := not_read(config_path):
-        logger.warning("%s; -c %s reads it", ignored, DEFAULT_CONFIG)
     with ExitStack() as stack:
         scratch = None
         if capture is not None and store_path is None:
@@ -127,6 +129,9 @@ def command(
             if capture is not None and not exit_at_end and not service.daemon.stopping and service.address:
                 logger.info("the capture has ended; still serving %s until Ctrl-C", service.address)
                 service.daemon.wait()
+            if capture is not None and deliver and (waiting := service.drain(DRAIN_SECONDS)):
+                left = ", ".join(f"{target} ({number})" for target, number in waiting.items())
+                raise DeliveryError(f"not everything was delivered within {DRAIN_SECONDS:.0f} s: {left}")
         finally:
             service.close()
     return 0
@@ -155,7 +160,17 @@ def _placed(config: Config, interfaces: Sequence[str], store_path: Path | None, 
 
 
 def _give_up_privileges(config: Config) -> None:
+    """As root, become another user: the configured one, who called sudo, or an unprivileged one that reaches the files.
+    Keep the privilege to capture, and drop all others."""
     to = account(config.capture.user)
+    if to is None and os.geteuid() == 0:
+        folders = list(dict.fromkeys(path.absolute().parent for path in files_of(config)))
+        to = unprivileged(folders)
+        if to is None:
+            where = ", ".join(map(str, folders))
+            logger.warning("stays root: no unprivileged user reaches %s; name one in capture.user", where)
+        else:
+            logger.info("running as the user '%s' from now on (capture.user names another)", to.name)
     if to is not None:
         for path in files_of(config):
             hand_over(path, to)

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import re
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
+from pydantic import TypeAdapter, ValidationError
 
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config, parse_config, read_secret
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
+from sniffer.cli._common import count, program
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
 from sniffer.errors import UsageError
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
+from sniffer.settings.base import Url, display_name
 
 MAX_ASKED = 40
 #: Bytes kept of each packet while looking around: names are in the first ones, and hellos have up to two segments.
 WHOLE = 2048
-NAME = re.compile(r"[\w .:-]{1,64}")
 
 
 @click.command()
@@ -51,7 +55,7 @@ def command(
 
     \b
     Examples:
-      sudo sniffer setup
+      sniffer setup -i br-lan
       sniffer setup --capture evening.pcap --yes -o sniffer.yaml
       sniffer setup --test -o sniffer.yaml
     """
@@ -66,20 +70,79 @@ def command(
     used = _observe(observer, config, capture, interface, seconds)
     found = [device for device in ordered(observer.identifier.devices()) if device.kind != "router"]
     chosen = _ask(found, yes)
-    webhook = (
-        ""
-        if yes
-        else click.prompt("Where shall alerts go? (URL of a webhook, empty: nowhere)", default="", show_default=False)
-    )
-    text = configuration(chosen, found, used, webhook)
+    receiver = None if yes else _ask_receiver()
+    webhook = receiver is not None
+    secret = output.with_name(f"{output.stem}-webhook.secret").absolute()
+    text = configuration(chosen, found, used, receiver, secret)
     parse_config(text, output)
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
-    devices = "1 device" if len(chosen) == 1 else f"{len(chosen)} devices"
-    click.echo(f"{output}: written, {devices}. Next: sudo sniffer run -c {output}")
+    if receiver is not None and receiver.secret:
+        _write(secret, receiver.url + "\n", 0o600)
+        click.echo(f"{secret}: the address is a secret, and is kept here, for its owner only")
+    _write(output, text, 0o644)
+    click.echo(
+        f"{output}: written, {count(len(chosen), 'device')}. Next: {program('run', '-c', str(output), root=True)}"
+    )
     return try_targets(load_config(output), SystemClock()) if webhook else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where alerts go: an address, how its messages are spelled, and whether the address itself is a secret."""
+
+    url: str
+    format: str = "standard"
+    secret: bool = False
+
+
+def receiver_of(address: str) -> Receiver:
+    """Recognise a service by its address. Raises ValueError, with what is wrong, where it is no URL."""
+    address = address.strip()
+    if "://" not in address and "." in address.partition("/")[0]:
+        address = f"https://{address}"
+    url = TypeAdapter(Url).validate_python(address)
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", parts.path.strip("/")
+    if host == "hooks.slack.com":
+        return Receiver(url, "slack", secret=True)
+    if host.endswith(("discord.com", "discordapp.com")) and path.startswith("api/webhooks/"):
+        return Receiver(url, "discord", secret=True)
+    if path.startswith("api/webhook/"):  # a webhook trigger of Home Assistant, which gets the record as JSON
+        return Receiver(url, secret=True)
+    if host == "ntfy.sh" or host.startswith("ntfy."):
+        if not path or "/" in path:
+            raise ValueError("an ntfy address ends with the topic, such as https://ntfy.sh/my-secret-topic")
+        return Receiver(url, "ntfy")
+    return Receiver(url)
+
+
+def _ask_receiver() -> Receiver | None:
+    click.echo(
+        "\nWhere shall alerts go? Give the address of an ntfy topic (https://ntfy.sh/my-secret-topic), of a Slack,\n"
+        "Discord or Home Assistant webhook, or of any other webhook. An empty answer: nowhere, for now."
+    )
+    while answer := str(click.prompt("Address", default="", show_default=False)).strip():
+        try:
+            found = receiver_of(answer)
+        except ValidationError as error:
+            click.echo(f"  {error.errors()[0]['msg'].removeprefix('Value error, ')}; please try again")
+        except ValueError as error:
+            click.echo(f"  {error}; please try again")
+        else:
+            click.echo(f"  messages are written for: {found.format}")
+            return found
+    return None
+
+
+def _write(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all. Raises UsageError."""
+    half = path.with_name(path.name + ".part")
+    try:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        half.replace(path)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def has_terminal() -> bool:
@@ -117,24 +180,32 @@ def _ask(found: Sequence[Device], yes: bool) -> list[tuple[Device, str]]:
         where = address_text(*device.address) if device.address else "-"
         click.echo(f"{mark}{number:3}  {key_text(device.key):17}  {where:15}  {plain(what(device), 40):40}"
                    f"  {f'{device.confidence:.0%}' if device.confidence else ''}")  # fmt: skip
-    click.echo("* has a microphone, we think")
+    if recognised:
+        click.echo("* probably has a microphone, and so is watched unless you say otherwise.\n")
+    else:
+        click.echo(
+            "No speaker was recognised. It may have been silent: switch it off and on, and run this again with a "
+            "larger --seconds;\nor its traffic does not pass this machine: see `sniffer doctor`. You can name one now.\n"
+        )
     chosen: list[tuple[Device, str]] = []
     for device in recognised:
         name = _name(
-            f"{key_text(device.key)} ({plain(what(device), 40)}) is called (-: do not watch)", device.name, chosen
+            f"{key_text(device.key)}, {plain(what(device), 40)}: what do you call it? (- if it shall not be watched)",
+            device.name,
+            chosen,
         )
         if name:
             chosen.append((device, name))
     everybody = {str(number): device for number, device in enumerate((*recognised, *rest), 1)}
     while rest and (
         answer := click.prompt(
-            "Another one that has a microphone? Its number (empty: no)", default="", show_default=False
+            "Is there another one with a microphone? Give its number, or press Enter", default="", show_default=False
         )
     ):
         other = everybody.get(answer.strip())
         if other is None or any(other is device for device, _ in chosen):
-            click.echo("a number from the list, not chosen yet")
-        elif name := _name("It is called", other.name, chosen):
+            click.echo("  that is no number of the list, or it is chosen already; please try again")
+        elif name := _name("What do you call it?", other.name, chosen):
             chosen.append((other, name))
     return chosen
 
@@ -144,15 +215,24 @@ def _name(question: str, default: str, taken: Sequence[tuple[Device, str]]) -> s
         name = str(click.prompt(question, default=default)).strip()
         if name in ("", "-"):
             return ""
-        if NAME.fullmatch(name) and name.casefold() not in {"all", *(other.casefold() for _, other in taken)}:
+        try:
+            name = display_name(name)
+        except ValueError as error:
+            click.echo(f"  {error}; please try again")
+            continue
+        if name.casefold() not in {other.casefold() for _, other in taken}:
             return name
-        click.echo("letters, digits, spaces and . : - only, at most 64, each name once, and not `all`; - for none")
+        click.echo(f"  another device is called '{name}' already; please try again")
 
 
 def configuration(
-    chosen: Sequence[tuple[Device, str]], found: Sequence[Device], interface: str | None, webhook: str = ""
+    chosen: Sequence[tuple[Device, str]],
+    found: Sequence[Device],
+    interface: str | None,
+    receiver: Receiver | None = None,
+    secret: Path = Path("webhook.secret"),
 ) -> str:
-    """A commented configuration that holds what was found."""
+    """A commented configuration that holds what was found; `secret` is the file that holds a secret address."""
     lines = ["# Written by `sniffer setup`. `sniffer config schema` says what else can be set.", ""]
     if interface:
         lines += ["capture:", f"  interface: {_quoted(interface)}", ""]
@@ -193,17 +273,25 @@ def configuration(
         lines += [f"#   {key_text(device.key)}  {_comment(what(device))}" for device in left]
     lines += [
         "",
-        "# Who asked? Without a source of wake events every upload is inconclusive. `sniffer listen` is an ear of",
-        "# one's own; docs/wake.md names the others.",
+        "# What reports wake words? Without a source every upload is inconclusive. `sniffer listen` on a machine with",
+        "# a microphone is one; docs/wake.md lists the others.",
         "# wake:",
         "#   sources: []",
         "",
     ]
-    if webhook:
-        lines += ["sinks:", "  webhooks:", "    - name: setup", f"      url: {_quoted(webhook)}", ""]
+    if receiver is not None:
+        url = f"{{file: {_quoted(str(secret))}}}" if receiver.secret else _quoted(receiver.url)
+        lines += [
+            "sinks:",
+            "  webhooks:",
+            "    - name: setup",
+            f"      url: {url}",
+            f"      format: {receiver.format}",
+            "",
+        ]
     else:
         lines += [
-            "# Who is told:",
+            "# Where alerts go:",
             "# sinks:",
             "#   webhooks:",
             "#     - name: phone",
@@ -228,9 +316,9 @@ def try_targets(config: Config, clock: Clock) -> int:
     results = tried(config, clock, read_secret)
     for name, error in results:
         if error is None:
-            click.echo(f"{name}: took the test notification")
+            click.echo(f"{name}: accepted the test notification")
         else:
-            click.echo(f"{name}: did not take the test notification: {error}", err=True)
+            click.echo(f"{name}: did not accept the test notification: {error}", err=True)
     if not results:
-        click.echo("nobody to tell is configured (sinks)", err=True)
+        click.echo("no receiver of alerts is configured (sinks)", err=True)
     return 1 if any(error for _, error in results) else 0

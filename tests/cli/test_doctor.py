@@ -59,10 +59,10 @@ def test_a_missing_configuration_is_one_check_of_many(tmp_path: Path) -> None:
     assert "devices" in checks
 
 
-def test_a_configuration_that_is_here_and_not_read_is_told(tmp_path: Path) -> None:
+def test_a_configuration_that_is_here_is_read(tmp_path: Path) -> None:
     (tmp_path / "sniffer.yaml").touch()
     _, checks = doctor("--seconds", "0")
-    assert checks["configuration"][0]["message"] == "sniffer.yaml is here and not read: the defaults are used"
+    assert checks["configuration"][0]["message"] == "sniffer.yaml is OK"
     _, checks = doctor("--seconds", "0", "-c", "sniffer.yaml")
     assert checks["configuration"][0]["status"] == "ok"
 

@@ -50,7 +50,7 @@ def test_yes_writes_what_was_recognised(capture: Path, tmp_path: Path) -> None:
 def test_it_asks_what_is_what(capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sniffer.cli.setup.has_terminal", lambda: True)
     target = tmp_path / "sniffer.yaml"
-    run("--capture", capture, "-o", target, answers="Küche\n2\nbad/name\nbedroom\n\n\n")
+    run("--capture", capture, "-o", target, answers="Küche\n2\nbad<name\nbedroom\n\n\n")
     devices = load_config(target).devices
     assert [(device.mac, device.name) for device in devices] == [(ECHO, "Küche"), (OTHER, "bedroom")]
 
@@ -60,7 +60,7 @@ def test_who_is_not_to_be_watched_is_not(capture: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr("sniffer.cli.setup.has_terminal", lambda: True)
     target = tmp_path / "sniffer.yaml"
     result = run("--capture", capture, "-o", target, answers="All\n-\n\n\n")
-    assert "not `all`" in result.stdout
+    assert "'all' is reserved" in result.stdout
     (device,) = load_config(target).devices
     assert (device.mac, device.watch) == (ECHO, False)
 
@@ -75,7 +75,7 @@ def test_strangers_text_cannot_leave_its_comment_or_its_quotes() -> None:
     device = Device(
         mac_key(ECHO), "kitchen", vendor=nasty, model="a\\b", kind="speaker", microphone=True, reasons=(nasty,)
     )
-    text = configuration([(device, "kitchen")], [device, Device(mac_key(OTHER), "host", vendor=nasty)], 'br"lan', "")
+    text = configuration([(device, "kitchen")], [device, Device(mac_key(OTHER), "host", vendor=nasty)], 'br"lan')
     assert parse_config(text, "setup").devices[0].mac == ECHO
 
 

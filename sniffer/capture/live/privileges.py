@@ -11,7 +11,9 @@ import contextlib
 import ctypes
 import os
 import pwd
-from collections.abc import Iterator, Mapping
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +28,12 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 63
 
+_PYTHON = shlex.quote(sys.executable or "python3")
+_RAW = shlex.quote(f"{sys.executable or 'python3'}-raw")
 REMEDY = (
-    "capturing needs the capability CAP_NET_RAW: run `sudo sniffer ...`; or give it to a copy of the interpreter "
-    '(`cp "$(readlink -f .venv/bin/python)" .venv/bin/python-raw && '
-    "sudo setcap cap_net_raw+p .venv/bin/python-raw`, then `.venv/bin/python-raw -m sniffer ...`); "
+    f"capturing needs the capability CAP_NET_RAW: run `sudo {_PYTHON} -m sniffer ...`; or give it to a copy of the "
+    f'interpreter (`cp "$(readlink -f {_PYTHON})" {_RAW} && sudo setcap cap_net_raw+p {_RAW}`, then '
+    f"`{_RAW} -m sniffer ...`); "
     "or, in a container, add `--cap-add NET_RAW --network host`; `sniffer demo` needs none of it"
 )
 
@@ -115,8 +119,48 @@ class Account:
     gid: int
 
 
+#: Whom root becomes where neither the configuration nor sudo names a user: the first that exists and reaches the files.
+UNPRIVILEGED = ("sniffer", "nobody")
+
+
+@contextlib.contextmanager
+def acting_as(to: Account) -> Iterator[None]:
+    """Open files with the rights of another account; as root only, and before there are threads."""
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(to.gid)
+    os.seteuid(to.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def unprivileged(folders: Iterable[Path]) -> Account | None:
+    """Return an account for a daemon that runs as root and was given none: the owner of the first folder if that is not
+    root, else one of `UNPRIVILEGED`; None where none of them reaches all folders."""
+    folders = list(folders)
+    found: list[Account] = []
+    with contextlib.suppress(OSError, KeyError, IndexError):
+        owner = folders[0].stat().st_uid
+        if owner:
+            entry = pwd.getpwuid(owner)
+            found.append(Account(entry.pw_name, entry.pw_uid, entry.pw_gid))
+    for name in UNPRIVILEGED:
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            found.append(Account(entry.pw_name, entry.pw_uid, entry.pw_gid))
+    for candidate in found:
+        with contextlib.suppress(OSError), acting_as(candidate):
+            if all(os.access(folder, os.X_OK, effective_ids=True) for folder in folders):
+                return candidate
+    return None
+
+
 def account(configured: str | None, environment: Mapping[str, str] = os.environ) -> Account | None:
-    """Whom root should become: the configured user, else whoever called sudo; None leaves the user as it is.
+    """Whom root should become: the configured user, else whoever called sudo; None where neither is given.
 
     Raises CaptureError where the configured user does not exist.
     """
@@ -147,9 +191,12 @@ def drop(to: Account | None = None) -> None:
                 _check(_prctl(_PR_CAPBSET_DROP, capability), "dropping the bounding set")
     if to is not None and os.geteuid() == 0:
         _check(_prctl(_PR_SET_KEEPCAPS, 1), "keeping CAP_NET_RAW")
-        os.setgroups([])
-        os.setresgid(to.gid, to.gid, to.gid)
-        os.setresuid(to.uid, to.uid, to.uid)
+        try:
+            os.setgroups([])
+            os.setresgid(to.gid, to.gid, to.gid)
+            os.setresuid(to.uid, to.uid, to.uid)
+        except OSError as error:
+            raise CaptureError(f"cannot become the user '{to.name}': {error.strerror}") from None
     keep = held.permitted & 1 << CAP_NET_RAW
     set_capabilities(Capabilities(effective=0, permitted=keep, inheritable=0))
     _check(_prctl(_PR_SET_NO_NEW_PRIVS, 1), "no_new_privs")

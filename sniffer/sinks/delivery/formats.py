@@ -184,8 +184,8 @@ def device_name(record: Record) -> str | None:
 
 def title_of(record: Record) -> str:
     """A few words: what, which device, how bad."""
-    if record.get("kind") == "test":
-        return str(record["title"])
+    if record.get("kind") in ("test", "health") and record.get("title"):  # about the program, not about a device
+        return plain(str(record["title"]))
     title = _TITLES.get(record["event_type"], str(record["event_type"]).capitalize())
     parts = [title, device_name(record), record.get("level") if record["event_type"] == "alert" else None]
     return " · ".join(str(part) for part in parts if part)

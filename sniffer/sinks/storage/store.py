@@ -358,8 +358,10 @@ class Store:
 
     def release_reserve(self) -> None:
         """Give up the room that is held for the last write on a full disk."""
-        with contextlib.suppress(OSError):
-            _beside(self.path, RESERVE_SUFFIX).unlink()
+        reserve = _beside(self.path, RESERVE_SUFFIX)
+        with contextlib.suppress(OSError):  # emptied first: the folder may not be ours any more
+            os.truncate(reserve, 0)
+            reserve.unlink()
 
     def _hold_reserve(self) -> None:
         """Hold some room on the disk, so that a daemon that ends on a full one can write what waited."""

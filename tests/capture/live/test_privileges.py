@@ -76,7 +76,7 @@ def test_without_the_privilege_the_message_says_what_to_do() -> None:
         "try:\n    with p.raised(): pass\n"
         "except p.PrivilegeError as e: print(e)"
     )
-    for remedy in ("sudo sniffer", "setcap cap_net_raw+p", "--cap-add NET_RAW", "sniffer demo"):
+    for remedy in (f"sudo {sys.executable} -m sniffer", "setcap cap_net_raw+p", "--cap-add NET_RAW", "sniffer demo"):
         assert remedy in out
     assert "\n" not in out
 
