@@ -185,7 +185,7 @@ def _ask(found: Sequence[Device], yes: bool) -> list[tuple[Device, str]]:
     else:
         click.echo(
             "No speaker was recognised. It may have been silent: switch it off and on, and run this again with a "
-            "larger --seconds;\nor its traffic does not pass this machine: see `sniffer doctor`. You can name one now.\n"
+            "larger --seconds;\nor its traffic does not pass this machine: see `sniffer doctor`. You can name one.\n"
         )
     chosen: list[tuple[Device, str]] = []
     for device in recognised:
