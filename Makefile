@@ -20,7 +20,7 @@ TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
-.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean screenshots
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean screenshots hostile
 
 help:
 	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -156,6 +156,19 @@ fit-ear: $(BIN)/.installed-dev
 ## bench: packets per second beside every peer that is installed
 bench: packages $(BIN)/.installed-dev
 	$(BIN)/python -m tests.bench offline
+
+## hostile: attacks, floods, mutated inputs, damage and kills; about two hours, INPUTS=1000000 KILLS=1000 PLACES=1000
+INPUTS ?= 1000000
+KILLS  ?= 1000
+PLACES ?= 1000
+hostile: packages $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -q tests/hostile tests/web/test_limits.py tests/capture/live/test_descriptors.py tests/app/test_privileges.py tests/app/test_full_disk.py
+	SNIFFER_PLACES=$(PLACES) $(BIN)/python -m pytest -q --timeout 3600 tests/sinks/storage/test_damage.py
+	SNIFFER_CONFIGS=3000 $(BIN)/python -m pytest -q --timeout 3600 tests/app/test_validation.py
+	$(BIN)/python -m tests.hostile.mutate --inputs $(INPUTS)
+	$(BIN)/python -m tests.hostile.floods
+	$(BIN)/python -m tests.sinks.torture --kills $(KILLS)
+	$(BIN)/python -m tests.e2e.killed --kills $(KILLS)
 
 ## clean: remove what make created
 clean:

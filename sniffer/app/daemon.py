@@ -306,9 +306,6 @@ class Daemon:
             logger.error("%s; what is found is held in memory until it can be written", error)
         self._metrics.store_error()
         self._late.extend(self._turn)
-        if error.damaged:  # nothing more can be written to it: a new one takes its place
-            with contextlib.suppress(StoreError):
-                self._store.heal()
         for sink in self._sinks:
             if isinstance(sink, Outbox):
                 for record in self._turn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,10 @@ from sniffer.sinks.storage.jsonl import decode, intact
 
 #: Seconds that reading may take: on a router the watch must go on.
 LIMIT_SECONDS = 20.0
+#: Of a larger file no copy is made.
+MAX_COPY_BYTES = 64 << 20
+#: The size of a page: SQLite's default, which the store does not change.
+_PAGE_BYTES = 4096
 #: Rows that are read at once in between damaged ones.
 _CHUNK = 64
 
@@ -33,6 +38,35 @@ _TABLES: Mapping[str, tuple[str, ...]] = {
 def salvage(damaged: Path, into: sqlite3.Connection) -> str:
     """Copy every row that can be read and whose text is intact; return how many, in words. Raises sqlite3.Error where
     the new store cannot be written."""
+    counts = _copy_all(damaged, into)
+    if not any(counts.values()):
+        counts = _copy_truncated(damaged, into)
+    words = {"records": "records", "messages": "messages", "state": "parts of what was learned"}
+    return ", ".join(f"{counts[table]} {words[table]}" for table in words)
+
+
+def _copy_truncated(damaged: Path, into: sqlite3.Connection) -> dict[str, int]:
+    """Of a file that was cut, or whose header is damaged, SQLite reads nothing: try a copy with a header that fits."""
+    copy = damaged.with_name(damaged.name + ".part")
+    try:
+        size = damaged.stat().st_size // _PAGE_BYTES * _PAGE_BYTES
+        if not 0 < size <= MAX_COPY_BYTES:
+            return dict.fromkeys(_TABLES, 0)
+        with damaged.open("rb") as source, copy.open("wb") as target:
+            header = bytearray(source.read(_PAGE_BYTES))
+            header[:24] = b"SQLite format 3\0" + _PAGE_BYTES.to_bytes(2, "big") + bytes((1, 1, 0, 64, 32, 32))
+            header[28:32] = (size // _PAGE_BYTES).to_bytes(4, "big")
+            header[92:96] = header[24:28]  # the page count is valid for this change counter
+            target.write(header)
+            shutil.copyfileobj(source, target)
+        return _copy_all(copy, into)
+    except OSError:
+        return dict.fromkeys(_TABLES, 0)
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _copy_all(damaged: Path, into: sqlite3.Connection) -> dict[str, int]:
     end = time.monotonic() + LIMIT_SECONDS
     counts = dict.fromkeys(_TABLES, 0)
     with contextlib.suppress(sqlite3.Error), contextlib.closing(_open(damaged)) as source:
@@ -44,8 +78,7 @@ def salvage(damaged: Path, into: sqlite3.Connection) -> str:
             finally:
                 into.execute("COMMIT")
     damaged.with_name(damaged.name + "-shm").unlink(missing_ok=True)
-    words = {"records": "records", "messages": "messages", "state": "parts of what was learned"}
-    return ", ".join(f"{counts[table]} {words[table]}" for table in words)
+    return counts
 
 
 def _open(damaged: Path) -> sqlite3.Connection:

@@ -163,7 +163,7 @@ class Store:
                     yield self._db
                 except BaseException as error:
                     self._broken = True
-                    self._damage_seen |= isinstance(error, sqlite3.Error) and _is_damage(error)
+                    self._damage_seen |= _is_damage(error)
                     raise
                 finally:
                     self._depth -= 1
@@ -179,9 +179,15 @@ class Store:
                         damaged=self._damage_seen,
                     )
                 self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
+            except BaseException as error:
+                with contextlib.suppress(sqlite3.Error):
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                if _is_damage(error):  # nothing more can be written to this file: a new one takes its place
+                    self._damage_seen = True
+                self._depth = 0
+                if self._damage_seen:
+                    self._heal()
                 raise
             finally:
                 self._depth = 0
@@ -341,20 +347,19 @@ class Store:
 
     # --- damage, and a full disk ---
 
-    def heal(self) -> None:
-        """Set a damaged file aside, go on with a new one, and copy into it what can be read. Raises StoreError."""
-        with self._lock, self._errors():
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-            self._db = self._begin_anew()
-
-    def is_damaged(self) -> bool:
-        """Return whether the file as a whole can no longer be used."""
+    def _heal(self) -> bool:
+        """Set the damaged file aside, go on with a new one, and copy into it what can be read. Return whether that was
+        possible: not for a reader, nor on a disk that cannot be written."""
+        if self._owner is None:
+            return False
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
         try:
-            with self._lock:
-                return bool(self._db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-        except sqlite3.DatabaseError as error:
-            return _is_damage(error)
+            self._db = self._begin_anew()
+        except (sqlite3.Error, OSError, StoreError) as error:
+            logger.error("%s: the damaged store cannot be replaced: %s", self.path, error)
+            return False
+        return True
 
     def release_reserve(self) -> None:
         """Give up the room that is held for the last write on a full disk."""
@@ -408,9 +413,14 @@ class Store:
     # --- underneath ---
 
     def read(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows of one query."""
+        """Return the rows of one query. Where they are damaged, the file is set aside first."""
         with self._lock, self._errors():
-            return self._db.execute(query, values).fetchall()
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if self._depth or not _is_damage(error) or not self._heal():
+                    raise
+                return self._db.execute(query, values).fetchall()
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""
@@ -491,8 +501,7 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            damaged = isinstance(error, sqlite3.Error) and _is_damage(error)
-            raise StoreError(f"{self.path}: {_reason(error)}", damaged=damaged) from None
+            raise StoreError(f"{self.path}: {_reason(error)}", damaged=_is_damage(error)) from None
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -534,9 +543,12 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    text = str(error)
-    return any(word in text for word in ("malformed", "not a database", "no such table", "no such column", "corrupt"))
+def _is_damage(error: BaseException) -> bool:
+    """Whether an error says that the file itself is at fault."""
+    if isinstance(error, StoreError):
+        return error.damaged
+    words = ("malformed", "not a database", "no such table", "no such column", "corrupt")
+    return isinstance(error, sqlite3.DatabaseError) and any(word in str(error) for word in words)
 
 
 def _is_marked(path: Path) -> bool:
