@@ -100,7 +100,7 @@ def web():
 
 
 def asked(web: Receiver, *arguments: str, warnings: list[str]):
-    record = {"timestamp": "t", "kind": "wake", "device": "kitchen", "source": "me"}
+    record = {"timestamp": "t", "kind": "wake", "device": {"name": "kitchen", "mac": None}, "source": "me"}
     body = json.dumps({"accepted": [record], "warnings": warnings}).encode()
     web.answer = lambda request: (202, {"content-type": "application/json"}, body)
     url = web.url.removesuffix("/hook")
