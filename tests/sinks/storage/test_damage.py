@@ -125,7 +125,7 @@ def test_a_flipped_byte_within_a_text_spoils_that_record_alone(
     filled(path, checkpointed=True)
     with sqlite3.connect(path) as db:
         db.execute("UPDATE records SET record = REPLACE(record, 'kitchen', 'kitchfn') WHERE seq = 3")
-        db.execute("UPDATE records SET record = CAST(X'7B22FF' AS TEXT) WHERE seq = 4")
+        db.execute("UPDATE records SET record = REPLACE(record, 'speech', 'speexh') WHERE seq = 4")
         db.execute("UPDATE state SET value = REPLACE(value, '3.4', '9.4')")
         db.execute("UPDATE messages SET record = '{' WHERE seq = 1")
     with Store(StoreSettings(path=path)) as store:
