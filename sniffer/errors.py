@@ -72,6 +72,10 @@ class DaemonRefusalError(DaemonError):
     """The daemon refuses this request, and would refuse it again."""
 
 
+class MisdatedError(WakeError):
+    """The time of a wake event is too far from its arrival: the clock of its sender is wrong."""
+
+
 class CaptureError(SnifferError):
     """No packets can be had from this source."""
 

@@ -23,6 +23,8 @@ from sniffer.identify.oui import OuiTable
 from sniffer.identify.roles import Roles
 from sniffer.identify.rules import load_device_rules, load_oui, load_service_rules
 from sniffer.judge import Judge
+from sniffer.judge.testimony import Table
+from sniffer.judge.testimony_table import load_table
 from sniffer.model import WakeSource
 from sniffer.resources import shipped
 from sniffer.rules.engine import RuleSet, load_upload_rules
@@ -47,6 +49,7 @@ class Rulebook:
     oui: OuiTable
     weights: Weights
     uploads: RuleSet
+    testimony: Table
 
 
 def own_folder(folder: Path) -> Path:
@@ -73,6 +76,7 @@ def load_rulebook(config: Config) -> Rulebook:
         oui=load_oui(own),
         weights=load_weights(shipped("rules") / "detect"),
         uploads=load_upload_rules(folders("uploads"), config.judge.rules),
+        testimony=load_table(shipped("rules") / "judge"),
     )
 
 
@@ -103,7 +107,9 @@ def build_pipeline(
     detector = _going_on(
         state, "detect", lambda saved: Detector(config.detect, rulebook.weights, identifier, learned_from(saved))
     )
-    judge = _going_on(state, "judge", lambda saved: Judge(config.judge, sources, identifier.device, saved))
+    judge = _going_on(
+        state, "judge", lambda saved: Judge(config.judge, sources, identifier.device, saved, rulebook.testimony)
+    )
     alerts = _going_on(state, "alerts", lambda saved: AlertPolicy(config.alerts, saved, rules=rulebook.uploads))
     return Pipeline(
         stages=Stages(

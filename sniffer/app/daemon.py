@@ -23,8 +23,8 @@ from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.decode import decode
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.visibility import LONGEST_FRAME
-from sniffer.errors import SnifferError, StoreError, UsageError, WakeError
-from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, key_text, sorted_keys
+from sniffer.errors import MisdatedError, SnifferError, StoreError, UsageError, WakeError
+from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, WakeKind, key_text, sorted_keys
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.records import build as records
 from sniffer.rules.engine import RuleSet
@@ -511,7 +511,12 @@ class Daemon:
 
     def wake(self, event: Mapping[str, Any], source: str) -> Record:
         """An event over HTTP: it speaks for the token's source, whatever it says. Raises WakeError."""
-        parsed = parse_event({**event, "source": source}, self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        try:
+            parsed = parse_event({**event, "source": source}, now_ns)
+        except MisdatedError:  # something was heard all the same: the source is no witness that heard nothing
+            self.deliver(WakeEvent(now_ns, source, WakeKind.MISDATED, received_ns=now_ns))
+            raise
         self.deliver(parsed)
         return records.wake_record(parsed).to_json()
 

@@ -49,6 +49,11 @@ WORDS: Mapping[Reason, Words] = {
         "It was asked for: it belongs to a live view of this camera",
         "If you were not watching, check who has access in the camera's app.",
     ),
+    Reason.WAKE_WORD_FAINT: Words(
+        "asked for: a listener almost heard the wake word",
+        "It was asked for: a listener heard something close to the wake word",
+        "If you did not say it, something that sounds alike was said: the speaker was probably fooled by it as well.",
+    ),
     Reason.VENDOR_REPORTS_REQUEST: Words(
         "asked for, according to its maker only",
         "Only the maker's own history says that it was asked for",

@@ -74,7 +74,8 @@ class Case:
 
     `number` identifies it in this judge. `due_ns` is the time of its first verdict. `known`, `odds` and `answer_rate`
     are what had been learned of sources and device before it became final. `unasked` is the probability that nobody
-    asked, `hits` the wake event of each source that was paired with it, `listened` the sources whose silence counted.
+    asked, `hits` the wake event of each source that was paired with it, `listened` the sources whose silence counted,
+    `heard` the weight of each source's testimony (log-odds that it was asked for).
     `joined`: it continues or accompanies another upload, so it had no wake word of its own. `pending_ns`: the verdict
     waits until then for a sign of life of a source.
     """
@@ -91,6 +92,7 @@ class Case:
     unasked: float = 0.0
     hits: dict[str, Hit] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
+    heard: dict[str, float] = field(default_factory=dict)
     joined: bool = False
     pending_ns: int = 0
 

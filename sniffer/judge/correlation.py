@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sniffer.judge.case import Case, Hit, Speaker
+from sniffer.judge.hearing import FAINT_LOG_ODDS
 from sniffer.judge.matching import pair
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import JudgeSettings
-from sniffer.model import Trust, UploadClass, WakeEvent, WakeSource
+from sniffer.model import Heard, Trust, UploadClass, WakeEvent, WakeSource
 from sniffer.model.clock import SECOND
 
 #: Equal events of one source within this time count as one.
@@ -40,8 +41,8 @@ class Episode:
 
     `hits` is the paired event of each source; `independent` and `self_reported` are the matches without and with the
     vendor's word; `events` the distinct events of each source, `unused` those that were paired with no upload;
-    `used_by_device` the events that were paired with uploads of each device; `answered` the unmatched cases that were
-    answered, or belong to a dialogue that was.
+    `used_by_device` the events that were paired with uploads of each device; `dialogues` gives for each unmatched case
+    all cases of its dialogue, in order; `heard` the testimony of each source, with the event that brought it.
     """
 
     hits: Mapping[int, Mapping[str, Hit]]
@@ -50,7 +51,8 @@ class Episode:
     events: Mapping[str, Sequence[WakeEvent]]
     unused: Sequence[WakeEvent]
     used_by_device: Mapping[int, frozenset[WakeEvent]]
-    answered: frozenset[int]
+    dialogues: Mapping[int, tuple[Case, ...]]
+    heard: Mapping[int, Mapping[str, tuple[WakeEvent, Heard]]]
 
 
 def addresses(event: WakeEvent, speaker: Speaker) -> bool:
@@ -63,8 +65,9 @@ def correlate(
     events: Mapping[str, Sequence[WakeEvent]],
     sources: Mapping[str, WakeSource],
     settings: JudgeSettings,
+    heard: Mapping[int, Mapping[str, tuple[WakeEvent, Heard]]],
 ) -> Episode:
-    """Match `cases` (in order) with wake `events` (by source, in order)."""
+    """Match `cases` (in order) with wake `events` (by source, in order), and with what was `heard` (by case number)."""
     hits: dict[int, dict[str, Hit]] = {case.number: {} for case in cases}
     used: set[WakeEvent] = set()
     spoken = [case for case in cases if case.judged_class and not case.camera]
@@ -81,6 +84,7 @@ def correlate(
     unused = [event for mine in distinct.values() for event in mine if event not in used]
     independent = _direct(spoken, hits, Trust.INDEPENDENT)
     _arbitrate(spoken, independent, Reason.ARBITRATION, settings)
+    _faint(spoken, independent, heard)
     _follow(by_device, independent, settings)
     words = [event for name in distinct for event in distinct[name] if sources[name].trust is Trust.INDEPENDENT]
     _calls(spoken, independent, words, settings)
@@ -91,8 +95,8 @@ def correlate(
         key: frozenset(hit.event for case in group for hit in hits[case.number].values())
         for key, group in by_device.items()
     }
-    answered = _answered(by_device, independent, settings)
-    return Episode(hits, independent, self_reported, distinct, unused, used_by_device, answered)
+    dialogues = _dialogues(by_device, independent, settings)
+    return Episode(hits, independent, self_reported, distinct, unused, used_by_device, dialogues, heard)
 
 
 def _distinct(events: Sequence[WakeEvent]) -> list[WakeEvent]:
@@ -179,6 +183,22 @@ def _arbitrate(cases: Sequence[Case], matches: dict[int, Match], reason: Reason,
             matches[case.number] = Match("arbitration", reason, Hit(hit.event, gap, 0.0, hit.trust))
 
 
+def _faint(
+    cases: Sequence[Case],
+    matches: dict[int, Match],
+    heard: Mapping[int, Mapping[str, tuple[WakeEvent, Heard]]],
+) -> None:
+    """Explain uploads beside which a listener almost heard the wake word."""
+    for case in cases:
+        mine = heard.get(case.number)
+        if mine and case.number not in matches:
+            event, best = max(mine.values(), key=lambda item: (item[1].log_odds, item[1].source))
+            if best.log_odds >= FAINT_LOG_ODDS:
+                gap = case.upload.start_ns - event.time_ns
+                hit = Hit(event, gap, 0.0, Trust.INDEPENDENT)
+                matches[case.number] = Match("faint", Reason.WAKE_WORD_FAINT, hit)
+
+
 def _follow(by_device: Mapping[int, Sequence[Case]], matches: dict[int, Match], settings: JudgeSettings) -> None:
     """Explain uploads that continue a dialogue without a wake word of their own."""
     rules = settings.follow_up
@@ -199,21 +219,20 @@ def _follow(by_device: Mapping[int, Sequence[Case]], matches: dict[int, Match], 
                 last = case
 
 
-def _answered(
+def _dialogues(
     by_device: Mapping[int, Sequence[Case]], matches: Mapping[int, Match], settings: JudgeSettings
-) -> frozenset[int]:
-    """Find the unmatched dialogues of which a part was answered: the answer to one part speaks for all of it."""
-    found: set[int] = set()
+) -> dict[int, tuple[Case, ...]]:
+    """Group the unmatched cases of each device into dialogues: the evidence about one part is about all of it."""
+    found: dict[int, tuple[Case, ...]] = {}
     for cases in by_device.values():
         dialogue: list[Case] = []
         for case in [*cases, None]:
             if dialogue and (case is None or _apart(dialogue[-1], case, settings)):
-                if any(part.upload.answered for part in dialogue):
-                    found.update(part.number for part in dialogue)
+                found.update({part.number: tuple(dialogue) for part in dialogue})
                 dialogue = []
             if case is not None and case.number not in matches:
                 dialogue.append(case)
-    return frozenset(found)
+    return found
 
 
 def _apart(one: Case, other: Case, settings: JudgeSettings) -> bool:

@@ -16,6 +16,7 @@ from sniffer.judge import state as saved
 from sniffer.judge.case import Case, Speaker, Stage, covers
 from sniffer.judge.correlation import addresses, correlate
 from sniffer.judge.coverage import Losses, Mark, Marks
+from sniffer.judge.hearing import TRACE_LOG_ODDS, Hearings
 from sniffer.judge.learning import Learning
 from sniffer.judge.outages import vouched
 from sniffer.judge.policy import LONGEST_NS, SESSION_NS, Switches
@@ -33,7 +34,8 @@ from sniffer.judge.queue import (
 )
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import JudgeSettings
-from sniffer.judge.sources import SourceBook, SourceQuality
+from sniffer.judge.sources import MISDATED_REACH_NS, SourceBook, SourceQuality
+from sniffer.judge.testimony import Table
 from sniffer.judge.verdict import World, judge
 from sniffer.judge.wakelog import WakeLog
 from sniffer.model import Device, Judged, Loss, Trust, Upload, Verdict, VerdictKind, WakeEvent, WakeKind, WakeSource
@@ -60,7 +62,7 @@ _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call
 
 class Judge:
     """`devices` returns the device of a key; `sources` are those that may report requests; `state` is what `state()`
-    returned."""
+    returned; `table` weighs the testimony of listeners."""
 
     def __init__(
         self,
@@ -68,6 +70,7 @@ class Judge:
         sources: Sequence[WakeSource],
         devices: Callable[[int], Device],
         state: Mapping[str, Any] | None = None,
+        table: Table | None = None,
     ) -> None:
         self._settings = settings
         self._devices = devices
@@ -75,6 +78,7 @@ class Judge:
         self._learning = Learning(settings, sources)
         self._world = World(settings, self._book, Switches(), Losses())
         self._log = WakeLog()
+        self._hearings = Hearings(self._book, table)
         self._cases: list[Case] = []
         self._by_number: dict[int, Case] = {}
         self._last_number = 0
@@ -216,6 +220,7 @@ class Judge:
                 found += self._judge_episode(self._cases[:1], patient=False)
             del self._by_number[self._cases.pop(0).number]
         self._log.prune(oldest)
+        self._hearings.log.prune(oldest)
         self._world.losses.prune(oldest)
         self._book.prune(oldest)
         for _, marks in self._world.switches.named():
@@ -229,6 +234,8 @@ class Judge:
             self.refused += 1
             return ()
         found = self._note_life(event)
+        if self._book.note_clock(event):
+            found += self._review(event.received_ns - MISDATED_REACH_NS, event.received_ns + MISDATED_REACH_NS)
         if event.kind in _ON or event.kind in _OFF:
             name = _ON.get(event.kind) or _OFF[event.kind]
             marks: Marks = getattr(self._world.switches, name)
@@ -244,6 +251,9 @@ class Judge:
                 learned.last_event_ns = max(learned.last_event_ns, event.time_ns)
                 self._queue.add(self._now_ns + SETTLE_NS, EventSettles(event))
             self._queue.add(max(self._now_ns, event.time_ns + REVIEW_NS), ReviewDue(event))
+        elif event.kind is WakeKind.TESTIMONY and event.testimony and self._hearings.log.add(event):
+            self._wait_no_more(self._near(event.time_ns))
+            found += self._review(event.testimony.from_ns, event.testimony.to_ns)
         return found
 
     def _note_life(self, event: WakeEvent) -> list[Judged]:
@@ -305,7 +315,8 @@ class Judge:
             for name in events:
                 if name not in case.known:
                     case.known[name] = self._learning.known(name, sources[name], 0)
-        episode = correlate(cases, events, sources, self._settings)
+        heard = {case.number: self._hearings.about(case) for case in cases}
+        episode = correlate(cases, events, sources, self._settings, heard)
         found = []
         for case in cases:
             if case.stage is Stage.WAITING:
@@ -320,6 +331,7 @@ class Judge:
             match = episode.independent.get(case.number)
             case.hits, case.unasked = dict(episode.hits[case.number]), judgement.unasked
             case.listened = judgement.listened
+            case.heard = {name: item.log_odds for name, (_, item) in heard[case.number].items()}
             case.joined = match is not None and match.relation != "direct"
             before = case.verdict
             if before is None or _differs(before, judgement.verdict):
@@ -361,7 +373,10 @@ class Judge:
         if name in case.listened and covers(source, case) and vouched(case, name):
             heard = name in case.hits
             others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
-            learned.count(self._now_ns, heard, 1.0 if heard or others else 1.0 - case.unasked)
+            weight = 1.0 if heard or others else 1.0 - case.unasked
+            learned.count(self._now_ns, heard, weight)
+            if name in case.heard:
+                learned.count_trace(self._now_ns, heard or case.heard[name] > TRACE_LOG_ODDS, weight)
 
     def _settle_event(self, event: WakeEvent) -> None:
         learned = self._learning.source(event.source)
@@ -401,6 +416,9 @@ class Judge:
                 cases=self._cases,
                 queue=self._queue.items(),
                 events=self._log.all(),
+                testimonies=self._hearings.log.all(),
+                clocks=self._book.clocks,
+                misdated=self._book.misdated,
                 unknown_sources=sorted(self._book.unknown),
                 uptime={name: uptime.marks.items for name, uptime in self._book.uptime.items()},
                 outages=self._book.outages,
@@ -423,8 +441,14 @@ class Judge:
         self._queue = Queue(state.queue)
         for event in state.events:
             self._log.add(event)
+        for event in state.testimonies:
+            self._hearings.log.add(event)
         self._book.restore(
-            [*state.unknown_sources, *(event.source for event in self._log.all())], state.uptime, state.outages
+            [*state.unknown_sources, *(event.source for event in self._log.all())],
+            state.uptime,
+            state.outages,
+            state.clocks,
+            state.misdated,
         )
         for name, switch in self._world.switches.named():
             switch.items = state.switches.get(name, [])

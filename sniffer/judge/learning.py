@@ -21,25 +21,32 @@ MAX_DEVICES = 1024
 HISTORY = 64
 #: The slowest of this many last events says how long to wait for a source.
 DELAYS = 16
+#: The share of requests of which a new listener hears no trace. It is a guess on the careful side, worth 20 requests: a
+#: listener whose microphone is covered must not accuse before that is noticed.
+UNHEARD_GUESS = 0.04
 #: Events slower than this do not count: their source was offline.
 MOST_DELAY_NS = 90 * SECOND
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was believed of one source at one time."""
+    """What was believed of one source at one time. `unheard` is the share of requests of which it hears no trace, None
+    until it has testified often enough to replace the table's own."""
 
     window: Window
     miss_rate: float
+    unheard: float | None = None
 
 
 @dataclass(slots=True)
 class SourceLearning:
     """One source: its clock, its misses, and the counts that people are shown. `misses` are (time, miss rate),
-    `delays` (time, delay) in nanoseconds."""
+    `unheards` (time, share of requests of which it heard no trace), `delays` (time, delay) in nanoseconds."""
 
     source: WakeSource
     miss: MissRate
+    unheard: MissRate = field(default_factory=lambda: MissRate.guess(UNHEARD_GUESS))
+    unheards: list[tuple[int, float]] = field(default_factory=list)
     offsets: Offsets = field(default_factory=Offsets)
     misses: list[tuple[int, float]] = field(default_factory=list)
     delays: list[tuple[int, int]] = field(default_factory=list)
@@ -56,6 +63,17 @@ class SourceLearning:
             return self.source.miss_rate
         place = bisect.bisect_left(self.misses, time_ns, key=lambda item: item[0])
         return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
+
+    def unheard_as_of(self, time_ns: int) -> float:
+        """Return the share of requests of which it hears no trace, as known before a time."""
+        place = bisect.bisect_left(self.unheards, time_ns, key=lambda item: item[0])
+        return self.unheards[place - 1][1] if place else UNHEARD_GUESS
+
+    def count_trace(self, time_ns: int, heard: bool, weight: float) -> None:
+        """Count a request, shown by something else, of which its testimony had or had not a trace."""
+        if weight > 0:
+            self.unheard.count(heard, weight)
+            remember(self.unheards, (time_ns, self.unheard.rate), HISTORY)
 
     def hold_off_ns(self) -> int:
         """Return how long to wait for it: as configured, or longer if it has been slower."""
@@ -109,9 +127,9 @@ class Learning:
         """Return what was believed of a source before a time."""
         learned = self.sources.get(name)
         if learned is None:
-            return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate)
+            return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate, UNHEARD_GUESS)
         window = learned.offsets.as_of(time_ns, learned.source, self._max_skew_ns)
-        return Known(window, learned.miss_as_of(time_ns))
+        return Known(window, learned.miss_as_of(time_ns), learned.unheard_as_of(time_ns))
 
     def learn_gaps(self, name: str, time_ns: int, gaps: Sequence[int]) -> None:
         """Learn from the gaps between one settled upload and the source's events around it."""

@@ -37,7 +37,7 @@ def outages(source: WakeSource, cases: Sequence[Case], events: Sequence[WakeEven
     found: list[tuple[int, int]] = []
     first, missed, silent = 0, 0, False
     for time_ns, _, case in sorted(moments, key=lambda moment: moment[:2]):
-        if case is None or source.name in case.hits:
+        if case is None or source.name in case.hits or case.heard.get(source.name, 0.0) > 0.0:
             if silent:
                 found.append((first, time_ns))
             missed, silent = 0, False

@@ -26,14 +26,21 @@ DAY_NS = 86_400 * SECOND
 LEAST_MISS_RATE, LEAST_ODDS, MOST_ODDS = 0.002, 5.0, 500.0
 
 
-def missed_by_all(miss_rates: Sequence[float], shared: float) -> float:
-    """The probability that a request escaped all sources; of the best one's misses a `shared` part escapes all."""
-    if not miss_rates:
-        return 1.0
-    product = 1.0
-    for rate in miss_rates:
-        product *= rate
-    return (1.0 - shared) * product + shared * min(miss_rates)
+def missed_by_all(ratios: Sequence[float], shared: float) -> float:
+    """Return P(what all sources reported | asked) / P(the same | not asked).
+
+    `ratios` are those of the single sources: for silence the miss rate, for a testimony its likelihood ratio. Of the
+    misses of the best source a `shared` part escapes all others too. Of testimonies for a request only the strongest
+    counts: two listeners hear the same television.
+    """
+    against = [ratio for ratio in ratios if ratio < 1.0]
+    combined = max((ratio for ratio in ratios if ratio > 1.0), default=1.0)
+    if against:
+        product = 1.0
+        for ratio in against:
+            product *= ratio
+        combined *= (1.0 - shared) * product + shared * min(against)
+    return combined
 
 
 def nobody_asked(base_odds: float, missed: float, answered: bool, asked: float, rates: BaseRates) -> float:

@@ -133,6 +133,7 @@ def _key(work: Work) -> Key:
         case EventArrives(event) | ReviewDue(event) | EventSettles(event):
             return (
                 event.time_ns, event.source, str(event.kind), event.device or "", event.vendor or "", str(event.trust),
+                event.upload or "", str(event.answer or ""), repr(event.testimony) if event.testimony else "",
             )  # fmt: skip
         case LossArrives(loss):
             return (loss.start_ns, loss.interface, loss.packets)

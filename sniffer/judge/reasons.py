@@ -17,6 +17,7 @@ class Reason(enum.StrEnum):
     ARBITRATION = "arbitration"
     CALL = "call"
     VIEW = "view"
+    WAKE_WORD_FAINT = "wake_word_faint"
     VENDOR_REPORTS_REQUEST = "vendor_reports_request"
     # unexpected
     NO_WAKE_EVENT = "no_wake_event"
@@ -42,7 +43,8 @@ class Reason(enum.StrEnum):
 
 
 _EXPECTED = (
-    Reason.WAKE_EVENT, Reason.FOLLOW_UP, Reason.ARBITRATION, Reason.CALL, Reason.VIEW, Reason.VENDOR_REPORTS_REQUEST,
+    Reason.WAKE_EVENT, Reason.FOLLOW_UP, Reason.ARBITRATION, Reason.CALL, Reason.VIEW, Reason.WAKE_WORD_FAINT,
+    Reason.VENDOR_REPORTS_REQUEST,
 )  # fmt: skip
 _UNEXPECTED = (Reason.NO_WAKE_EVENT, Reason.MUTED, Reason.QUIET_HOURS, Reason.AWAY)
 

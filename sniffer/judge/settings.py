@@ -98,9 +98,11 @@ class BaseRates(Section):
 
 class ExplanationConfidence(Section):
     """How sure an explanation makes us. These are set, not computed; docs/judge.md says why each has its value. No
-    value is 1, because the wire does not show who spoke. `vendor_reports_request` is the word of the accused."""
+    value is 1, because the wire does not show who spoke. `wake_word_faint` is the most for one that a listener almost
+    heard; it is computed up to there. `vendor_reports_request` is the word of the accused."""
 
     wake_event: Probability = 0.99
+    wake_word_faint: Probability = 0.98
     follow_up: Probability = 0.9
     arbitration: Probability = 0.9
     call: Probability = 0.95

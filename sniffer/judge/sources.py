@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +16,18 @@ from sniffer.judge.wakelog import WakeLog
 from sniffer.model import Trust, WakeEvent, WakeKind, WakeSource
 from sniffer.model.clock import SECOND
 
+#: An event that arrives this long after its own time, or this long before it, shows that its source's clock is wrong or
+#: that it was cut off; around its arrival the source is no witness.
+LATE_NS = 10 * SECOND
+EARLY_NS = 2 * SECOND
+#: The silence of a source does not count for uploads within this time of such an arrival.
+MISDATED_REACH_NS = 20 * SECOND
+#: A clock whose sign of life is off by more than this is wrong.
+CLOCK_ERROR_NS = 5 * SECOND
+#: Signs of life that must agree before a clock is believed again.
+CLOCK_SAMPLES = 5
+#: Arrivals that are kept of each source.
+MAX_ARRIVALS = 2000
 #: Sources that are not configured: at most this many are remembered, and events of others are refused.
 MAX_UNKNOWN_SOURCES = 64
 
@@ -25,8 +39,9 @@ class SourceQuality:
     `explained` counts the uploads it explained (watch this number: forged wake events hide uploads),
     `share_explained` is the share of the uploads it listened to for which it reported an event, `unused` counts wake
     events that no upload followed. `skew_seconds` is the offset of its events from the uploads they explain (None
-    until it is known), `spread_seconds` how much that varies. `unresponsive_since_ns` is set while it is up and
-    reports nothing although requests are made.
+    until it is known), `spread_seconds` how much that varies. `unheard` is the share of requests
+    of which a listener that testifies heard no trace, `clock_offset_seconds` how late its clock is (None if it is wrong
+    or unsteady). `unresponsive_since_ns` is set while it is up and reports nothing although requests are made.
     """
 
     name: str
@@ -40,6 +55,8 @@ class SourceQuality:
     skew_seconds: float | None
     spread_seconds: float | None
     last_event_ns: int | None
+    unheard: float
+    clock_offset_seconds: float | None
     unresponsive_since_ns: int | None
 
 
@@ -51,6 +68,8 @@ class SourceBook:
         self.unknown: dict[str, WakeSource] = {}
         self.uptime = {source.name: _uptime(source) for source in sources}
         self.outages: dict[str, list[tuple[int, int]]] = {}
+        self.clocks: dict[str, list[tuple[int, int]]] = {}
+        self.misdated: dict[str, list[int]] = {}
 
     def admit(self, name: str) -> bool:
         """Remember the source of an event. Returns False if there are too many that are not configured."""
@@ -80,6 +99,48 @@ class SourceBook:
         rate = event.miss_rate if event.kind is WakeKind.SOURCE_UP and event.miss_rate is not None else -1.0
         return uptime.add(Mark(event.time_ns, on, event.source, "", rate))
 
+    def note_clock(self, event: WakeEvent) -> bool:
+        """Compare the time of an event with its arrival. Returns whether that changes what its source's silence is
+        worth."""
+        if event.source not in self.configured or not event.received_ns:
+            return False
+        late_ns = event.received_ns - event.time_ns
+        if event.kind is WakeKind.SOURCE_UP:
+            samples = self.clocks.setdefault(event.source, [])
+            before = self._clock(samples, event.received_ns)
+            bisect.insort(samples, (event.received_ns, late_ns))
+            del samples[:-MAX_ARRIVALS]
+            return (before is None) != (self._clock(samples, event.received_ns) is None)
+        wrong = event.kind is WakeKind.WAKE and not -EARLY_NS <= late_ns <= LATE_NS
+        if wrong or event.kind is WakeKind.MISDATED:
+            arrivals = self.misdated.setdefault(event.source, [])
+            bisect.insort(arrivals, event.received_ns)
+            del arrivals[:-MAX_ARRIVALS]
+            return True
+        return False
+
+    def clock_offset(self, name: str, time_ns: int) -> int | None:
+        """Return how late a source's clock is (ns), as its signs of life up to a time show; 0 if there are none. None
+        if the clock is wrong, or was and is not steady yet."""
+        return self._clock(self.clocks.get(name, []), time_ns)
+
+    @staticmethod
+    def _clock(samples: Sequence[tuple[int, int]], time_ns: int) -> int | None:
+        place = bisect.bisect_right(samples, (time_ns, 1 << 62))
+        recent = [late for _, late in samples[max(0, place - CLOCK_SAMPLES) : place]]
+        if not recent:
+            return 0
+        return None if max(map(abs, recent)) > CLOCK_ERROR_NS else int(statistics.median(recent))
+
+    def misled(self, name: str, case: Case) -> bool:
+        """Return whether the clock of a source was wrong when an upload began, so that its silence does not count."""
+        start = case.upload.start_ns
+        arrivals = self.misdated.get(name, [])
+        place = bisect.bisect_left(arrivals, start - MISDATED_REACH_NS)
+        if place < len(arrivals) and arrivals[place] <= start + MISDATED_REACH_NS:
+            return True
+        return self.clock_offset(name, case.upload.final_ns) is None
+
     def unresponsive(self, name: str, time_ns: int) -> bool:
         """Return whether a source was in an outage at a time."""
         return any(start <= time_ns < end for start, end in self.outages.get(name, ()))
@@ -101,6 +162,7 @@ class SourceBook:
 
     def set_back(self, time_ns: int) -> None:
         """The clock was set back to `time_ns`."""
+        self.clocks = {name: [item for item in items if item[0] <= time_ns] for name, items in self.clocks.items()}
         for uptime in self.uptime.values():
             uptime.marks.set_back(time_ns)
             uptime.rates.set_back(time_ns)
@@ -109,6 +171,10 @@ class SourceBook:
         """Forget what no longer matters."""
         for uptime in self.uptime.values():
             uptime.prune(before_ns)
+        for samples in self.clocks.values():
+            del samples[: max(0, bisect.bisect_left(samples, (before_ns, -(1 << 62))) - CLOCK_SAMPLES)]
+        for arrivals in self.misdated.values():
+            del arrivals[: bisect.bisect_left(arrivals, before_ns)]
 
     def quality(self, learning: Learning, settings: JudgeSettings, now_ns: int) -> list[SourceQuality]:
         """Return how good each configured source is."""
@@ -118,6 +184,7 @@ class SourceBook:
         learned = learning.sources[source.name]
         window = learned.offsets.window(source, round(settings.max_skew * SECOND))
         silent = self.outages.get(source.name, [])
+        offset = self.clock_offset(source.name, now_ns)
         return SourceQuality(
             name=source.name,
             trust=source.trust,
@@ -130,6 +197,8 @@ class SourceBook:
             skew_seconds=window.skew_ns / SECOND if window.calibrated else None,
             spread_seconds=window.spread_ns / SECOND if window.calibrated else None,
             last_event_ns=learned.last_event_ns or None,
+            unheard=learned.unheard_as_of(now_ns + 1),
+            clock_offset_seconds=None if offset is None else offset / SECOND,
             unresponsive_since_ns=silent[-1][0] if silent and silent[-1][1] == OPEN_END_NS else None,
         )
 
@@ -138,6 +207,8 @@ class SourceBook:
         unknown: Iterable[str],
         uptime: dict[str, list[Mark]],
         outages: dict[str, list[tuple[int, int]]],
+        clocks: dict[str, list[tuple[int, int]]],
+        misdated: dict[str, list[int]],
     ) -> None:
         """Take over what was saved; sources that are no longer configured are left out."""
         for name in unknown:
@@ -147,6 +218,8 @@ class SourceBook:
                 for mark in marks:
                     self.uptime[name].add(mark)
         self.outages = {name: times for name, times in outages.items() if name in self.configured}
+        self.clocks = {name: samples for name, samples in clocks.items() if name in self.configured}
+        self.misdated = {name: times for name, times in misdated.items() if name in self.configured}
 
 
 def _uptime(source: WakeSource) -> SourceUptime:

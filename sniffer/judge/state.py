@@ -36,6 +36,9 @@ class JudgeState:
     outages: dict[str, list[tuple[int, int]]]
     switches: dict[str, list[Mark]]
     losses: list[tuple[int, int]]
+    testimonies: list[WakeEvent] = field(default_factory=list)
+    clocks: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    misdated: dict[str, list[int]] = field(default_factory=dict)
     learned: Learned = field(default_factory=Learned)
     version: int = VERSION
 

@@ -5,6 +5,7 @@ docs/judge.md lists them and says for each whether its confidence is set or comp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,13 +14,17 @@ from sniffer.judge import policy
 from sniffer.judge.case import Case, Hit
 from sniffer.judge.correlation import Episode, Match, addresses
 from sniffer.judge.coverage import Losses, SourceUptime
+from sniffer.judge.hearing import shown
 from sniffer.judge.policy import Switches
 from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import SourceBook
-from sniffer.model import Trust, Verdict, WakeEvent, WakeMatch, WakeSource
+from sniffer.model import Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
+
+#: A source that is configured to miss nothing counts as missing this share: the logarithm of 0 is no number.
+LEAST_RATIO = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +98,45 @@ class Situation:
 
     @cached_property
     def listened(self) -> tuple[str, ...]:
-        """The independent sources that were up and not in an outage: their silence counts."""
+        """The independent sources that were up, with a right clock and not in an outage, or that testified: their
+        silence counts."""
         start = self.case.upload.start_ns
-        return tuple(sorted(name for name in self.up if not self.world.book.unresponsive(name, start)))
+        book = self.world.book
+        responsive = {name for name in self.up if not book.misled(name, self.case)} | set(self.heard)
+        return tuple(sorted(name for name in responsive if not book.unresponsive(name, start)))
+
+    @cached_property
+    def heard(self) -> Mapping[str, Heard]:
+        """The testimony of each source about this upload."""
+        return {name: heard for name, (_, heard) in self.episode.heard.get(self.case.number, {}).items()}
+
+    @cached_property
+    def dialogue(self) -> Sequence[Case]:
+        """The parts of the dialogue up to this upload, with it."""
+        parts = self.episode.dialogues.get(self.case.number, (self.case,))
+        return [part for part in parts if part.order <= self.case.order]
 
     @cached_property
     def unasked(self) -> float:
         """The probability that nobody asked, if no event explains the upload."""
         case, settings = self.case, self.settings
-        missed = missed_by_all([self._miss_rate(name) for name in self.listened], settings.shared_misses)
-        answered = case.upload.answered or case.number in self.episode.answered
+        ratios = [math.exp(self._log_odds(name)) for name in self.listened]
+        missed = missed_by_all(ratios, settings.shared_misses)
+        answered = any(part.upload.answered for part in self.episode.dialogues.get(case.number, (case,)))
         return nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
 
-    def _miss_rate(self, name: str) -> float:
-        stated = self.world.book.uptime[name].stated_miss_rate(self.case.upload.start_ns)
-        return stated if stated is not None else self.case.known[name].miss_rate
+    def _log_odds(self, name: str) -> float:
+        """What a source says about a request: its testimony, else that it reported none. Only the first part of a
+        dialogue has a wake word, so a later part is no less asked for than the parts before it."""
+        return max(self._log_odds_of(part, name) for part in self.dialogue)
+
+    def _log_odds_of(self, part: Case, name: str) -> float:
+        testimony = self.episode.heard.get(part.number, {}).get(name)
+        if testimony is not None:
+            return testimony[1].log_odds
+        stated = self.world.book.uptime[name].stated_miss_rate(part.upload.start_ns)
+        miss_rate = stated if stated is not None else part.known[name].miss_rate
+        return math.log(max(miss_rate, LEAST_RATIO))
 
     @cached_property
     def match(self) -> Match | None:
@@ -117,10 +146,18 @@ class Situation:
     @cached_property
     def disbelieved(self) -> WakeMatch:
         """The vendor's word where it explains nothing: shown, and not believed."""
+        testimony = shown(self.heard.values())
         for _, hit in sorted(self.episode.hits[self.case.number].items()):
             if hit.trust is Trust.SELF_REPORT:
-                return WakeMatch(False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND)
-        return WakeMatch()
+                return WakeMatch(False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND, testimony)
+        return WakeMatch(testimony=testimony)
+
+    def shown(self, match: Match) -> WakeMatch:
+        """The match as the verdict shows it. A testimony covers a span, so it has no gap."""
+        hit = match.hit
+        gap = None if match.relation == "faint" else hit.gap_ns / SECOND
+        testimony = shown(self.heard.values())
+        return WakeMatch(True, match.relation, hit.event.source, hit.trust, gap, testimony)
 
     def doubt(self, unasked: float) -> Reason | None:
         """What an accusation lacks besides silence: that it was answered, was sound, and came from a microphone."""
@@ -148,8 +185,8 @@ def broken_rule(situation: Situation) -> Decision | None:
     doubt = situation.doubt(CERTAIN)
     if doubt is not None:
         return Decision(doubt, case.sound, situation.disbelieved)
-    shown = _shown(situation.match) if situation.match else situation.disbelieved
-    return Decision(reason, CERTAIN, shown, unasked=1.0)
+    match = situation.shown(situation.match) if situation.match else situation.disbelieved
+    return Decision(reason, CERTAIN, match, unasked=1.0)
 
 
 def explained(situation: Situation) -> Decision | None:
@@ -159,7 +196,14 @@ def explained(situation: Situation) -> Decision | None:
         match = situation.episode.self_reported.get(situation.case.number)
     if match is None:
         return None
-    return Decision(match.reason, getattr(situation.settings.confidence, match.reason), _shown(match), unasked=0.0)
+    confidence: float = getattr(situation.settings.confidence, match.reason)
+    unasked = 0.0
+    if match.reason is Reason.WAKE_WORD_FAINT:
+        unasked = situation.unasked
+        if 1.0 - unasked < situation.settings.bound:
+            return None
+        confidence = min(confidence, 1.0 - unasked)
+    return Decision(match.reason, confidence, situation.shown(match), unasked)
 
 
 def uncovered(situation: Situation) -> Decision | None:
@@ -175,10 +219,11 @@ def uncovered(situation: Situation) -> Decision | None:
             reason = Reason.NO_INDEPENDENT_SOURCE if situation.covering else Reason.NO_WAKE_SOURCE
     elif world.losses.touch(case.upload.start_ns - SECOND, case.upload.end_ns + SECOND):
         reason = Reason.CAPTURE_LOSS
-    elif not situation.up:
+    elif not situation.up and not situation.heard:
         reason = Reason.WAKE_SOURCE_DOWN
     elif not situation.listened:
-        reason = Reason.WAKE_SOURCE_DEAF
+        misled = any(world.book.misled(name, case) for name in situation.up)
+        reason = Reason.WAKE_EVENT_OFF_TIME if misled else Reason.WAKE_SOURCE_DEAF
     return situation.inconclusive(reason) if reason else None
 
 
@@ -267,8 +312,3 @@ def _session(case: Case, switches: Switches) -> Match | None:
     event = WakeEvent(mark.time_ns, mark.source, device=mark.device or None)
     hit = Hit(event, case.upload.start_ns - mark.time_ns, 1.0, Trust.INDEPENDENT)
     return Match("view", Reason.VIEW, hit) if case.camera else Match("call", Reason.CALL, hit)
-
-
-def _shown(match: Match) -> WakeMatch:
-    hit = match.hit
-    return WakeMatch(True, match.relation, hit.event.source, hit.trust, hit.gap_ns / SECOND)

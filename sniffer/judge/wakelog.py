@@ -1,4 +1,4 @@
-"""Wake events of the last day, by source, sorted by their own times, each kept once."""
+"""Events of the last day, by source, sorted by their own times, each kept once."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 
 from sniffer.model import WakeEvent
 
-#: More than this of one source are not kept: the oldest go.
+#: Events of one source that are kept; the oldest go first.
 MAX_EVENTS = 5000
 
 
-def _order(event: WakeEvent) -> tuple[int, str, str, str]:
-    return event.time_ns, event.device or "", event.vendor or "", str(event.trust)
+def _order(event: WakeEvent) -> tuple[int, str, str, str, int]:
+    first = event.testimony.from_ns if event.testimony else 0
+    return event.time_ns, event.device or "", event.vendor or "", str(event.trust), first
 
 
 class WakeLog:
-    """Only events of kind `wake`."""
+    """Events of one kind: of kind `wake`, or of kind `testimony`."""
 
     def __init__(self) -> None:
         self._events: dict[str, list[WakeEvent]] = {}
 
     def add(self, event: WakeEvent) -> bool:
-        """False where it was known already."""
+        """Add an event. Returns False if it was known already."""
         mine = self._events.setdefault(event.source, [])
         place = bisect.bisect_left(mine, _order(event), key=_order)
         if place < len(mine) and _order(mine[place]) == _order(event):
@@ -33,15 +34,15 @@ class WakeLog:
         return True
 
     def of(self, source: str) -> Sequence[WakeEvent]:
-        """All events of one source."""
+        """Return all events of one source."""
         return self._events.get(source, ())
 
     def all(self) -> list[WakeEvent]:
-        """All events."""
+        """Return all events."""
         return [event for name in sorted(self._events) for event in self._events[name]]
 
     def between(self, start_ns: int, end_ns: int) -> dict[str, list[WakeEvent]]:
-        """By source, those between two times; sources without any are left out."""
+        """Return the events between two times, by source; sources without any are left out."""
         found = {}
         for name, mine in sorted(self._events.items()):
             first = bisect.bisect_left(mine, start_ns, key=lambda event: event.time_ns)

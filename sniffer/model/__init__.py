@@ -38,11 +38,12 @@ from sniffer.model.addresses import (
 from sniffer.model.hosts import AddressSeen, Device, Fact, FlowKey, NameSeen, Observation, Service, ServiceLookup
 from sniffer.model.packets import PACKET_COLUMNS, DecodeErrors, FrameBlock, PacketBatch, Selection
 from sniffer.model.uploads import JUDGED_CLASSES, Drift, Evidence, Listening, Upload, UploadClass
-from sniffer.model.verdicts import LEVELS, Judged, Level, Record, Sink, Verdict, VerdictKind, WakeMatch
-from sniffer.model.wake import Loss, Testimony, Trust, WakeEvent, WakeKind, WakeSource
+from sniffer.model.verdicts import LEVELS, Heard, Judged, Level, Record, Sink, Verdict, VerdictKind, WakeMatch
+from sniffer.model.wake import Answer, Loss, SourceTrust, Testimony, Trust, WakeEvent, WakeKind, WakeSource
 
 __all__ = [
     "AddressSeen",
+    "Answer",
     "DecodeErrors",
     "Device",
     "Drift",
@@ -50,6 +51,7 @@ __all__ = [
     "Fact",
     "FlowKey",
     "FrameBlock",
+    "Heard",
     "I32",
     "I64",
     "JUDGED_CLASSES",
@@ -77,6 +79,7 @@ __all__ = [
     "Service",
     "ServiceLookup",
     "Sink",
+    "SourceTrust",
     "Testimony",
     "Trust",
     "U16",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from sniffer.model.uploads import Upload
-from sniffer.model.wake import Trust
+from sniffer.model.wake import Answer, Testimony, Trust
 
 
 class VerdictKind(enum.StrEnum):
@@ -20,10 +20,20 @@ class VerdictKind(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The testimony of one source about an upload. `log_odds` is what it adds to ln(asked : unasked)."""
+
+    source: str
+    testimony: Testimony
+    log_odds: float
+
+
+@dataclass(frozen=True, slots=True)
 class WakeMatch:
     """Which wake event stands beside an upload.
 
-    `relation` is `direct`, `follow_up`, `arbitration`, `call`, `view` or `none`.
+    `relation` is `direct`, `follow_up`, `arbitration`, `call`, `view`, `faint` (a testimony), `answer` (a person's
+    word) or `none`. `testimony` is what listeners heard, `answer` what a person said about it.
     """
 
     seen: bool = False
@@ -31,6 +41,8 @@ class WakeMatch:
     source: str | None = None
     trust: Trust | None = None
     gap_seconds: float | None = None
+    testimony: tuple[Heard, ...] = ()
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Literal
 
 
 class WakeKind(enum.StrEnum):
-    """What a wake source can say."""
+    """What a wake source can report. `testimony` is what a listener heard in a span of time, `answer` what a person
+    says about one upload, `misdated` a report of which only the time of arrival is known: its own time was refused."""
 
     WAKE = "wake"
     MUTE = "mute"
@@ -20,6 +22,9 @@ class WakeKind(enum.StrEnum):
     HOME = "home"
     SOURCE_UP = "source_up"
     SOURCE_DOWN = "source_down"
+    TESTIMONY = "testimony"
+    ANSWER = "answer"
+    MISDATED = "misdated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +51,31 @@ class Testimony:
 
 
 class Trust(enum.StrEnum):
-    """Whose word it is: an ear of one's own, or the vendor's."""
+    """Whose word it is: that of a listener of one's own, of the vendor, or of a person who was asked."""
 
     INDEPENDENT = "independent"
     SELF_REPORT = "self_report"
+    PERSON = "person"
+
+
+#: The trust that a wake source can have.
+SourceTrust = Literal[Trust.INDEPENDENT, Trust.SELF_REPORT]
+
+
+class Answer(enum.StrEnum):
+    """What a person says about an upload: it was asked for, nobody asked, or it is not known."""
+
+    YES = "yes"
+    NO = "no"
+    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
 class WakeEvent:
-    """Something a wake source said. `time_ns` is when it happened, `received_ns` when we heard of it (the same where
-    nothing is known of the delay). `device` is a configured name or a MAC; None is every speaker in the house.
-    `vendor` limits it to one vendor's speakers (a wake word of one does not explain another's)."""
+    """A report of a wake source. `time_ns` is when it happened, `received_ns` when it arrived (the same if no delay is
+    known). `device` is a configured name or a MAC; None is every speaker in the house. `vendor` limits it to one
+    vendor's speakers (a wake word of one does not explain another's). `miss_rate` belongs to `source_up`, `testimony`
+    to `testimony`; `upload` (an id) and `answer` belong to `answer`, whose `source` is the way it came."""
 
     time_ns: int
     source: str
@@ -66,6 +85,9 @@ class WakeEvent:
     received_ns: int = 0
     vendor: str | None = None
     miss_rate: float | None = None
+    testimony: Testimony | None = None
+    upload: str | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from sniffer.model import (
     Listening,
     Loss,
     Service,
+    Testimony,
     Upload,
     VerdictKind,
     WakeEvent,
+    WakeMatch,
     address_text,
     key_text,
     mac_key,
@@ -38,6 +40,7 @@ from sniffer.records.types import (
     DigestRecord,
     DriftRecord,
     EvidenceFields,
+    HeardFields,
     HistoryFields,
     ListeningRecord,
     LossRecord,
@@ -45,6 +48,7 @@ from sniffer.records.types import (
     ResolvedRecord,
     ServiceFields,
     StatsRecord,
+    TestimonyFields,
     UploadRecord,
     WakeFields,
     WakeRecord,
@@ -112,6 +116,35 @@ def service_fields(service: Service) -> ServiceFields:
     return ServiceFields(host=service.host, role=service.role, source=service.source)
 
 
+def testimony_fields(testimony: Testimony) -> TestimonyFields:
+    """Return what a listener heard, as it can be read back."""
+    return TestimonyFields(
+        from_time=timestamp(testimony.from_ns),
+        to=timestamp(testimony.to_ns),
+        scores={word: round(score, 4) for word, score in testimony.scores},
+        voice=round(testimony.voice, 3),
+        level_db=round(testimony.level_db, 1),
+        noise_db=round(testimony.noise_db, 1),
+        seconds=round(testimony.seconds, 2),
+    )
+
+
+def wake_fields(wake: WakeMatch) -> WakeFields:
+    """Return the `wake` object of a record."""
+    return WakeFields(
+        seen=wake.seen,
+        relation=wake.relation,
+        source=wake.source,
+        trust=wake.trust,
+        gap_seconds=None if wake.gap_seconds is None else round(wake.gap_seconds, 3),
+        testimony=tuple(
+            HeardFields(source=heard.source, weight=round(heard.log_odds, 2), heard=testimony_fields(heard.testimony))
+            for heard in wake.testimony
+        ),
+        answer=wake.answer,
+    )
+
+
 def flow_fields(flow: FlowKey) -> dict[str, Any]:
     """Return the fields at the top of a record that name a connection."""
     return {
@@ -151,7 +184,7 @@ def upload_record(
 ) -> UploadRecord:
     """Return the record of an upload and its verdict, without rules: `with_rules` adds those that match."""
     upload, verdict = judged.upload, judged.verdict
-    wake, about = verdict.wake, device_fields(device)
+    about = device_fields(device)
     if about.ip is None:
         about = dataclasses.replace(about, ip=address_text(*upload.flows[0].src))
     return UploadRecord(
@@ -169,13 +202,7 @@ def upload_record(
             for e in upload.evidence
         ),
         flows=tuple(str(flow) for flow in upload.flows),
-        wake=WakeFields(
-            seen=wake.seen,
-            relation=wake.relation,
-            source=wake.source,
-            trust=wake.trust,
-            gap_seconds=None if wake.gap_seconds is None else round(wake.gap_seconds, 3),
-        ),
+        wake=wake_fields(verdict.wake),
         verdict=verdict.kind,
         confidence=round(verdict.confidence, 4),
         reason=verdict.reason,
@@ -252,6 +279,7 @@ def wake_record(event: WakeEvent) -> WakeRecord:
         trust=event.trust,
         vendor=event.vendor,
         miss_rate=event.miss_rate,
+        testimony=testimony_fields(event.testimony) if event.testimony else None,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from sniffer.model import Level, Trust, UploadClass, VerdictKind, WakeKind
+from sniffer.model import Answer, Level, Trust, UploadClass, VerdictKind, WakeKind
 from sniffer.records.codec import to_json
 
 
@@ -134,25 +134,49 @@ class EvidenceFields:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TestimonyFields:
+    """What a listener heard in a span of time."""
+
+    from_time: Annotated[Time, Field(alias="from", description="Start of the span.")]
+    to: Annotated[Time, Field(description="End of the span.")]
+    scores: Annotated[dict[str, float], Field(description="The best probability of each wake word in the span.")]
+    voice: Annotated[Share, Field(description="The share of the span with voice activity.")]
+    level_db: Annotated[float, Field(description="The loudest tenth of a second, in dB relative to full scale.")]
+    noise_db: Annotated[float, Field(description="The noise floor, in dB relative to full scale.")]
+    seconds: Annotated[Seconds, Field(description="How much of the span was heard.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardFields:
+    """The testimony of one listener about an upload."""
+
+    source: Annotated[str, Field(description="The listener.")]
+    weight: Annotated[float, Field(description="What it adds to the log-odds that the upload was asked for.")]
+    heard: Annotated[TestimonyFields, Field(description="What it heard around the upload.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WakeFields:
     """The wake event that belongs to the upload."""
 
     seen: Annotated[bool, Field(description="Whether a wake event explains the upload.")]
     relation: Annotated[
         str,
-        Field(description="`direct`, `follow_up`, `arbitration`, `call`, `view` or `none`."),
+        Field(description="`direct`, `follow_up`, `arbitration`, `call`, `view`, `faint`, `answer` or `none`."),
         Column("wake_relation"),
     ]
     source: Annotated[str | None, Field(description="The source that reported it."), Column("wake_source")]
     trust: Annotated[
         Trust | None,
-        Field(description="`independent` (a listener of your own) or `self_report` (the vendor's own word)."),
+        Field(description="`independent` (a listener of your own), `self_report` (the vendor's own word) or `person`."),
     ]
     gap_seconds: Annotated[
         float | None,
         Field(description="Upload start minus wake time; positive: the wake event came first."),
         Column(),
     ]
+    testimony: Annotated[tuple[HeardFields, ...], Field(description="What listeners heard around the upload.")] = ()
+    answer: Annotated[Answer | None, Field(description="What a person said about it, or null.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,11 +328,12 @@ class WakeRecord(Event):
     ]
     source: Annotated[str, Field(description="The source that reported it.")]
     kind: Annotated[WakeKind, Field(description="What happened.")]
-    trust: Annotated[Trust, Field(description="`independent` or `self_report`.")]
+    trust: Annotated[Trust, Field(description="`independent` or `self_report`; `person` for answers.")]
     vendor: Annotated[str | None, Field(description="Limits the event to one vendor's speakers.")]
     miss_rate: Annotated[
         float | None, Field(description="On `source_up`: the share of wake words that the source misses.")
     ]
+    testimony: Annotated[TestimonyFields | None, Field(description="On `testimony`: what the listener heard.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

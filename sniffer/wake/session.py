@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sniffer.errors import WakeError
+from sniffer.errors import MisdatedError, WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
 from sniffer.model.clock import Clock
 from sniffer.model.ratelimit import RateLimit
@@ -118,7 +118,7 @@ class Session:
             if device:
                 check_text("device", device)
         except WakeError as error:
-            self.refuse(str(error))
+            self._refuse(error)
             return
         said = Trust.SELF_REPORT if Trust.SELF_REPORT in (trust, self._trust) else trust
         self._hand_on(
@@ -130,7 +130,14 @@ class Session:
         try:
             self._hand_on(parse_event(value, self.clock.now_ns(), source=self.name, trust=self._trust))
         except WakeError as error:
-            self.refuse(str(error))
+            self._refuse(error)
+
+    def _refuse(self, error: WakeError) -> None:
+        """Refuse an event. If its time is wrong, something was heard all the same: the judge must not take the source
+        for a witness that heard nothing."""
+        self.refuse(str(error))
+        if isinstance(error, MisdatedError) and self._limit.allows(self.clock.monotonic()):
+            self._tell(WakeKind.MISDATED)
 
     def refuse(self, why: str) -> None:
         """Something came that is no event; the source goes on."""

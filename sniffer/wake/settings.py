@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from sniffer.model import Trust, WakeKind, WakeSource, host_key
+from sniffer.model import SourceTrust, Trust, WakeKind, WakeSource, host_key
 from sniffer.settings.base import FilePath, Host, Secret, Section, Url
 
 Seconds = Annotated[float, Field(ge=0, le=600)]
@@ -28,7 +28,7 @@ class SourceSettings(Section):
     """What every source has; `WakeSettings` says what it means."""
 
     name: Name
-    trust: Trust = Trust.INDEPENDENT
+    trust: SourceTrust = Trust.INDEPENDENT
     hears: tuple[Hears, ...] | None = None
     devices: tuple[str, ...] = ()
     vendor: str | None = None

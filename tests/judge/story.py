@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sniffer import model
 from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
 from sniffer.model import (
@@ -64,6 +65,12 @@ def hears(
 ) -> WakeEvent:
     when = at(time if received is None else received)
     return WakeEvent(at(time), source, device=device, received_ns=when, **more)
+
+
+def speaks_of(start: float, best: float = 0.0, source: str = "ear", late: float = 1.0, **more: Any) -> WakeEvent:
+    """What a listener heard from 6 s before an upload to 2 s after it."""
+    heard = model.Testimony(at(start - 6), at(start + 2), (("alexa", best),), 0.3, -40.0, -60.0, 8.0)
+    return WakeEvent(heard.to_ns, source, WakeKind.TESTIMONY, received_ns=at(start + 2 + late), testimony=heard, **more)
 
 
 def told(kind: WakeKind, time: float, device: str | None = None, source: str = "ear", **more: Any) -> WakeEvent:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.testimony import Row, Table
 from sniffer.model import Judged, Loss, Trust, Upload, UploadClass, WakeEvent, WakeKind, WakeSource
-from tests.judge.story import DEVICES, S, at, ear, final, hand, hears, history, lost, says, told
+from tests.judge.story import DEVICES, S, at, ear, final, hand, hears, history, lost, says, speaks_of, told
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +27,10 @@ SOURCES = (
     ear("button", hears=frozenset()),
     history("vendor", hold_off=75.0),
 )
+
+#: Kinds of events that hold nothing but their kind.
+SWITCHES = [kind for kind in WakeKind if kind not in (WakeKind.WAKE, WakeKind.TESTIMONY, WakeKind.ANSWER)]
+TABLE = Table(0.01, (Row(0.0, 0.0, -3.0, ((0.0, -1.5), (0.1, 0.0), (0.3, 4.0), (1.0, 8.0))),))
 
 #: Tenths of a second of an hour, denser at its start: things that touch are what may go wrong.
 moments = st.one_of(st.integers(0, 900), st.integers(0, 36_000)).map(lambda n: n / 10)
@@ -46,12 +51,17 @@ wakes = st.builds(
     st.sampled_from([0.0, 0.1, 0.5, 40.0, 400.0]),
 )
 switches = st.builds(
-    told, st.sampled_from([kind for kind in WakeKind if kind is not WakeKind.WAKE]), moments,
+    told, st.sampled_from(SWITCHES), moments,
     st.one_of(st.none(), speakers), st.sampled_from([source.name for source in SOURCES]),
+)  # fmt: skip
+testimonies = st.builds(
+    lambda start, device, source, best, late: speaks_of(start, best, source, late),
+    moments, speakers, st.sampled_from(["ear", "beats", "stranger"]), st.sampled_from([0.0, 0.2, 0.5]),
+    st.sampled_from([0.0, 1.0, 40.0]),
 )  # fmt: skip
 losses = st.builds(lambda start, length: lost(start, start + length), moments, st.integers(0, 20))
 stories = st.lists(
-    st.one_of(uploads, uploads, wakes, wakes, wakes, switches, losses),
+    st.one_of(uploads, uploads, wakes, wakes, wakes, testimonies, switches, losses),
     max_size=24,
     unique_by=lambda item: identity(item),
 )
@@ -65,7 +75,7 @@ def identity(item: Item) -> object:
 
 def court(state: object = None) -> Judge:
     saved = json.loads(json.dumps(state)) if state is not None else None
-    return Judge(JudgeSettings(), SOURCES, DEVICES.__getitem__, saved)
+    return Judge(JudgeSettings(), SOURCES, DEVICES.__getitem__, saved, TABLE)
 
 
 def arrival(item: Item) -> int:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sniffer import model
 from sniffer.errors import WakeError
-from sniffer.model import Trust, WakeEvent, WakeKind
+from sniffer.model import Answer, Trust, WakeEvent, WakeKind
 from sniffer.records.build import wake_record
 from sniffer.wake.adapters.file import read_events
 from sniffer.wake.events import parse_event, parse_json
@@ -85,19 +86,90 @@ def test_live_events_were_received_now_whatever_they_say() -> None:
     assert parse_event({"timestamp": NOW / S - 5, "received": 1}, NOW, source="a").received_ns == NOW
 
 
-@given(st.builds(
-    WakeEvent,
-    time_ns=st.integers(0, 4_000_000_000_000_000).map(lambda us: us * 1000),
-    source=st.from_regex(r"[a-z]{1,8}", fullmatch=True),
-    kind=st.sampled_from(WakeKind),
-    device=st.none() | st.just("kitchen"),
-    trust=st.sampled_from(Trust),
-    received_ns=st.integers(1, 4_000_000_000_000_000).map(lambda us: us * 1000),
-    vendor=st.none() | st.just("Amazon"),
-    miss_rate=st.none() | st.floats(0, 1),
-))  # fmt: skip
+times = st.integers(1, 4_000_000_000_000_000).map(lambda us: us * 1000)
+names = st.from_regex(r"[a-z]{1,8}", fullmatch=True)
+testimonies = st.builds(
+    lambda start, span, scores, voice, level: model.Testimony(
+        start, start + span * 1000, tuple(sorted(scores.items())), voice, level, level - 20.0, span / 2_000_000 // 1
+    ),
+    times, st.integers(1_000, 60_000_000), st.dictionaries(names, st.integers(0, 10_000).map(lambda n: n / 10_000)),
+    st.integers(0, 1000).map(lambda n: n / 1000), st.integers(-100, 20).map(float),
+)  # fmt: skip
+common = {"source": names, "device": st.none() | st.just("kitchen"), "received_ns": times}
+events = st.one_of(
+    st.builds(
+        WakeEvent, time_ns=times, vendor=st.none() | st.just("Amazon"), miss_rate=st.none() | st.floats(0, 1),
+        kind=st.sampled_from([kind for kind in WakeKind if kind not in (WakeKind.TESTIMONY, WakeKind.ANSWER)]),
+        trust=st.sampled_from([Trust.INDEPENDENT, Trust.SELF_REPORT]), **common,
+    ),
+    st.builds(
+        lambda testimony, **more: WakeEvent(testimony.to_ns, kind=WakeKind.TESTIMONY, testimony=testimony, **more),
+        testimonies.filter(lambda testimony: len(testimony.scores) <= 16), **common,
+    ),
+    st.builds(
+        WakeEvent, time_ns=times, kind=st.just(WakeKind.ANSWER), trust=st.just(Trust.PERSON), upload=names,
+        answer=st.sampled_from(Answer), **common,
+    ),
+)  # fmt: skip
+
+
+@given(events)
 def test_what_the_daemon_writes_can_be_read_back(event: WakeEvent) -> None:
     assert parse_event(json.loads(json.dumps(wake_record(event).to_json()))) == event
+
+
+HEARD = {
+    "from": NOW / S - 8, "to": NOW / S, "scores": {"alexa": 0.01}, "voice": 0.4, "level_db": -38.2, "noise_db": -61.0,
+    "seconds": 8.0,
+}  # fmt: skip
+
+
+def test_a_testimony_is_read() -> None:
+    event = parse_event({"kind": "testimony", "testimony": HEARD}, NOW, source="ear")
+    assert event.time_ns == NOW
+    assert event.testimony is not None
+    assert event.testimony.best == 0.01
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"scores": {"alexa": 2}}, "from 0 to 1"),
+        ({"scores": {"alexa": float("nan")}}, "from 0 to 1"),
+        ({"scores": {"alexa": True}}, "from 0 to 1"),
+        ({"scores": {str(n): 0.1 for n in range(17)}}, "at most 16"),
+        ({"scores": [1]}, "at most 16"),
+        ({"voice": -0.1}, "voice"),
+        ({"level_db": 300}, "level_db"),
+        ({"seconds": 20}, "seconds"),
+        ({"from": NOW / S}, "covers"),
+        ({"from": NOW / S - 61}, "covers"),
+        ({"to": NOW / S + 3}, "future"),
+        ({"from": NOW / S - 1000, "to": NOW / S - 990}, "older"),
+        ({"extra": 1}, "extra"),
+    ],
+)
+def test_a_testimony_that_cannot_be_is_refused(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(WakeError, match=reason):
+        parse_event({"kind": "testimony", "testimony": HEARD | change}, NOW, source="ear")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": "testimony"},
+        {"kind": "wake", "testimony": HEARD},
+        {"kind": "testimony", "testimony": {}},
+        {"kind": "testimony", "testimony": 7},
+        {"kind": "answer", "upload": "a", "answer": "yes"},
+        {"kind": "misdated"},
+        {"kind": "wake", "trust": "person"},
+        {"kind": "wake", "upload": "a"},
+    ],
+)
+def test_what_does_not_belong_together_is_refused(event: dict[str, Any]) -> None:
+    with pytest.raises(WakeError):
+        parse_event(event, NOW, source="ear")
 
 
 @settings(max_examples=300)
