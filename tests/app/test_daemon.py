@@ -466,7 +466,7 @@ def test_a_sink_that_fails_silences_no_other(world: Callable[..., World]) -> Non
 def test_every_record_is_as_its_schema_says(world: Callable[..., World]) -> None:
     w = world()
     w.source.lost = [Loss("br-lan", START, START + SECOND, 7)]
-    w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 30}, "ear")
+    w.daemon.wake({"kind": "home", "timestamp": START / SECOND}, "ear")
     w.source.frames = says(3.0, at=12.0)
     w.run(20)
     w.daemon.wake({"device": "kitchen", "timestamp": START / SECOND + 11}, "ear")
