@@ -25,7 +25,8 @@ from sniffer.identify.rules import load_device_rules, load_oui, load_service_rul
 from sniffer.judge import Judge
 from sniffer.judge.testimony import Table
 from sniffer.judge.testimony_table import load_table
-from sniffer.model import WakeSource
+from sniffer.model import Upload, WakeSource
+from sniffer.records.build import upload_id
 from sniffer.resources import shipped
 from sniffer.rules.engine import RuleSet, load_upload_rules
 from sniffer.rules.history import History
@@ -107,9 +108,14 @@ def build_pipeline(
     detector = _going_on(
         state, "detect", lambda saved: Detector(config.detect, rulebook.weights, identifier, learned_from(saved))
     )
-    judge = _going_on(
-        state, "judge", lambda saved: Judge(config.judge, sources, identifier.device, saved, rulebook.testimony)
-    )
+
+    def identity(upload: Upload) -> str:
+        return upload_id(upload, capture if offline else None)
+
+    def make_judge(saved: Any) -> Judge:
+        return Judge(config.judge, sources, identifier.device, saved, rulebook.testimony, identity)
+
+    judge = _going_on(state, "judge", make_judge)
     alerts = _going_on(state, "alerts", lambda saved: AlertPolicy(config.alerts, saved, rules=rulebook.uploads))
     return Pipeline(
         stages=Stages(

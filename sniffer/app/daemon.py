@@ -18,14 +18,28 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sniffer.alerts.policy import EVERY_DEVICE
+from sniffer.app.asks import Asks
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.decode import decode
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.visibility import LONGEST_FRAME
 from sniffer.errors import MisdatedError, SnifferError, StoreError, UsageError, WakeError
-from sniffer.model import FrameBlock, Loss, PacketBatch, Record, Sink, WakeEvent, WakeKind, key_text, sorted_keys
-from sniffer.model.clock import SECOND, Clock, timestamp
+from sniffer.explain.question import ANSWER_WORDS, question_text
+from sniffer.model import (
+    Answer,
+    FrameBlock,
+    Loss,
+    PacketBatch,
+    Record,
+    Sink,
+    Trust,
+    WakeEvent,
+    WakeKind,
+    key_text,
+    sorted_keys,
+)
+from sniffer.model.clock import SECOND, Clock, parse_timestamp, timestamp
 from sniffer.records import build as records
 from sniffer.rules.engine import RuleSet
 from sniffer.sinks.delivery.outbox import Outbox
@@ -43,6 +57,11 @@ STATS_INTERVAL = 60.0
 UNSEEN_AFTER = 300.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
+#: An answer changes the verdict on an upload that ended within this time: the judge remembers as long.
+ANSWER_WITHIN_NS = 24 * 3600 * SECOND
+#: The name under which the store keeps the links that were used, and how many: three a question.
+USED_LINKS = "used_links"
+MAX_USED_LINKS = 1024
 #: Records that are held in memory while the store cannot be written.
 MAX_LATE = 1000
 #: A mute lasts a year at most. The clock of the caller may be off by so many seconds.
@@ -139,6 +158,9 @@ class Daemon:
         self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
         self._listeners: set[Callable[[Record], None]] = set()
         self._listeners_lock = threading.Lock()
+        self._asks = Asks()
+        used = store.state_get(USED_LINKS) or []
+        self._used_links = deque(((str(upload), str(answer)) for upload, answer in used), maxlen=MAX_USED_LINKS)
         self._devices: tuple[Record, ...] = ()
         self._sources: tuple[Record, ...] = ()
         self._watched: frozenset[int] | None = None
@@ -357,6 +379,8 @@ class Daemon:
                 self._pipeline.mute(waiting.device, waiting.until_ns)
             else:
                 self._tell_unknown(waiting)
+                with self._listeners_lock:
+                    self._asks.answered(waiting)
                 self._emit(self._pipeline.wake(waiting))
 
     def _tell_unknown(self, event: WakeEvent) -> None:
@@ -411,6 +435,7 @@ class Daemon:
             for name, hears in self._pipeline.stages.judge.listeners().items():
                 self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         if not self._replayed:
+            self._store.state_set(USED_LINKS, list(self._used_links))
             for name, state in self._pipeline.state(*stages).items():
                 try:
                     self._store.state_set(f"stage.{name}", state)
@@ -456,6 +481,16 @@ class Daemon:
                 listeners = tuple(self._listeners)
             for listener in listeners:
                 listener(record)
+            self._ask(record)
+
+    def _ask(self, record: Record) -> None:
+        """Ask the listeners on the stream what they heard beside something that could be a voice."""
+        if self._replayed:
+            return
+        with self._listeners_lock:
+            ask = self._asks.about(record, self._clock.now_ns())
+            for listener in self._listeners if ask is not None else ():
+                listener(ask or {})
 
     def _finish(self) -> None:
         """Live, verdicts that still wait for wake events stay in the state and are judged after the restart."""
@@ -599,10 +634,47 @@ class Daemon:
             uploads=self._totals["uploads"],
         ).to_json()
 
-    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
-        """Be called with each record; the returned function ends it."""
+    def answer(self, upload: str, answer: str, way: str) -> Record:
+        """Take a person's answer about an upload, which came by `way`. Raises WakeError."""
+        if answer not in list(Answer):
+            raise WakeError(f"an answer is one of {', '.join(Answer)}")
+        record, now_ns = self._store.upload(upload), self._clock.now_ns()
+        if record is None:
+            raise WakeError("there is no upload with this id")
+        if record["verdict"] is None:
+            raise WakeError("this upload is not judged, so there is nothing to answer")
+        if now_ns - parse_timestamp(record["end"]) > ANSWER_WITHIN_NS:
+            raise WakeError("this upload is more than a day old; its verdict is final")
+        event = WakeEvent(
+            now_ns, way, WakeKind.ANSWER, None, Trust.PERSON, now_ns, upload=upload, answer=Answer(answer)
+        )
+        self.deliver(event)
+        return records.answer_record(event).to_json()
+
+    def answer_link(self, upload: str, answer: str) -> str:
+        """Answer by a signed link, which works once: who finds an old one must not undo a later answer. Returns what
+        was noted. Raises WakeError."""
+        with self._listeners_lock:
+            if (upload, answer) in self._used_links:
+                raise WakeError("this link was used before; answer on the page, or with `sniffer answer`")
+            self.answer(upload, answer, "link")
+            self._used_links.append((upload, answer))
+        return f"Your answer was noted: {ANSWER_WORDS[Answer(answer)]}."
+
+    def question(self, upload: str) -> str:
+        """Return the question about an upload. Raises WakeError."""
+        record = self._store.upload(upload)
+        if record is None:
+            raise WakeError("there is no upload with this id")
+        return question_text(record)
+
+    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
+        """Be called with each record, and with what was asked in the last ten minutes and `source` has not answered;
+        the returned function ends it."""
         with self._listeners_lock:
             self._listeners.add(listener)
+            for ask in self._asks.open(source, self._clock.now_ns()):
+                listener(ask)
 
         def unsubscribe() -> None:
             with self._listeners_lock:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from sniffer.explain.headline import headline
+from sniffer.explain.question import ANSWER_WORDS
 from sniffer.explain.times import local_time, shown, zone_named
-from sniffer.model import Record
+from sniffer.model import Answer, Record
 from sniffer.model.clock import SECOND, Clock
 from sniffer.sinks.delivery.notice import Action, Notice, NoticeOf
 from sniffer.sinks.storage.store import Store
@@ -45,21 +46,44 @@ def notices(public_url: str | None, key: bytes, clock: Clock, time_zone: str | N
     return notice_of
 
 
-def purposes(mute: Callable[[Mapping[str, Any]], Record], time_zone: str | None = None) -> dict[str, Purpose]:
-    """Return what signed links do; `mute` takes a device and seconds, as over HTTP."""
+class Acts(Protocol):
+    """What signed links ask of the daemon."""
+
+    def mute(self, request: Mapping[str, Any]) -> Record: ...
+
+    def question(self, upload: str) -> str: ...
+
+    def answer_link(self, upload: str, answer: str) -> str: ...
+
+
+def purposes(daemon: Acts, time_zone: str | None = None) -> dict[str, Purpose]:
+    """Return what signed links do: mute a device, and answer the question about an upload."""
 
     def mute_device(device: str) -> str:
-        until = str(mute({"device": device, "seconds": MUTE_HOURS * 3600})["until"])
+        until = str(daemon.mute({"device": device, "seconds": MUTE_HOURS * 3600})["until"])
         return f"No alerts about {device} until {shown(local_time(until, zone_named(time_zone)))}."
 
-    return {"mute": Purpose(lambda device: f"Mute alerts about {device} for {MUTE_HOURS} hour?", mute_device)}
+    def answering(answer: Answer) -> Purpose:
+        return Purpose(
+            lambda upload: f"{daemon.question(upload)} Your answer: {ANSWER_WORDS[answer]}?",
+            lambda upload: daemon.answer_link(upload, answer),
+        )
+
+    mute = Purpose(lambda device: f"Mute alerts about {device} for {MUTE_HOURS} hour?", mute_device)
+    return {"mute": mute} | {f"answer-{answer}": answering(answer) for answer in Answer}
 
 
 def _actions(record: Record, public_url: str, key: bytes, clock: Clock) -> tuple[Action, ...]:
     device = record.get("device")
+    expires = clock.now_ns() // SECOND + LINK_HOURS * 3600
+    if record["event_type"] == "question":
+        upload = str(record["upload_id"])
+        links = {answer: sign(key, SignedLink(f"answer-{answer}", upload, expires)) for answer in Answer}
+        return tuple(
+            Action(ANSWER_WORDS[answer], f"{public_url}{PATH}/{token}", "POST") for answer, token in links.items()
+        )
     if record["event_type"] != "alert" or not device:
         return ()
     subject = str(device["mac"] or device["name"])
-    expires = clock.now_ns() // SECOND + LINK_HOURS * 3600
     token = sign(key, SignedLink("mute", subject, expires))
     return (Action(f"Mute for {MUTE_HOURS} hour", f"{public_url}{PATH}/{token}", "POST"),)

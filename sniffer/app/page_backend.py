@@ -126,8 +126,8 @@ class PageBackend:
     def stats(self) -> Record:
         return self._daemon.stats()
 
-    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
-        return self._daemon.subscribe(listener)
+    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
+        return self._daemon.subscribe(listener, source)
 
     def _reader(self) -> Store:
         """A connection of the page's own: what it reads never keeps the daemon waiting for the store."""

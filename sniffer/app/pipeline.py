@@ -15,6 +15,7 @@ import numpy as np
 from sniffer.alerts.policy import AlertPolicy
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
+from sniffer.explain.question import question_text
 from sniffer.identify import Identifier
 from sniffer.judge import Judge
 from sniffer.model import (
@@ -27,6 +28,7 @@ from sniffer.model import (
     Selection,
     Upload,
     WakeEvent,
+    WakeKind,
     sorted_keys,
 )
 from sniffer.model.clock import SECOND
@@ -142,7 +144,8 @@ class Pipeline:
         """A wake source said something."""
         self.changes += 1
         self.stages.judge.wake(event)
-        yield records.wake_record(event).to_json()
+        made = records.answer_record(event) if event.kind is WakeKind.ANSWER else records.wake_record(event)
+        yield made.to_json()
 
     def loss(self, loss: Loss) -> Iterator[Record]:
         """Packets were lost."""
@@ -263,3 +266,7 @@ class Pipeline:
         yield record.to_json()
         for alert in stages.alerts.process(record, self.time_ns):
             yield alert.to_json()
+        unasked = None if self.offline else stages.judge.question(judged)
+        if unasked is not None:
+            self.changes += 1
+            yield records.question_record(record, self.time_ns, unasked, question_text(record.to_json())).to_json()

@@ -198,7 +198,7 @@ class Service:
         if not config.http.enabled:
             return None
         pages, first_page = self.page.build(config)
-        routes = link_routes(link_key(self._store), purposes(self.daemon.mute, config.alerts.time_zone), SystemClock())
+        routes = link_routes(link_key(self._store), purposes(self.daemon, config.alerts.time_zone), SystemClock())
         app = build_app(
             self.daemon, config.http, tokens, self._clock, more_routes=routes, pages=pages, first_page=first_page
         )

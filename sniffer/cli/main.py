@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "uploads": ("uploads", "What was sent, from the store of a daemon."),
     "explain": ("explain", "One upload in words: why this verdict."),
     "export": ("export", "Uploads out of the store: CSV, JSON Lines, Parquet."),
+    "answer": ("answer", "Say whether an upload was asked for."),
     "wake": ("wake", "Tell the daemon that somebody asked."),
     "mute": ("mute", "A maintenance window: no alerts for a device for some time."),
     "listen": ("listen", "Hear wake words with a microphone of one's own and report them."),

@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from sniffer.explain.times import local_time, shown, shown_duration, shown_share, shown_size
 from sniffer.explain.words import words_of
 from sniffer.model import UploadClass, VerdictKind
-from sniffer.records.types import DeviceFields, UploadRecord
+from sniffer.records.types import DeviceFields, TestimonyFields, UploadRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def explain(record: UploadRecord, zone: tzinfo | None = UTC) -> Explanation:
         sentences=(
             _what_happened(record, shown(moment, seconds=True)),
             _what_it_looked_like(record),
-            words.sentence + _known_from(record) + ".",
+            words.sentence + _known_from(record) + "." + _heard(record),
         ),
         advice=words.advice,
     )
@@ -125,6 +125,28 @@ def _what_it_looked_like(record: UploadRecord) -> str:
 
 
 # --- whether it was asked for ----------------------------------------------------------------------------------------
+
+
+#: Below this share of the span, no voice was heard.
+LEAST_VOICE = 0.05
+#: From this score on, something like the wake word was heard; from the second on, the wake word itself.
+ALIKE, HEARD = 0.1, 0.9
+
+
+def _heard(record: UploadRecord) -> str:
+    """Return what listeners testify, one sentence each."""
+    return "".join(f" {item.source} {_heard_by(item.heard)}." for item in record.wake.testimony)
+
+
+def _heard_by(heard: TestimonyFields) -> str:
+    best = max(heard.scores.values(), default=0.0)
+    if best >= HEARD:
+        return "heard the wake word"
+    if best >= ALIKE:
+        return f"heard something like the wake word ({shown_share(best)} alike)"
+    if heard.voice < LEAST_VOICE:
+        return "heard no voice"
+    return "heard voices, and nothing like the wake word"
 
 
 def _known_from(record: UploadRecord) -> str:

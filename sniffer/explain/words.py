@@ -49,6 +49,11 @@ WORDS: Mapping[Reason, Words] = {
         "It was asked for: it belongs to a live view of this camera",
         "If you were not watching, check who has access in the camera's app.",
     ),
+    Reason.PERSON_SAYS_ASKED: Words(
+        "asked for: a person says so",
+        "It was asked for: a person says so, and nothing else speaks against it",
+        "If that was wrong, answer again: the last answer counts (`sniffer answer ID no`).",
+    ),
     Reason.WAKE_WORD_FAINT: Words(
         "asked for: a listener almost heard the wake word",
         "It was asked for: a listener heard something close to the wake word",
@@ -65,6 +70,12 @@ WORDS: Mapping[Reason, Words] = {
         "It was not asked for: no wake word was heard",
         "If you did ask, your wake source missed it: `sniffer doctor` checks it. If you did not, look for this time in "
         "the voice history of the speaker's app.",
+    ),
+    Reason.PERSON_SAYS_UNASKED: Words(
+        "not asked for: a person says so",
+        "It was not asked for: a person says so, and the rest of the evidence agrees",
+        "Look for this time in the voice history of the speaker's app. If you did ask, answer again: the last answer "
+        "counts (`sniffer answer ID yes`).",
     ),
     Reason.MUTED: Words(
         "not asked for: its microphone was muted",
@@ -126,6 +137,11 @@ WORDS: Mapping[Reason, Words] = {
         "inconclusive: a wake word was heard for another device",
         "Inconclusive: a wake word was heard at that moment for another device, which sent nothing",
         "If you spoke to this device, correct the device name in the wake source.",
+    ),
+    Reason.LONGER_THAN_REQUEST: Words(
+        "inconclusive: it lasted longer than any request does",
+        "It began after a wake word, but lasted longer than any request does",
+        "If you dictated something long, raise `judge.follow_up.longest_request`.",
     ),
     Reason.CAPTURE_LOSS: Words(
         "cannot tell whether you asked: packets were lost",

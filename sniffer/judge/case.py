@@ -6,7 +6,18 @@ import enum
 from dataclasses import dataclass, field
 
 from sniffer.judge.learning import Known
-from sniffer.model import JUDGED_CLASSES, Device, Trust, Upload, UploadClass, Verdict, WakeEvent, WakeSource, key_text
+from sniffer.model import (
+    JUDGED_CLASSES,
+    Answer,
+    Device,
+    Trust,
+    Upload,
+    UploadClass,
+    Verdict,
+    WakeEvent,
+    WakeSource,
+    key_text,
+)
 
 #: A stream is a call if at least one byte comes back for this many bytes sent: in a call, also the side that only
 #: listens sends comfort noise and reports, mostly far more than a fifth of what it receives.
@@ -72,10 +83,11 @@ class Stage(enum.IntEnum):
 class Case:
     """One upload on its way to a verdict.
 
-    `number` identifies it in this judge. `due_ns` is the time of its first verdict. `known`, `odds` and `answer_rate`
-    are what had been learned of sources and device before it became final. `unasked` is the probability that nobody
-    asked, `hits` the wake event of each source that was paired with it, `listened` the sources whose silence counted,
-    `heard` the weight of each source's testimony (log-odds that it was asked for).
+    `number` identifies it in this judge. `due_ns` is the time of its first verdict. `known`, `odds`, `answer_rate`
+    and `suspicion` are what had been learned of sources and device before it became final. `unasked` is the probability
+    that nobody asked, `hits` the wake event of each source that was paired with it, `listened` the sources whose
+    silence counted, `heard` the weight of each source's testimony (log-odds that it was asked for).
+    `identifier` is the upload's id, `answer` what a person said about it, `taught` whether that was learned from.
     `joined`: it continues or accompanies another upload, so it had no wake word of its own. `pending_ns`: the verdict
     waits until then for a sign of life of a source.
     """
@@ -87,12 +99,16 @@ class Case:
     known: dict[str, Known] = field(default_factory=dict)
     odds: float = 0.0
     answer_rate: float = 0.0
+    suspicion: float = 1.0
     stage: Stage = Stage.WAITING
     verdict: Verdict | None = None
     unasked: float = 0.0
     hits: dict[str, Hit] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     heard: dict[str, float] = field(default_factory=dict)
+    identifier: str = ""
+    answer: Answer | None = None
+    taught: bool = False
     joined: bool = False
     pending_ns: int = 0
 

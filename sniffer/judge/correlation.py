@@ -214,8 +214,10 @@ def _follow(by_device: Mapping[int, Sequence[Case]], matches: dict[int, Match], 
                     hit = Hit(before.hit.event, gap, 0.0, before.hit.trust)
                     trusted = before.hit.trust is Trust.INDEPENDENT
                     reason = Reason.FOLLOW_UP if trusted else Reason.VENDOR_REPORTS_REQUEST
+                    if case.upload.speech_seconds > rules.longest:
+                        reason = Reason.LONGER_THAN_REQUEST
                     matches[case.number] = Match("follow_up", reason, hit, before.depth + 1)
-            if case.number in matches:
+            if case.number in matches and matches[case.number].reason is not Reason.LONGER_THAN_REQUEST:
                 last = case
 
 

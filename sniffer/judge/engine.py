@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from sniffer.judge import state as saved
-from sniffer.judge.case import Case, Speaker, Stage, covers
-from sniffer.judge.correlation import addresses, correlate
+from sniffer.judge.answers import AnswerBook
+from sniffer.judge.case import Case, Speaker, Stage, covers, upload_key
+from sniffer.judge.correlation import correlate
 from sniffer.judge.coverage import Losses, Mark, Marks
-from sniffer.judge.hearing import TRACE_LOG_ODDS, Hearings
+from sniffer.judge.hearing import Hearings
 from sniffer.judge.learning import Learning
-from sniffer.judge.outages import vouched
 from sniffer.judge.policy import LONGEST_NS, SESSION_NS, Switches
+from sniffer.judge.questions import Questions
 from sniffer.judge.queue import (
     CaseSettles,
     EventArrives,
@@ -35,10 +36,21 @@ from sniffer.judge.queue import (
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import MISDATED_REACH_NS, SourceBook, SourceQuality
+from sniffer.judge.teaching import Teacher
 from sniffer.judge.testimony import Table
 from sniffer.judge.verdict import World, judge
 from sniffer.judge.wakelog import WakeLog
-from sniffer.model import Device, Judged, Loss, Trust, Upload, Verdict, VerdictKind, WakeEvent, WakeKind, WakeSource
+from sniffer.model import (
+    Device,
+    Judged,
+    Loss,
+    Trust,
+    Upload,
+    Verdict,
+    WakeEvent,
+    WakeKind,
+    WakeSource,
+)
 from sniffer.model.clock import SECOND
 
 #: Uploads and events are kept for this long: a wake event that comes later changes no verdict any more.
@@ -62,7 +74,8 @@ _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call
 
 class Judge:
     """`devices` returns the device of a key; `sources` are those that may report requests; `state` is what `state()`
-    returned; `table` weighs the testimony of listeners."""
+    returned; `table` weighs the testimony of listeners; `identify` returns the id of an upload, by which people
+    answer."""
 
     def __init__(
         self,
@@ -71,16 +84,22 @@ class Judge:
         devices: Callable[[int], Device],
         state: Mapping[str, Any] | None = None,
         table: Table | None = None,
+        identify: Callable[[Upload], str] | None = None,
     ) -> None:
         self._settings = settings
         self._devices = devices
         self._book = SourceBook(sources)
         self._learning = Learning(settings, sources)
-        self._world = World(settings, self._book, Switches(), Losses())
+        self._answers = AnswerBook()
+        self._teacher = Teacher(settings, self._book, self._learning)
+        self._world = World(settings, self._book, Switches(), Losses(), self._answers)
+        self._questions = Questions(settings)
+        self._identify = identify
         self._log = WakeLog()
         self._hearings = Hearings(self._book, table)
         self._cases: list[Case] = []
         self._by_number: dict[int, Case] = {}
+        self._by_identifier: dict[str, Case] = {}
         self._last_number = 0
         self._queue = Queue()
         self._now_ns = 0
@@ -186,11 +205,14 @@ class Judge:
             return ()
         at = upload.final_ns
         case.known = {name: self._learning.known(name, source, at) for name, source in self._book.configured.items()}
-        case.odds, case.answer_rate = self._learning.odds(upload.key, at)
+        case.odds, case.answer_rate, case.suspicion = self._learning.odds(upload.key, at)
         case.due_ns = at + self._hold_off_ns(case)
         self._last_number = case.number
         self._cases.insert(place, case)
         self._by_number[case.number] = case
+        if self._identify is not None:
+            case.identifier = self._identify(upload)
+            self._by_identifier[case.identifier] = case
         self._queue.add(case.due_ns, VerdictDue(case.number, case.order))
         return self._prune()
 
@@ -218,9 +240,12 @@ class Judge:
             if self._cases[0].stage is Stage.WAITING:
                 self._cases[0].stage = Stage.JUDGED
                 found += self._judge_episode(self._cases[:1], patient=False)
-            del self._by_number[self._cases.pop(0).number]
+            gone = self._cases.pop(0)
+            del self._by_number[gone.number]
+            self._by_identifier.pop(gone.identifier, None)
         self._log.prune(oldest)
         self._hearings.log.prune(oldest)
+        self._answers.prune(oldest - RETAIN_NS)
         self._world.losses.prune(oldest)
         self._book.prune(oldest)
         for _, marks in self._world.switches.named():
@@ -230,6 +255,8 @@ class Judge:
     # --- events ---
 
     def _event(self, event: WakeEvent) -> Iterable[Judged]:
+        if event.kind is WakeKind.ANSWER:
+            return self._answer(event)
         if event.time_ns < self._now_ns - RETAIN_NS or not self._book.admit(event.source):
             self.refused += 1
             return ()
@@ -255,6 +282,28 @@ class Judge:
             self._wait_no_more(self._near(event.time_ns))
             found += self._review(event.testimony.from_ns, event.testimony.to_ns)
         return found
+
+    def _answer(self, event: WakeEvent) -> Iterable[Judged]:
+        """Judge the upload that a person answered about anew, and learn from the first clear answer."""
+        if event.upload is None or event.answer is None or not self._answers.add(event):
+            return ()
+        case = self._by_identifier.get(event.upload)
+        if case is None:
+            return ()
+        before = case.unasked
+        found = self._review(case.upload.start_ns, case.upload.start_ns)
+        self._teacher.answered(case, before, event.answer, self._now_ns)
+        return found
+
+    def question(self, judged: Judged) -> float | None:
+        """Decide whether a person is asked about an upload that was just judged. Returns the probability that nobody
+        asked if so, else None."""
+        order = upload_key(judged.upload)
+        place = bisect.bisect_left(self._cases, order, key=lambda known: known.order)
+        if place == len(self._cases) or self._cases[place].order != order:
+            return None
+        case = self._cases[place]
+        return case.unasked if self._questions.ask(case, self._now_ns) else None
 
     def _note_life(self, event: WakeEvent) -> list[Judged]:
         if not self._book.note_life(event):
@@ -331,6 +380,7 @@ class Judge:
             match = episode.independent.get(case.number)
             case.hits, case.unasked = dict(episode.hits[case.number]), judgement.unasked
             case.listened = judgement.listened
+            case.answer = self._answers.about(case.identifier)
             case.heard = {name: item.log_odds for name, (_, item) in heard[case.number].items()}
             case.joined = match is not None and match.relation != "direct"
             before = case.verdict
@@ -344,48 +394,14 @@ class Judge:
 
     def _settle(self, number: int) -> None:
         case = self._by_number.get(number)
-        if case is None or case.verdict is None or case.stage is Stage.SETTLED:
-            return
-        case.stage = Stage.SETTLED
-        verdict = case.verdict
-        if verdict.kind is VerdictKind.EXPECTED and verdict.wake.source is not None:
-            winner = self._learning.source(verdict.wake.source)
-            if winner is not None:
-                winner.explained += 1
-        if not case.spoken:
-            return
-        around = self._log.between(case.upload.start_ns - self._reach_ns, case.upload.start_ns + self._reach_ns)
-        for name, source in self._book.configured.items():
-            self._learn_source(case, name, source, around.get(name, ()))
-        if case.listened:
-            direct = verdict.kind is VerdictKind.EXPECTED and verdict.wake.trust is Trust.INDEPENDENT
-            answered = case.upload.answered if direct else None
-            self._learning.learn_habit(case.upload.key, self._now_ns, case.unasked, answered)
-
-    def _learn_source(self, case: Case, name: str, source: WakeSource, around: Sequence[WakeEvent]) -> None:
-        window = case.known[name].window
-        gaps = [case.upload.start_ns - event.time_ns for event in around if addresses(event, case.speaker)]
-        near = [gap for gap in gaps if abs(gap - window.skew_ns) <= window.reach_ns]
-        self._learning.learn_gaps(name, self._now_ns, near)
-        learned = self._learning.sources[name]
-        learned.listened += name in case.listened
-        learned.matched += name in case.listened and name in case.hits
-        if name in case.listened and covers(source, case) and vouched(case, name):
-            heard = name in case.hits
-            others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
-            weight = 1.0 if heard or others else 1.0 - case.unasked
-            learned.count(self._now_ns, heard, weight)
-            if name in case.heard:
-                learned.count_trace(self._now_ns, heard or case.heard[name] > TRACE_LOG_ODDS, weight)
+        if case is not None and case.verdict is not None and case.stage is not Stage.SETTLED:
+            case.stage = Stage.SETTLED
+            start, reach = case.upload.start_ns, self._reach_ns
+            self._teacher.settle(case, self._log.between(start - reach, start + reach), self._now_ns)
 
     def _settle_event(self, event: WakeEvent) -> None:
-        learned = self._learning.source(event.source)
-        if learned is None:
-            return
-        near = self._near(event.time_ns)
-        if not any(hit.event == event for case in near for hit in case.hits.values()):
-            learned.unused += 1
-        learned.note_delay(self._now_ns, event.received_ns - event.time_ns)
+        used = any(hit.event == event for case in self._near(event.time_ns) for hit in case.hits.values())
+        self._teacher.settle_event(event, used, self._now_ns)
 
     def _near(self, time_ns: int) -> Sequence[Case]:
         first = bisect.bisect_left(self._cases, time_ns - self._reach_ns, key=lambda case: case.upload.start_ns)
@@ -419,6 +435,8 @@ class Judge:
                 testimonies=self._hearings.log.all(),
                 clocks=self._book.clocks,
                 misdated=self._book.misdated,
+                answers=self._answers.all(),
+                questions=self._questions.asked,
                 unknown_sources=sorted(self._book.unknown),
                 uptime={name: uptime.marks.items for name, uptime in self._book.uptime.items()},
                 outages=self._book.outages,
@@ -441,6 +459,10 @@ class Judge:
         self._queue = Queue(state.queue)
         for event in state.events:
             self._log.add(event)
+        self._by_identifier = {case.identifier: case for case in self._cases if case.identifier}
+        self._questions.asked = state.questions
+        for event in state.answers:
+            self._answers.add(event)
         for event in state.testimonies:
             self._hearings.log.add(event)
         self._book.restore(

@@ -19,6 +19,8 @@ COVER_AFTER_NS = SECOND // 2
 FAINT_LOG_ODDS = 1.1
 #: Log-odds above which a listener heard at least a trace of a request; below, it left none (`unheard`).
 TRACE_LOG_ODDS = -1.0
+#: No listener is believed to hear a trace of more requests than all but this share.
+LEAST_UNHEARD = 0.003
 #: Testimonies that may be about an upload end within this time of its start.
 SEARCH_NS = 70 * SECOND
 
@@ -43,7 +45,7 @@ class Hearings:
                 continue
             best = self._best(case, name, events[name])
             if best is not None and best.testimony is not None:
-                unheard = max(self._table.unheard, case.known[name].unheard or 0.0)
+                unheard = max(LEAST_UNHEARD, case.known[name].unheard or self._table.unheard)
                 weight = log_odds_asked(best.testimony, self._table, unheard)
                 found[name] = (best, Heard(name, best.testimony, weight))
         return found

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sniffer.judge.offsets import Offsets, Window, remember
-from sniffer.judge.probability import Answers, Habit, MissRate
+from sniffer.judge.probability import LEAST_ODDS, Answers, Habit, MissRate
 from sniffer.judge.settings import JudgeSettings
-from sniffer.model import WakeSource
+from sniffer.model import Answer, WakeSource
 from sniffer.model.clock import SECOND
 
 #: Devices of which something is learned; far more than a house has.
@@ -21,9 +21,15 @@ MAX_DEVICES = 1024
 HISTORY = 64
 #: The slowest of this many last events says how long to wait for a source.
 DELAYS = 16
-#: The share of requests of which a new listener hears no trace. It is a guess on the careful side, worth 20 requests: a
-#: listener whose microphone is covered must not accuse before that is noticed.
-UNHEARD_GUESS = 0.04
+#: The share of requests of which a new listener hears no trace: a guess on the careful side, because a listener whose
+#: microphone is covered must not accuse before that is noticed.
+UNHEARD_GUESS = 0.03
+#: Requests that this guess is worth.
+UNHEARD_WORTH = 10.0
+#: Answers that the assumption about a device is worth.
+PRIOR_ANSWERS = 3.0
+#: Answers make a device at most this many times as suspect; more would break the bound on false accusations.
+MOST_SUSPICION = 3.0
 #: Events slower than this do not count: their source was offline.
 MOST_DELAY_NS = 90 * SECOND
 
@@ -38,6 +44,10 @@ class Known:
     unheard: float | None = None
 
 
+def _unheard_guess() -> MissRate:
+    return MissRate(UNHEARD_GUESS * UNHEARD_WORTH, (1.0 - UNHEARD_GUESS) * UNHEARD_WORTH)
+
+
 @dataclass(slots=True)
 class SourceLearning:
     """One source: its clock, its misses, and the counts that people are shown. `misses` are (time, miss rate),
@@ -45,7 +55,7 @@ class SourceLearning:
 
     source: WakeSource
     miss: MissRate
-    unheard: MissRate = field(default_factory=lambda: MissRate.guess(UNHEARD_GUESS))
+    unheard: MissRate = field(default_factory=_unheard_guess)
     unheards: list[tuple[int, float]] = field(default_factory=list)
     offsets: Offsets = field(default_factory=Offsets)
     misses: list[tuple[int, float]] = field(default_factory=list)
@@ -94,12 +104,25 @@ class SourceLearning:
 
 @dataclass(slots=True)
 class DeviceLearning:
-    """One device: how often it is asked, and how often its requests are answered. `history` is (time, base odds,
-    share answered)."""
+    """One device: how often it is asked, and how often its requests are answered. `said_no` counts the questions to
+    which a person answered that nobody asked, `expected_no` how many such answers were expected. In the same way
+    `found_unasked` and `expected_unasked` are about uploads of which listeners testified. `history` is (time, base
+    odds, share answered, suspicion)."""
 
     answers: Answers
+    expected_no: float = 0.0
+    said_no: float = 0.0
     habit: Habit = field(default_factory=Habit)
-    history: list[tuple[int, float, float]] = field(default_factory=list)
+    expected_unasked: float = 0.0
+    found_unasked: float = 0.0
+    history: list[tuple[int, float, float, float]] = field(default_factory=list)
+
+    @property
+    def suspicion(self) -> float:
+        """How many times as often it sends unasked as was assumed, from 1 to 3. Nothing makes a device less suspect:
+        a person who always says "I asked" must not hide uploads."""
+        found = self.said_no + self.found_unasked + PRIOR_ANSWERS
+        return min(MOST_SUSPICION, max(1.0, found / (self.expected_no + self.expected_unasked + PRIOR_ANSWERS)))
 
 
 @dataclass(slots=True)
@@ -137,15 +160,16 @@ class Learning:
         if learned is not None:
             learned.offsets.learn(time_ns, gaps, learned.source, self._max_skew_ns)
 
-    def odds(self, key: int, time_ns: int) -> tuple[float, float]:
-        """Return the base odds of a device and the share of its requests that is answered, as known before a time."""
+    def odds(self, key: int, time_ns: int) -> tuple[float, float, float]:
+        """Return the base odds of a device, the share of its requests that is answered, and how many times as suspect
+        as was assumed it is, as known before a time."""
         device = self.devices.get(key)
         if device is not None:
             place = bisect.bisect_left(device.history, time_ns, key=lambda item: item[0])
             if place:
                 return device.history[place - 1][1:]
         rates = self._settings.rates
-        return Habit().odds(time_ns, rates), rates.answered_if_asked
+        return Habit().odds(time_ns, rates), rates.answered_if_asked, 1.0
 
     def learn_habit(self, key: int, time_ns: int, unasked: float, answered: bool | None) -> None:
         """Learn from one settled upload with the probability that nobody asked. `answered` is given for requests."""
@@ -157,8 +181,27 @@ class Learning:
         device.habit.count(time_ns, unasked)
         if answered is not None:
             device.answers.count(answered)
-        odds = device.habit.odds(time_ns, self._settings.rates)
-        remember(device.history, (time_ns, odds, device.answers.rate), HISTORY)
+        self._remember(device, time_ns)
+
+    def learn_testimony(self, key: int, expected: float, found: float) -> None:
+        """Learn from an upload of which a listener testified: how probable it was that nobody asked before that, and
+        after it, both as if the device were not suspect."""
+        device = self.devices.get(key)
+        if device is not None:
+            device.expected_unasked += expected
+            device.found_unasked += found
+
+    def learn_answer(self, key: int, time_ns: int, unasked: float, answer: Answer) -> None:
+        """Learn from a person's answer about an upload of which nobody had asked with the probability `unasked`."""
+        device = self.devices.get(key)
+        if device is not None and answer is not Answer.UNSURE:
+            device.expected_no += unasked
+            device.said_no += answer is Answer.NO
+            self._remember(device, time_ns)
+
+    def _remember(self, device: DeviceLearning, time_ns: int) -> None:
+        odds = max(LEAST_ODDS, device.habit.odds(time_ns, self._settings.rates) / device.suspicion)
+        remember(device.history, (time_ns, odds, device.answers.rate, device.suspicion), HISTORY)
 
     def state(self) -> Learned:
         """Return what was learned."""

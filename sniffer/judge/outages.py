@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sniffer.judge.case import Case, Stage, covers
-from sniffer.model import Trust, WakeEvent, WakeSource
+from sniffer.model import Answer, Trust, WakeEvent, WakeSource
 from sniffer.model.clock import SECOND
 
 #: The end of an outage that still lasts.
@@ -22,7 +22,7 @@ def vouched(case: Case, name: str) -> bool:
     if case.joined:
         return False
     others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
-    return others or case.upload.answered
+    return others or case.upload.answered or case.answer is Answer.YES
 
 
 def outages(source: WakeSource, cases: Sequence[Case], events: Sequence[WakeEvent]) -> list[tuple[int, int]]:

@@ -44,7 +44,7 @@ def broken_rule(
     if case.camera:
         return None
     for hours in settings.quiet_hours:
-        if not (asked and hours.unless_asked) and _quiet(case, hours, settings.time_zone):
+        if not (asked and hours.unless_asked) and _quiet(case, hours, settings.time_zone, case.upload.start_ns):
             return Reason.QUIET_HOURS
     if not (asked and settings.away.unless_asked) and _away(case, switches.away, uptime, settings):
         return Reason.AWAY
@@ -97,10 +97,15 @@ def _away(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime], settings
     return _still_known(mark, start, uptime)
 
 
-def _quiet(case: Case, hours: QuietHours, time_zone: str) -> bool:
+def in_quiet_hours(case: Case, settings: JudgeSettings, time_ns: int) -> bool:
+    """Return whether a time lies in quiet hours of the case's device."""
+    return any(_quiet(case, hours, settings.time_zone, time_ns) for hours in settings.quiet_hours)
+
+
+def _quiet(case: Case, hours: QuietHours, time_zone: str, time_ns: int) -> bool:
     if hours.devices and not case.speaker.names & {name.casefold() for name in hours.devices}:
         return False
-    seconds = case.upload.start_ns // SECOND
+    seconds = time_ns // SECOND
     local = datetime.datetime.fromtimestamp(seconds, zoneinfo.ZoneInfo(time_zone))
     now, today = local.time(), local.weekday()
     if hours.start <= hours.end:

@@ -44,8 +44,11 @@ def missed_by_all(ratios: Sequence[float], shared: float) -> float:
 
 
 def nobody_asked(base_odds: float, missed: float, answered: bool, asked: float, rates: BaseRates) -> float:
-    """The probability that nobody asked for an upload that no source explains. `asked` is the share of this device's
-    requests that the cloud answers: where many go without an answer, none says little."""
+    """Return the probability that nobody asked for an upload that no event explains.
+
+    `missed` is the likelihood ratio of what sources and people reported. `asked` is the share of this device's requests
+    that the cloud answers: where many go without an answer, a missing one means little.
+    """
     unasked = rates.answered_if_unasked
     likelihood = asked / unasked if answered else (1.0 - asked) / (1.0 - unasked)
     return min(CERTAIN, 1.0 / (1.0 + base_odds * missed * likelihood))

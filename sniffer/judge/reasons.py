@@ -18,9 +18,11 @@ class Reason(enum.StrEnum):
     CALL = "call"
     VIEW = "view"
     WAKE_WORD_FAINT = "wake_word_faint"
+    PERSON_SAYS_ASKED = "person_says_asked"
     VENDOR_REPORTS_REQUEST = "vendor_reports_request"
     # unexpected
     NO_WAKE_EVENT = "no_wake_event"
+    PERSON_SAYS_UNASKED = "person_says_unasked"
     MUTED = "muted"
     QUIET_HOURS = "quiet_hours"
     AWAY = "away"
@@ -34,6 +36,7 @@ class Reason(enum.StrEnum):
     SOURCE_MAY_HAVE_MISSED = "source_may_have_missed"
     WAKE_EVENT_OFF_TIME = "wake_event_off_time"
     WAKE_EVENT_ELSEWHERE = "wake_event_elsewhere"
+    LONGER_THAN_REQUEST = "longer_than_request"
     CAPTURE_LOSS = "capture_loss"
     NOTHING_CAME_BACK = "nothing_came_back"
     MAY_NOT_BE_SPEECH = "may_not_be_speech"
@@ -44,9 +47,9 @@ class Reason(enum.StrEnum):
 
 _EXPECTED = (
     Reason.WAKE_EVENT, Reason.FOLLOW_UP, Reason.ARBITRATION, Reason.CALL, Reason.VIEW, Reason.WAKE_WORD_FAINT,
-    Reason.VENDOR_REPORTS_REQUEST,
+    Reason.PERSON_SAYS_ASKED, Reason.VENDOR_REPORTS_REQUEST,
 )  # fmt: skip
-_UNEXPECTED = (Reason.NO_WAKE_EVENT, Reason.MUTED, Reason.QUIET_HOURS, Reason.AWAY)
+_UNEXPECTED = (Reason.NO_WAKE_EVENT, Reason.PERSON_SAYS_UNASKED, Reason.MUTED, Reason.QUIET_HOURS, Reason.AWAY)
 
 #: Which verdict each reason belongs to; None is no verdict at all.
 KIND: Mapping[Reason, VerdictKind | None] = {

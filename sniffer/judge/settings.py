@@ -47,11 +47,16 @@ def clock_time(value: object) -> object:
 
 class FollowUpSettings(Section):
     """A dialogue goes on without a wake word: at most `gap` seconds after the previous upload ended where that was
-    answered (the answer is spoken in this time), `unanswered_gap` where it was not, and `chain` times in a row."""
+    answered (the answer is spoken in this time), `unanswered_gap` where it was not, and `chain` times in a row.
+    `longest` is how many seconds of speech one follow-up can be, `longest_request` how many one wake word explains at
+    all: a longer upload is `inconclusive`. Speakers end an utterance at a pause, and after 10 to 15 s at the latest;
+    the limits leave room for dictation."""
 
     gap: Annotated[float, Field(ge=0, le=60)] = 12.0
     unanswered_gap: Annotated[float, Field(ge=0, le=60)] = 8.0
     chain: Annotated[int, Field(ge=0, le=20)] = 3
+    longest: Annotated[float, Field(ge=5, le=600)] = 25.0
+    longest_request: Annotated[float, Field(ge=5, le=600)] = 45.0
 
 
 class QuietHours(Section):
@@ -99,15 +104,31 @@ class BaseRates(Section):
 class ExplanationConfidence(Section):
     """How sure an explanation makes us. These are set, not computed; docs/judge.md says why each has its value. No
     value is 1, because the wire does not show who spoke. `wake_word_faint` is the most for one that a listener almost
-    heard; it is computed up to there. `vendor_reports_request` is the word of the accused."""
+    heard; it is computed up to there, and so is `person_says_asked`. `vendor_reports_request` is the word of the
+    accused."""
 
     wake_event: Probability = 0.99
     wake_word_faint: Probability = 0.98
+    person_says_asked: Probability = 0.95
     follow_up: Probability = 0.9
     arbitration: Probability = 0.9
     call: Probability = 0.95
     view: Probability = 0.95
     vendor_reports_request: Probability = 0.6
+
+
+class QuestionSettings(Section):
+    """When a person is asked "Was that you?". `enabled: false` asks nothing. At most `per_day` questions in 24 hours
+    about one device; none in quiet hours. A question is asked at once if the probability that nobody asked is
+    `at_once`; after a day without a question, `at_least` suffices. Of the answers a share of `error_rate` is taken to
+    be wrong, and of the uploads that nobody asked for, people are taken to claim a share of `pleasing` as theirs."""
+
+    enabled: bool = True
+    per_day: Annotated[int, Field(ge=1, le=24)] = 1
+    at_once: Probability = 0.25
+    at_least: Probability = 0.05
+    error_rate: Annotated[float, Field(ge=0.01, le=0.3)] = 0.05
+    pleasing: Annotated[float, Field(ge=0.1, le=0.9)] = 0.3
 
 
 class JudgeSettings(Section):
@@ -122,6 +143,7 @@ class JudgeSettings(Section):
     bound: Annotated[float, Field(ge=0.5, le=0.98)] = 0.9
     rates: BaseRates = BaseRates()
     confidence: ExplanationConfidence = ExplanationConfidence()
+    questions: QuestionSettings = QuestionSettings()
     shared_misses: Annotated[float, Field(ge=0, le=1)] = 0.1
     follow_up: FollowUpSettings = FollowUpSettings()
     arbitration: Annotated[float, Field(ge=0, le=10)] = 2.5

@@ -39,6 +39,8 @@ class JudgeState:
     testimonies: list[WakeEvent] = field(default_factory=list)
     clocks: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     misdated: dict[str, list[int]] = field(default_factory=dict)
+    answers: list[WakeEvent] = field(default_factory=list)
+    questions: dict[int, list[int]] = field(default_factory=dict)
     learned: Learned = field(default_factory=Learned)
     version: int = VERSION
 
@@ -147,5 +149,5 @@ def _device_4(item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "habit": dict(zip(("asked", "since_ns"), item["habit"], strict=True)),
         "answers": dict(zip(("answered", "silent"), item["answers"], strict=True)),
-        "history": item["history"],
+        "history": [[*entry, 1.0] for entry in item["history"]],
     }

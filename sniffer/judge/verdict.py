@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sniffer.judge import policy
+from sniffer.judge.answers import AnswerBook, log_odds
 from sniffer.judge.case import Case, Hit
 from sniffer.judge.correlation import Episode, Match, addresses
 from sniffer.judge.coverage import Losses, SourceUptime
@@ -20,9 +21,11 @@ from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import SourceBook
-from sniffer.model import Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
+from sniffer.model import Answer, Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
 
+#: Relations that rest on a time or a distance: a person who says that nobody asked outweighs them.
+_ASSUMED = frozenset({"follow_up", "arbitration", "faint"})
 #: A source that is configured to miss nothing counts as missing this share: the logarithm of 0 is no number.
 LEAST_RATIO = 1e-9
 
@@ -35,6 +38,7 @@ class World:
     book: SourceBook
     switches: Switches
     losses: Losses
+    answers: AnswerBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,14 @@ class Situation:
         """The probability that nobody asked, if no event explains the upload."""
         case, settings = self.case, self.settings
         ratios = [math.exp(self._log_odds(name)) for name in self.listened]
-        missed = missed_by_all(ratios, settings.shared_misses)
+        missed = missed_by_all(ratios, settings.shared_misses) * math.exp(log_odds(self.answer, settings.questions))
         answered = any(part.upload.answered for part in self.episode.dialogues.get(case.number, (case,)))
         return nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
+
+    @cached_property
+    def answer(self) -> Answer | None:
+        """What a person said about the upload."""
+        return self.world.answers.about(self.case.identifier) if self.case.identifier else None
 
     def _log_odds(self, name: str) -> float:
         """What a source says about a request: its testimony, else that it reported none. Only the first part of a
@@ -149,15 +158,17 @@ class Situation:
         testimony = shown(self.heard.values())
         for _, hit in sorted(self.episode.hits[self.case.number].items()):
             if hit.trust is Trust.SELF_REPORT:
-                return WakeMatch(False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND, testimony)
-        return WakeMatch(testimony=testimony)
+                return WakeMatch(
+                    False, "none", hit.event.source, hit.trust, hit.gap_ns / SECOND, testimony, self.answer
+                )
+        return WakeMatch(testimony=testimony, answer=self.answer)
 
     def shown(self, match: Match) -> WakeMatch:
         """The match as the verdict shows it. A testimony covers a span, so it has no gap."""
         hit = match.hit
         gap = None if match.relation == "faint" else hit.gap_ns / SECOND
         testimony = shown(self.heard.values())
-        return WakeMatch(True, match.relation, hit.event.source, hit.trust, gap, testimony)
+        return WakeMatch(True, match.relation, hit.event.source, hit.trust, gap, testimony, self.answer)
 
     def doubt(self, unasked: float) -> Reason | None:
         """What an accusation lacks besides silence: that it was answered, was sound, and came from a microphone."""
@@ -194,8 +205,12 @@ def explained(situation: Situation) -> Decision | None:
     match = situation.match or _session(situation.case, situation.world.switches)
     if match is None and not situation.listened:
         match = situation.episode.self_reported.get(situation.case.number)
-    if match is None:
+    if match is None or (situation.answer is Answer.NO and match.relation in _ASSUMED):
         return None
+    longest = situation.settings.follow_up.longest_request
+    too_long = situation.case.spoken and situation.case.upload.speech_seconds > longest
+    if too_long or match.reason is Reason.LONGER_THAN_REQUEST:
+        return situation.inconclusive(Reason.LONGER_THAN_REQUEST)
     confidence: float = getattr(situation.settings.confidence, match.reason)
     unasked = 0.0
     if match.reason is Reason.WAKE_WORD_FAINT:
@@ -204,6 +219,20 @@ def explained(situation: Situation) -> Decision | None:
             return None
         confidence = min(confidence, 1.0 - unasked)
     return Decision(match.reason, confidence, situation.shown(match), unasked)
+
+
+def answered(situation: Situation) -> Decision | None:
+    """A person answered, and the rest of the evidence agrees."""
+    asked, bound = 1.0 - situation.unasked, situation.settings.bound
+    match = situation.disbelieved
+    if situation.answer is Answer.YES and asked >= bound:
+        shown = replace(match, seen=True, relation="answer", trust=Trust.PERSON)
+        confidence = min(situation.settings.confidence.person_says_asked, asked)
+        return Decision(Reason.PERSON_SAYS_ASKED, confidence, shown)
+    unasked = situation.answer is Answer.NO and situation.unasked > bound and not unmatched_event(situation)
+    if unasked and situation.doubt(situation.unasked) is None:
+        return situation.inconclusive(Reason.PERSON_SAYS_UNASKED)
+    return None
 
 
 def uncovered(situation: Situation) -> Decision | None:
@@ -269,7 +298,7 @@ def silence(situation: Situation) -> Decision | None:
 
 #: In this order: the first policy that decides is named in the verdict.
 POLICIES: Sequence[Policy] = (
-    broken_rule, explained, uncovered, unmatched_event, probably_missed, doubtful, silence,
+    broken_rule, explained, answered, uncovered, unmatched_event, probably_missed, doubtful, silence,
 )  # fmt: skip
 #: The policies whose verdicts rest on the silence of sources; they wait until those have shown that they were up.
 RESTING_ON_SILENCE = frozenset({uncovered, unmatched_event, probably_missed, doubtful, silence})

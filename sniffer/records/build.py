@@ -34,6 +34,7 @@ from sniffer.model import (
 from sniffer.model.clock import SECOND, timestamp
 from sniffer.records.types import (
     AlertRecord,
+    AnswerRecord,
     DeviceFields,
     DeviceRecord,
     DigestDevice,
@@ -45,6 +46,7 @@ from sniffer.records.types import (
     ListeningRecord,
     LossRecord,
     MeasuredFields,
+    QuestionRecord,
     ResolvedRecord,
     ServiceFields,
     StatsRecord,
@@ -59,6 +61,9 @@ UNKNOWN_HISTORY = HistoryFields(speech_uploads=None, destination_uploads=None, u
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+#: A question can be answered for this long.
+QUESTION_VALID_NS = 24 * 3600 * SECOND
 
 
 def upload_id(upload: Upload, capture: str | None) -> str:
@@ -280,6 +285,37 @@ def wake_record(event: WakeEvent) -> WakeRecord:
         vendor=event.vendor,
         miss_rate=event.miss_rate,
         testimony=testimony_fields(event.testimony) if event.testimony else None,
+    )
+
+
+def answer_record(event: WakeEvent) -> AnswerRecord:
+    """Return the record of a person's answer about an upload, as `--wake` reads it back."""
+    assert event.upload is not None
+    assert event.answer is not None
+    return AnswerRecord(
+        timestamp=timestamp(event.time_ns),
+        received=timestamp(event.received_ns or event.time_ns),
+        source=event.source,
+        upload_id=event.upload,
+        answer=event.answer,
+    )
+
+
+def question_record(record: UploadRecord, time_ns: int, unasked: float, text: str) -> QuestionRecord:
+    """Return the question to a person about an upload. `unasked` is the probability that nobody asked for it."""
+    return QuestionRecord(
+        id=f"question-{record.id}",
+        timestamp=timestamp(time_ns),
+        expires=timestamp(time_ns + QUESTION_VALID_NS),
+        capture=record.capture,
+        device=record.device,
+        upload_id=record.id,
+        level="low",
+        unasked=round(unasked, 4),
+        first=record.timestamp,
+        speech_seconds=record.upload.speech_seconds,
+        summary=text,
+        text=text,
     )
 
 

@@ -337,6 +337,37 @@ class WakeRecord(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionRecord(Event):
+    """A question to a person: was this upload asked for? At most one a day and device; answer within a day."""
+
+    event_type: Annotated[Literal["question"], Field(description="Always `question`.")] = "question"
+    id: Annotated[str, Field(description="The id of the question.")]
+    timestamp: Annotated[Time, Field(description="When it was asked.")]
+    expires: Annotated[Time, Field(description="Until when an answer counts.")]
+    capture: Capture
+    device: Device
+    upload_id: Annotated[str, Field(description="The id of the upload; `sniffer answer` takes it.")]
+    level: Annotated[Level, Field(description="Always `low`.")]
+    unasked: Annotated[Share, Field(description="The probability that nobody asked for the upload.")]
+    first: Annotated[Time, Field(description="When the upload began.")]
+    speech_seconds: Annotated[Seconds, Field(description="Seconds of speech that it could hold.")]
+    summary: Summary
+    text: Annotated[str, Field(description="The question.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRecord(Event):
+    """A person answered whether an upload was asked for. The last answer counts. `--wake` reads it back."""
+
+    event_type: Annotated[Literal["answer"], Field(description="Always `answer`.")] = "answer"
+    timestamp: Annotated[Time, Field(description="When it was given.")]
+    received: Annotated[Time, Field(description="When it arrived.")]
+    source: Annotated[str, Field(description="The way it came: the name of a token or wake source, or `link`.")]
+    upload_id: Annotated[str, Field(description="The id of the upload.")]
+    answer: Annotated[Answer, Field(description="Whether it was asked for: `yes`, `no`, or `unsure`.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRecord(Event):
     """A notification. Not repeated for the same upload, nor within the cooldown of its device and rule."""
 
@@ -471,6 +502,8 @@ EVENTS: dict[str, type[Event]] = {
     "listening": ListeningRecord,
     "device": DeviceRecord,
     "wake": WakeRecord,
+    "question": QuestionRecord,
+    "answer": AnswerRecord,
     "alert": AlertRecord,
     "resolved": ResolvedRecord,
     "loss": LossRecord,

@@ -13,12 +13,14 @@ from sniffer.settings.base import FilePath, Host, Secret, Section, Url
 #: What a delivery target is called: in metrics, in messages and in the store.
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
 #: The records that can be delivered.
-Event = Literal["alert", "resolved", "digest", "upload", "listening", "drift", "loss", "device", "wake"]
+Event = Literal[
+    "alert", "resolved", "digest", "question", "upload", "listening", "drift", "loss", "device", "wake", "answer"
+]
 #: How a webhook's body is spelled.
 Format = Literal["standard", "alertmanager", "cloudevents", "slack", "discord", "ntfy"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
-TOLD: tuple[Event, ...] = ("alert", "resolved", "digest")
+TOLD: tuple[Event, ...] = ("alert", "resolved", "digest", "question")
 
 
 #: A URL, or where it is read from because it is a secret; tagged, so that a mistake is told of the one that is meant.

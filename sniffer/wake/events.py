@@ -24,7 +24,7 @@ from sniffer.model.clock import SECOND
 KEYS = frozenset(
     {
         "timestamp", "device", "source", "kind", "trust", "vendor", "miss_rate", "event_type", "received", "note",
-        "testimony", "upload", "answer",
+        "testimony", "upload_id", "answer",
     }
 )  # fmt: skip
 #: How far from the time of its arrival an event may lie. An event from the past explains away what was sent in the
@@ -67,8 +67,10 @@ def parse_event(
     if unknown:
         raise WakeError(f"unknown key {unknown[0]!r} in a wake event; known: {', '.join(sorted(KEYS))}")
     event_type = mapping.get("event_type", "wake")
-    if event_type != "wake":
+    if event_type not in ("wake", "answer"):
         raise WakeError("event_type must be 'wake'")
+    if event_type == "answer":
+        mapping = {**mapping, "kind": "answer"}
     named = _text(mapping, "source") or source
     if named is None:
         raise WakeError("the key 'source' is missing: who says so?")
@@ -106,6 +108,14 @@ def parse_event(
     )
 
 
+def parse_answer(mapping: Mapping[str, Any], received_ns: int, source: str) -> WakeEvent:
+    """Return a person's answer (`upload_id` and `answer`) that just came by the way `source`. Raises WakeError."""
+    upload, answer = _answer(mapping, WakeKind.ANSWER)
+    return WakeEvent(
+        received_ns, source, WakeKind.ANSWER, None, Trust.PERSON, received_ns, upload=upload, answer=answer
+    )
+
+
 def _trust(mapping: Mapping[Any, Any], kind: WakeKind, most: Trust | None) -> Trust:
     """Return the trust of an event. Only answers are a person's word."""
     if kind is WakeKind.ANSWER:
@@ -116,12 +126,12 @@ def _trust(mapping: Mapping[Any, Any], kind: WakeKind, most: Trust | None) -> Tr
 
 def _answer(mapping: Mapping[Any, Any], kind: WakeKind) -> tuple[str | None, Answer | None]:
     if kind is not WakeKind.ANSWER:
-        if mapping.get("upload") is not None or mapping.get("answer") is not None:
-            raise WakeError("'upload' and 'answer' belong to events of kind 'answer'")
+        if mapping.get("upload_id") is not None or mapping.get("answer") is not None:
+            raise WakeError("'upload_id' and 'answer' belong to events of kind 'answer'")
         return None, None
-    upload = _text(mapping, "upload")
+    upload = _text(mapping, "upload_id")
     if upload is None or mapping.get("answer") is None:
-        raise WakeError("an event of kind 'answer' needs the keys 'upload' and 'answer'")
+        raise WakeError("an event of kind 'answer' needs the keys 'upload_id' and 'answer'")
     return upload, Answer(_choice(mapping, "answer", [str(answer) for answer in Answer], ""))
 
 

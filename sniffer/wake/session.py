@@ -17,7 +17,7 @@ from sniffer.errors import MisdatedError, WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
 from sniffer.model.clock import Clock
 from sniffer.model.ratelimit import RateLimit
-from sniffer.wake.events import check_text, check_time, parse_event
+from sniffer.wake.events import check_text, check_time, parse_answer, parse_event
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +124,14 @@ class Session:
         self._hand_on(
             WakeEvent(now if time_ns is None else time_ns, source or self.name, kind, device or None, said, now)
         )
+
+    def answer(self, upload: str, answer: str) -> None:
+        """A person answered the question about an upload."""
+        now = self.clock.now_ns()
+        try:
+            self._hand_on(parse_answer({"upload_id": upload, "answer": answer}, now, self.name))
+        except WakeError as error:
+            self.refuse(str(error))
 
     def mapping(self, value: object) -> None:
         """An event in our own format, whose sender can only be this source."""

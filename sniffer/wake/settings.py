@@ -117,7 +117,8 @@ class TopicSettings(Section):
 
 
 class MqttSource(SourceSettings):
-    """A broker. `topic` carries events in our own format; `hermes` listens to Rhasspy's hotword messages; `topics`
+    """A broker. `topic` carries events in our own format; `answer_topic` answers to questions
+    (`{"upload_id": ..., "answer": "yes"}`); `hermes` listens to Rhasspy's hotword messages; `topics`
     maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`.
     `client_id` is by default one that only this installation and source have. It is an ear with `hermes` or
     `heartbeat`, or where `hears` says so."""
@@ -132,6 +133,7 @@ class MqttSource(SourceSettings):
     ca_file: Path | None = None
     topic: str = "sniffer/wake"
     status_topic: str = "sniffer/wake/status"
+    answer_topic: str = "sniffer/answer"
     hermes: bool = False
     topics: tuple[TopicSettings, ...] = ()
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sniffer.errors import SnifferError, StoreError
 from sniffer.model import Record, VerdictKind
 from sniffer.model.clock import Clock
+from sniffer.web.answers import AnswerBackend, answer_body
 from sniffer.web.auth import Guesses, Token, authenticate, event_limits, rate_limits
 from sniffer.web.settings import HttpSettings
 
@@ -29,6 +30,8 @@ MAX_EVENTS = 256
 MAX_UPLOADS = 1000
 #: Open streams in all, and from one address: each holds a connection.
 MAX_STREAMS, MAX_STREAMS_PER_ADDRESS = 48, 16
+#: The name of what asks a listener for its testimony: the only thing on the stream that is no record.
+ASK = "ask"
 #: Seconds between comments on an idle stream, so that a dead connection is noticed.
 STREAM_HEARTBEAT = 15.0
 #: Records that wait for one slow reader of the stream; then it is cut off and may connect again.
@@ -44,6 +47,7 @@ INDEX = """sniffer
 /api/v1/stats       counters
 /api/v1/stream      records as they happen (server-sent events)
 POST /api/v1/wake   somebody asked (bearer token)
+POST /api/v1/answers  an upload was asked for, or not (bearer token)
 POST /api/v1/mute   no alerts for a device for some time (bearer token)
 """
 
@@ -51,7 +55,7 @@ POST /api/v1/mute   no alerts for a device for some time (bearer token)
 VERDICTS = (*map(str, VerdictKind), "none", "judged")
 
 
-class Backend(Protocol):
+class Backend(AnswerBackend, Protocol):
     """What the API may ask of the daemon. All calls are safe from the server's thread."""
 
     def metrics(self, accept: str) -> tuple[bytes, str]: ...
@@ -74,7 +78,7 @@ class Backend(Protocol):
 
     def stats(self) -> Record: ...
 
-    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]: ...
+    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]: ...
 
 
 def build_app(
@@ -153,6 +157,9 @@ def build_app(
             return _error(400, "the body is a JSON object")
         return JSONResponse(dict(backend.mute(body)), status_code=202)
 
+    def answer(body: Any, token: Token) -> Response:
+        return answer_body(body, backend, token.source)
+
     def uploads(request: Request) -> Response:
         query = dict(request.query_params)
         verdict = query.get("verdict")
@@ -181,8 +188,10 @@ def build_app(
         address = _address(request)
         if not streams.begin(address):
             return _error(503, "too many streams are open", {"Retry-After": "30"})
+        known = authenticate(request.headers.get("authorization"), tokens)
+        source = known.source if known else None
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return _Stream(_stream(backend), lambda: streams.end(address), headers)
+        return _Stream(_stream(backend, source), lambda: streams.end(address), headers)
 
     async def metrics(request: Request) -> Response:
         body, content_type = await asyncio.to_thread(backend.metrics, request.headers.get("accept", ""))
@@ -208,6 +217,7 @@ def build_app(
             Route("/-/ready", ready),
             Route("/api/v1/wake", changes_state("wake", wake), methods=["POST"]),
             Route("/api/v1/mute", changes_state("mute", mute), methods=["POST"]),
+            Route("/api/v1/answers", changes_state("answer", answer), methods=["POST"]),
             Route("/api/v1/uploads", reads(uploads)),
             Route("/api/v1/uploads/{identifier}", reads(one_upload)),
             Route("/api/v1/devices", reads(lambda _: JSONResponse([dict(r) for r in backend.devices()]))),
@@ -252,7 +262,7 @@ class _Stream(StreamingResponse):
             self._ended()
 
 
-async def _stream(backend: Backend) -> AsyncIterator[str]:
+async def _stream(backend: Backend, source: str | None) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Record | None] = asyncio.Queue(STREAM_BACKLOG)
 
@@ -263,7 +273,7 @@ async def _stream(backend: Backend) -> AsyncIterator[str]:
         else:
             queue.put_nowait(record)
 
-    unsubscribe = backend.subscribe(lambda record: _call_soon(loop, put, record))
+    unsubscribe = backend.subscribe(lambda record: _call_soon(loop, put, record), source)
     try:
         yield ": sniffer\n\n"
         while True:
@@ -274,7 +284,7 @@ async def _stream(backend: Backend) -> AsyncIterator[str]:
                 continue
             if record is None:
                 return
-            yield f"event: {record['event_type']}\ndata: {json.dumps(record)}\n\n"
+            yield f"event: {record.get('event_type', ASK)}\ndata: {json.dumps(record)}\n\n"
     finally:
         unsubscribe()
 

@@ -18,7 +18,7 @@ class TokenSettings(Section):
 
     source: Annotated[str, Field(min_length=1, max_length=64)]
     secret: Secret
-    scopes: tuple[Literal["wake", "mute", "read"], ...] = ("wake",)
+    scopes: tuple[Literal["wake", "mute", "read", "answer"], ...] = ("wake",)
 
 
 class TlsSettings(Section):

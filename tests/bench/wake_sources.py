@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 from sniffer.evaluation.lab.ears import SETUPS
-from sniffer.evaluation.lab.endtoend import Row, count, judged, perfect, table
+from sniffer.evaluation.lab.endtoend import Row, counted, perfect, table
 from sniffer.evaluation.lab.months import DAY, Truth
 
 DAYS = 30
@@ -51,14 +51,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--months", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="setups whose name holds this")
     chosen = parser.parse_args()
-    rows = {setup.name: Row() for setup in SETUPS}
+    setups = [setup for setup in SETUPS if chosen.only in setup.name]
+    rows = {setup.name: Row() for setup in setups}
     done, seed = 0, chosen.seed * 1000
     while done < chosen.months:
         devices, truths = house(seed)
         uploads = perfect(truths, np.random.default_rng(seed))
-        for setup in SETUPS:
-            rows[setup.name].add(count(judged(setup, uploads, truths, DAYS, seed), truths, devices))
+        for setup in setups:
+            rows[setup.name].add(counted(setup, uploads, truths, DAYS, seed, devices))
         done, seed = done + devices, seed + 1
     print(table(rows))
 

@@ -77,7 +77,7 @@ def test_the_follow_ups_of_a_faint_wake_word_are_explained() -> None:
 def test_a_later_part_of_a_dialogue_is_no_less_asked_for_than_its_first() -> None:
     judge, now = experienced()
     items = [
-        story.speaks_of(now, 0.1),
+        story.speaks_of(now, 0.15),
         says(now, answered=False),
         story.speaks_of(now + 9, 0.0),
         says(now + 9, answered=False),

@@ -8,14 +8,17 @@ from typing import Any
 import jsonschema
 import pytest
 
-from sniffer.model import Drift, Listening, Loss, Service, Trust, VerdictKind, WakeEvent, WakeKind
+from sniffer.model import Answer, Drift, Listening, Loss, Service, Trust, VerdictKind, WakeEvent, WakeKind
+from sniffer.model import Testimony as Heard
 from sniffer.records.build import (
+    answer_record,
     device_record,
     digest_record,
     drift_record,
     dropped_record,
     listening_record,
     loss_record,
+    question_record,
     resolved_record,
     setup_test_record,
     stats_record,
@@ -38,6 +41,11 @@ def samples() -> Iterator[dict[str, Any]]:
     yield device_record(KITCHEN, "br-lan", START).to_json()
     yield wake_record(WakeEvent(START, "ear")).to_json()
     yield wake_record(WakeEvent(START, "ear", WakeKind.MUTE, "68-db-f5-90-19-64", Trust.SELF_REPORT)).to_json()
+    heard = Heard(START - 8 * 10**9, START, (("alexa", 0.01),), 0.4, -38.2, -61.0, 8.0)
+    yield wake_record(WakeEvent(START, "ear", WakeKind.TESTIMONY, testimony=heard)).to_json()
+    answer = WakeEvent(START, "link", WakeKind.ANSWER, trust=Trust.PERSON, upload="a", answer=Answer.NO)
+    yield answer_record(answer).to_json()
+    yield question_record(upload_value(VerdictKind.INCONCLUSIVE), START, 0.31, "Was that you?").to_json()
     yield loss_record(Loss("br-lan", START, START + 10**9, 7)).to_json()
     yield drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437, 900), KITCHEN, "br-lan").to_json()
     counts = dict.fromkeys(("uptime_seconds", "packets", "dropped", "decode_errors", "flows"), 1)

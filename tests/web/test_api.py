@@ -55,7 +55,12 @@ class Backend:
     def stats(self) -> Record:
         return {"packets": 1}
 
-    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+    def answer(self, upload: str, answer: str, way: str) -> Record:
+        if upload == "unknown":
+            raise WakeError("there is no upload with this id")
+        return {"event_type": "answer", "upload_id": upload, "answer": answer, "source": way}
+
+    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
         listener({"event_type": "upload", "id": "x"})
         return lambda: None
 

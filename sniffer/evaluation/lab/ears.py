@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sniffer.evaluation.lab.listeners import LOUD, PLEASER, QUIET, TELEVISION, Person, Room
 from sniffer.evaluation.lab.months import DAY, START_NS, Truth
 from sniffer.model import Trust, WakeEvent, WakeKind, WakeSource, mac_text
 from sniffer.model.clock import SECOND
@@ -19,7 +20,8 @@ class Ear:
     `miss` is the share of wake words it does not report; `late` when its report arrives (from, to) after the word;
     `skew` its clock's error and `jitter` that of each time stamp; `false_per_day` what it hears that nobody said;
     `named` whether it knows which speaker was meant; `outages_per_day` and `outage` how often and how long it is down,
-    which it says (`honest`) or does not; `vendor` a vendor's history, which also reports false activations.
+    which it says (`honest`) or does not; `vendor` a vendor's history, which also reports false activations. With a `room` it testifies about every upload, and
+    its `miss` follows from that; `covered` is a listener whose microphone is covered from the tenth day on.
     """
 
     name: str
@@ -33,17 +35,19 @@ class Ear:
     outage: float = 3600.0
     honest: bool = True
     vendor: bool = False
+    room: Room | None = None
+    covered: bool = False
 
     def source(self) -> WakeSource:
         """What a person would configure: who it is, not how well it hears."""
         if self.vendor:
             return WakeSource(self.name, trust=Trust.SELF_REPORT, hold_off=60.0, assumed_up=True)
-        return WakeSource(self.name, assumed_up=True)
+        return WakeSource(self.name, assumed_up=True, miss_rate=0.05 if self.room is None else 0.2)
 
     def events(
         self, luck: np.random.Generator, truths: Iterable[Truth], days: int, macs: Sequence[int]
     ) -> list[WakeEvent]:
-        """All that it says in so many days."""
+        """Return everything that it reports in this many days, but for its testimony."""
         down = self._outages(luck, days)
         trust = Trust.SELF_REPORT if self.vendor else Trust.INDEPENDENT
         found = []
@@ -63,7 +67,7 @@ class Ear:
             asked = truth.asked if truth.kind in ("speech", "overheard") else None
             if asked is not None and asked not in heard and truth.kind == "speech":
                 heard.add(asked)
-                if luck.random() >= self.miss:
+                if self.room is None and luck.random() >= self.miss:
                     say(asked, truth.mac)
             if self.vendor and truth.kind == "false_wake" and luck.random() < 0.9:
                 say(truth.begin, truth.mac)
@@ -88,9 +92,11 @@ class Setup:
 
     name: str
     ears: tuple[Ear, ...] = field(default=())
+    person: Person | None = None
 
 
 EAR = Ear("ear")
+LISTENER = Ear("ear", room=QUIET)
 SETUPS: tuple[Setup, ...] = (
     Setup("no source"),
     Setup("ear, 1 % missed", (Ear("ear", miss=0.01),)),
@@ -102,6 +108,18 @@ SETUPS: tuple[Setup, ...] = (
     Setup("two ears", (EAR, Ear("other", miss=0.1))),
     Setup("button, half unpressed", (Ear("button", miss=0.5, named=True, false_per_day=0, jitter=0.02),)),
     Setup("vendor's history", (Ear("history", miss=0.02, late=(3.5, 60), named=True, false_per_day=0, vendor=True),)),
+    Setup("testifying ear, quiet room", (LISTENER,)),
+    Setup("testifying ear, television", (Ear("ear", room=TELEVISION),)),
+    Setup("testifying ear, loud room", (Ear("ear", room=LOUD),)),
+    Setup("testifying ear, clock 30 s off", (Ear("ear", room=QUIET, skew=-30.0),)),
+    Setup("testifying ear, covered from day 10", (Ear("ear", room=QUIET, covered=True),)),
+    Setup("two testifying ears", (LISTENER, Ear("other", room=QUIET))),
+    Setup("testifying ear and ear, 5 % missed", (LISTENER, Ear("other"))),
+    Setup("testifying ear and person", (LISTENER,), Person()),
+    Setup("testifying ear, television, and person", (Ear("ear", room=TELEVISION),), Person()),
+    Setup("ear, 5 % missed, and person", (EAR,), Person()),
+    Setup("person alone", (), Person()),
+    Setup("testifying ear, person who always says I asked", (LISTENER,), PLEASER),
     Setup(
         "ear and history", (EAR, Ear("history", miss=0.02, late=(3.5, 60), named=True, false_per_day=0, vendor=True))
     ),

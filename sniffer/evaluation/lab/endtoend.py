@@ -18,10 +18,10 @@ import numpy as np
 from sniffer.evaluation.lab.columns import v4
 from sniffer.evaluation.lab.contenders import Ours, seconds
 from sniffer.evaluation.lab.ears import SETUPS, Setup, _ns
+from sniffer.evaluation.lab.household import Household
 from sniffer.evaluation.lab.months import SESSIONS, SPOKEN, House, Truth
 from sniffer.evaluation.lab.score import MARGIN, poisson_upper
-from sniffer.judge import Judge
-from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.testimony_table import load_table
 from sniffer.model import (
     Device,
     FlowKey,
@@ -32,6 +32,7 @@ from sniffer.model import (
     VerdictKind,
     key_text,
 )
+from sniffer.resources import shipped
 
 
 @dataclass
@@ -47,6 +48,9 @@ class Row:
     unasked_found: int = 0
     unasked_expected: int = 0
     others_accused: int = 0
+    asked_faint: int = 0
+    unasked_faint: int = 0
+    questions: int = 0
 
     def add(self, other: Row) -> None:
         """Sum up."""
@@ -109,32 +113,27 @@ def uploads_of(seed: int, days: int, *, ideal: bool) -> tuple[House, list[Upload
 
 def judged(
     setup: Setup, uploads: Sequence[Upload], truths: Sequence[Truth], days: int, seed: int
-) -> list[list[Judged]]:
-    """What the judge said of each upload, revision after revision."""
-    luck = np.random.default_rng([seed, 77])
-    macs = sorted({truth.mac for truth in truths})
-    judge = Judge(JudgeSettings(), [ear.source() for ear in setup.ears], device)
-    waiting = [(upload.final_ns, 0, upload) for upload in uploads]
-    for ear in setup.ears:
-        waiting += [(event.received_ns, 1, event) for event in ear.events(luck, truths, days, macs)]  # type: ignore[misc]
+) -> tuple[list[list[Judged]], int]:
+    """Return what the judge said of each upload, revision after revision, and how many questions it asked."""
+    home = Household(setup, truths, days, seed, load_table(shipped("rules") / "judge"), device)
     said: dict[tuple[int, int], list[Judged]] = {}
-    results: list[Judged] = []
-    for at, kind, item in sorted(waiting, key=lambda entry: entry[:2]):
-        if kind == 0:
-            judge.upload(item)
-        else:
-            judge.wake(item)  # type: ignore[arg-type]
-        results += judge.advance(at - 1)
-    results += judge.finish()
-    for result in results:
+    for result in home.run(uploads):
         if result.verdict.kind is not None:
             said.setdefault((result.upload.key, result.upload.start_ns), []).append(result)
-    return list(said.values())
+    return list(said.values()), home.questions
 
 
-def count(history: Sequence[Sequence[Judged]], truths: Sequence[Truth], months: float) -> Row:
+def counted(
+    setup: Setup, uploads: Sequence[Upload], truths: Sequence[Truth], days: int, seed: int, months: float
+) -> Row:
+    """Judge and count."""
+    history, questions = judged(setup, uploads, truths, days, seed)
+    return count(history, truths, months, questions)
+
+
+def count(history: Sequence[Sequence[Judged]], truths: Sequence[Truth], months: float, questions: int = 0) -> Row:
     """Verdicts beside the truth."""
-    row = Row(device_months=months)
+    row = Row(device_months=months, questions=questions)
     by_device: dict[int, list[Truth]] = {}
     for truth in truths:
         if truth.kind in SPOKEN | SESSIONS:
@@ -150,11 +149,13 @@ def count(history: Sequence[Sequence[Judged]], truths: Sequence[Truth], months: 
             row.asked += 1
             row.asked_accused += accused
             row.asked_inconclusive += last is VerdictKind.INCONCLUSIVE
+            row.asked_faint += revisions[-1].verdict.reason == "wake_word_faint"
             row.accused_at_first += revisions[0].verdict.kind is VerdictKind.UNEXPECTED
         elif near:
             row.unasked += 1
             row.unasked_found += accused
             row.unasked_expected += last is VerdictKind.EXPECTED
+            row.unasked_faint += revisions[-1].verdict.reason == "wake_word_faint"
         else:
             row.others_accused += accused
     return row
@@ -168,7 +169,7 @@ def simulate(months: float, seed: int, *, days: int, ideal: bool, setups: Sequen
         house, uploads, truths = uploads_of(number, days, ideal=ideal)
         span = len(house.residents) * days / 30
         for setup in setups:
-            rows[setup.name].add(count(judged(setup, uploads, truths, days, number), truths, span))
+            rows[setup.name].add(counted(setup, uploads, truths, days, number, span))
         done, number = done + span, number + 1
     return rows
 
@@ -179,8 +180,9 @@ def table(rows: dict[str, Row]) -> str:
     lines = [
         f"Over {first.device_months:.0f} device-months:\n",
         "| wake sources | false accusations a device-month (95 % bound) | of them asked for | not speech "
-        "| asked for, inconclusive | unasked speech called unexpected | unasked, called expected |",
-        "|---|---|---|---|---|---|---|",
+        "| asked for, inconclusive | asked for, faintly explained | unasked speech called unexpected "
+        "| unasked, called expected (by a faint wake word) | questions a day and device |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         figures = row.as_dict()
@@ -188,9 +190,10 @@ def table(rows: dict[str, Row]) -> str:
         share = row.unasked_expected / max(row.unasked, 1)
         lines.append(
             f"| {name} | {figures['false_per_device_month']:.3f}{bound} | {row.asked_accused} of {row.asked} "
-            f"| {row.others_accused} | {figures['inconclusive_share']:.1%} "
+            f"| {row.others_accused} | {figures['inconclusive_share']:.1%} | {row.asked_faint / max(row.asked, 1):.1%} "
             f"| {figures['found_share']:.0%} of {row.unasked} "
-            f"| {share:.0%} |"
+            f"| {share:.0%} ({row.unasked_faint / max(row.unasked, 1):.0%}) "
+            f"| {row.questions / (30 * row.device_months):.2f} |"
         )
     return "\n".join(lines)
 

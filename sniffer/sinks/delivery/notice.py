@@ -25,6 +25,10 @@ class Action:
         return {"label": self.label, "url": self.url, "method": self.method}
 
 
+#: Buttons that receivers show at most. A notice with as many actions of its own has no button for its link.
+MOST_ACTIONS = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """A record's `headline`, the page it is about (`link`, where `http.public_url` is set), and its `actions`."""
@@ -36,7 +40,8 @@ class Notice:
     @property
     def ways_on(self) -> tuple[Action, ...]:
         """Return the link and the actions, in the order in which they are shown."""
-        return ((Action("Show", self.link),) if self.link else ()) + self.actions
+        show = (Action("Show", self.link),) if self.link and len(self.actions) < MOST_ACTIONS else ()
+        return show + self.actions
 
 
 #: Makes the notice of a record.

@@ -449,6 +449,8 @@ def wanted(target: Target, record: Record) -> bool:
     """Whether a target is told of this record."""
     if record["event_type"] not in target.events:
         return False
+    if record["event_type"] == "question":  # there are few, and who wants none switches them off
+        return True
     levels = list[str](LEVELS)
     return record.get("level") not in levels or levels.index(record["level"]) >= levels.index(target.level)
 

@@ -22,6 +22,9 @@ from sniffer.wake.events import parse_time
 from sniffer.wake.session import Session
 from sniffer.wake.settings import HomeAssistantSource
 
+#: The companion app fires this when a button of an actionable notification is pressed.
+#: https://companion.home-assistant.io/docs/notifications/actionable-notifications
+PRESSED = "mobile_app_notification_action"
 LAST_CALLED = "alexa_media_last_called_event"
 #: What Home Assistant says of an entity that it cannot reach.
 UNAVAILABLE = "unavailable"
@@ -29,6 +32,8 @@ UNAVAILABLE = "unavailable"
 MAX_MESSAGE = 1 << 20
 #: The number of the one question whose answers are states, not events.
 ENTITIES = 90
+#: The number of the subscription to pressed buttons; users who are no administrators may be refused it.
+BUTTONS = 91
 #: What holds on until it is taken back.
 _SWITCHES = frozenset({WakeKind.MUTE, WakeKind.UNMUTE, WakeKind.AWAY, WakeKind.HOME})
 #: Seconds between signs of life, and how long to wait for an answer.
@@ -76,7 +81,8 @@ class HomeAssistantFeed:
         events = ([LAST_CALLED] if self._settings.last_called else []) + (["state_changed"] if self._wanted else [])
         for number, event_type in enumerate(events, start=1):
             socket.send(json.dumps({"id": number, "type": "subscribe_events", "event_type": event_type}))
-        waiting = set(range(1, len(events) + 1))
+        socket.send(json.dumps({"id": BUTTONS, "type": "subscribe_events", "event_type": PRESSED}))
+        waiting = {*range(1, len(events) + 1), BUTTONS}
         if self._wanted:
             # How things stand at the beginning: `state_changed` tells of changes only, `get_states` of everything.
             entities = sorted(self._wanted)
@@ -85,7 +91,7 @@ class HomeAssistantFeed:
         while waiting:
             message = self._receive(socket)
             if message.get("type") == "result":
-                if not message.get("success") and message.get("id") != ENTITIES:  # older than 2022.4: without it
+                if not message.get("success") and message.get("id") not in (ENTITIES, BUTTONS):
                     raise WakeError(f"{self._settings.url} refused to tell of events: does the token's user see them?")
                 waiting.discard(message.get("id", 0))
             else:
@@ -127,6 +133,8 @@ class HomeAssistantFeed:
         try:
             if event.get("event_type") == LAST_CALLED:
                 self._last_called(data, session)
+            elif event.get("event_type") == PRESSED:
+                self._pressed(data, session)
             elif event.get("event_type") == "state_changed":
                 self._state(data, event.get("time_fired"), session)
         except WakeError as error:
@@ -143,6 +151,13 @@ class HomeAssistantFeed:
         known = self._settings.devices_by_name
         device = next((known[name] for name in given if name in known), given[0] if given else None)
         session.event(time_ns, device=device, trust=Trust.SELF_REPORT, source=self._settings.vendor_name)
+
+    def _pressed(self, data: Mapping[str, Any], session: Session) -> None:
+        """Take the answer to a question: the button's `action` is `SNIFFER_`, the answer, and the upload's id."""
+        prefix, _, rest = str(data.get("action", "")).partition("_")
+        answer, _, upload = rest.partition("_")
+        if prefix == "SNIFFER":  # else it is a button of another program
+            session.answer(upload, answer.lower())
 
     def _state(self, data: Mapping[str, Any], fired: object, session: Session) -> None:
         entity, new, old = data.get("entity_id"), data.get("new_state"), data.get("old_state")

@@ -97,7 +97,7 @@ class MqttFeed:
 
     def _subscriptions(self) -> list[str]:
         settings = self._settings
-        own = [settings.topic] if settings.topic else []
+        own = [topic for topic in (settings.topic, settings.answer_topic) if topic]
         return [*own, *([HERMES] if settings.hermes else []), *(item.topic for item in settings.topics)]
 
     def _message(self, topic: str, payload: bytes, retained: bool, session: Session) -> None:
@@ -109,6 +109,11 @@ class MqttFeed:
             if topic == self._settings.topic:
                 if not retained:
                     session.mapping(parse_json(payload))
+                return
+            if topic == self._settings.answer_topic:
+                said = parse_json(payload)
+                if not retained and isinstance(said, Mapping):
+                    session.answer(str(said.get("upload_id", "")), str(said.get("answer", "")))
                 return
             if self._settings.hermes and matches(HERMES, topic):
                 if not retained:
