@@ -62,7 +62,7 @@ def _shortened(record: Mapping[str, Any]) -> dict[str, Any]:
     short = dict(record)
     if isinstance(short.get("upload"), Mapping):
         short["upload"] = {**short["upload"], "bins": [], "body": None}
-    for name in ("record", "flows", "evidence", "reasons", "devices", "uploads"):
+    for name in ("record", "flows", "evidence", "reasons", "by_device", "upload_ids"):
         if isinstance(short.get(name), (list, tuple)):
             short[name] = list(short[name])[:100]
     if isinstance(short.get("record"), Mapping):
