@@ -13,7 +13,7 @@ from sniffer.app.config import Config
 from sniffer.app.pipeline import Pipeline, Stages
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
-from sniffer.detect.profiles.profile import learned_from
+from sniffer.detect.profiles.profile import profiles_from
 from sniffer.detect.scoring.evidence import Weights
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.errors import RuleError
@@ -106,7 +106,7 @@ def build_pipeline(
 
     identifier = _going_on(state, "identify", identify)
     detector = _going_on(
-        state, "detect", lambda saved: Detector(config.detect, rulebook.weights, identifier, learned_from(saved))
+        state, "detect", lambda saved: Detector(config.detect, rulebook.weights, identifier, profiles_from(saved))
     )
 
     def identity(upload: Upload) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
-from sniffer.detect.flows.segmenter import Meter, Task, Trifle
-from sniffer.detect.profiles.profile import Learned
-from sniffer.detect.scorer import Event, Hearing
+from sniffer.detect.flows.segmenter import Segmenter, Task, ShortBurst
+from sniffer.detect.profiles.profile import DeviceProfile
+from sniffer.detect.scorer import Event, Scorer
 from sniffer.detect.scoring.evidence import Weights
 from sniffer.detect.settings import DetectSettings
 from sniffer.model import I64, PacketBatch, ServiceLookup
@@ -31,42 +31,42 @@ class Detector:
         settings: DetectSettings,
         weights: Weights,
         services: ServiceLookup,
-        learned: Mapping[int, Learned] | None = None,
+        learned: Mapping[int, DeviceProfile] | None = None,
     ) -> None:
         self._settings = settings
         self._silence_ns = round(settings.closing_silence * SECOND)
         self._local = LocalNetworks(settings.local_networks)
-        self._hearing = Hearing(weights, services, self._silence_ns, dict(learned or {}))
+        self._scorer = Scorer(weights, services, self._silence_ns, dict(learned or {}))
         self._now_ns: int | None = None
         self._since_ns = 0
         self._count = 0  # packets so far
-        self._meter = self._new_meter()
+        self._segmenter = self._new_segmenter()
 
-    def _new_meter(self) -> Meter:
-        return Meter(self._settings.max_flows, self._local, self._silence_ns)
+    def _new_segmenter(self) -> Segmenter:
+        return Segmenter(self._settings.max_flows, self._local, self._silence_ns)
 
     @property
     def flows(self) -> int:
         """How many connections are remembered."""
-        return len(self._meter.flows)
+        return len(self._segmenter.flows)
 
     @property
     def runs(self) -> int:
         """How many runs are open: something is being uploaded just now."""
-        return len(self._meter.open)
+        return len(self._segmenter.open)
 
     @property
     def suspicious_segments(self) -> int:
         """Segments of devices whose sequence numbers left out many bytes or scattered."""
-        return self._meter.flows.streams.suspicious
+        return self._segmenter.flows.streams.suspicious
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
-        self._hearing.ask(services)
+        self._scorer.ask(services)
 
-    def learned(self) -> dict[int, Learned]:
+    def learned(self) -> dict[int, DeviceProfile]:
         """What is known of each device's habits; a value of its own."""
-        return self._hearing.learned()
+        return self._scorer.learned()
 
     def feed(self, batch: PacketBatch, watched: Mapping[int, int]) -> list[Event]:
         """Take packets, in capture order. `watched` maps a device's key to the time from which on it is watched."""
@@ -78,7 +78,7 @@ class Detector:
                 events += self.finish()
                 self._now_ns = None
                 self._since_ns = 0
-                self._meter = self._new_meter()  # their last rows are of another time
+                self._segmenter = self._new_segmenter()  # their last rows are of another time
             clock = np.maximum.accumulate(times if self._now_ns is None else np.maximum(times, self._now_ns))
             back = np.flatnonzero(times < clock - _STEP_BACK_NS)
             if back.size:  # time went back: what was open ends there, and another epoch begins
@@ -96,19 +96,19 @@ class Detector:
         now_ns = int(clock[-1])
         events: list[Event] = []
         while len(packets):
-            places = self._meter.flows.admit(packets, self._since_ns)
+            places = self._segmenter.flows.admit(packets, self._since_ns)
             full = len(places) < len(packets)
             until_ns = int(packets.time_ns[len(places)]) if full else now_ns
-            self._meter.push(packets.part(slice(len(places))), places, until_ns, self._count)
+            self._segmenter.push(packets.part(slice(len(places))), places, until_ns, self._count)
             row = int(packets.rows[len(places)]) if full else len(batch)
             heard = int(acknowledgements.rows.searchsorted(row))
-            self._meter.flows.hear_acknowledgements(acknowledgements.part(slice(heard)))
+            self._segmenter.flows.hear_acknowledgements(acknowledgements.part(slice(heard)))
             acknowledgements = acknowledgements.part(slice(heard, None))
             if full:
                 events += self._settle(until_ns)
-                self._meter.forget(until_ns, self._count + row)
+                self._segmenter.forget(until_ns, self._count + row)
             packets = packets.part(slice(len(places), None))
-        self._meter.flows.hear_acknowledgements(acknowledgements)
+        self._segmenter.flows.hear_acknowledgements(acknowledgements)
         self._count += len(batch)
         self._now_ns = now_ns
         return events + self._settle(now_ns)
@@ -125,23 +125,25 @@ class Detector:
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is known by `now_ns`, in the order in which it became known."""
-        begun, tasks, trifles = self._meter.settle(now_ns)
+        begun, tasks, short_bursts = self._segmenter.settle(now_ns)
         for flow, run in begun:
-            self._hearing.begun(flow, run)
+            self._scorer.begun(flow, run)
         events: list[Event] = []
         done = 0
         for task in tasks:
-            while done < len(trifles) and _before(trifles[done], task):
-                events += self._hearing.trifle(trifles[done])
+            while done < len(short_bursts) and _before(short_bursts[done], task):
+                events += self._scorer.short_burst(short_bursts[done])
                 done += 1
             if task.look_ns is None:
-                events += self._hearing.end(task.flow, task.run)
+                events += self._scorer.end(task.flow, task.run)
             else:
-                events += self._hearing.look(task.flow, task.run, task.look_ns)
-        for trifle in trifles[done:]:
-            events += self._hearing.trifle(trifle)
+                events += self._scorer.look(task.flow, task.run, task.look_ns)
+        for short_burst in short_bursts[done:]:
+            events += self._scorer.short_burst(short_burst)
         return events
 
 
-def _before(trifle: Trifle, task: Task) -> bool:
-    return trifle[0] < task.known_ns or (trifle[0] == task.known_ns and (1, trifle[1], trifle[2]) < task[1:4])
+def _before(short_burst: ShortBurst, task: Task) -> bool:
+    return short_burst[0] < task.known_ns or (
+        short_burst[0] == task.known_ns and (1, short_burst[1], short_burst[2]) < task[1:4]
+    )

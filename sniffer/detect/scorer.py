@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sniffer.detect.features.alternatives import other_readings
+from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure, until
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
-from sniffer.detect.flows.segmenter import Trifle
-from sniffer.detect.profiles.profile import SURE, Learned, server_of
+from sniffer.detect.flows.segmenter import ShortBurst
+from sniffer.detect.profiles.profile import SURE, DeviceProfile, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import SPEECH_SCORE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import Case, Weights, opens, probability, score_of, weigh
+from sniffer.detect.scoring.evidence import Observation, Weights, opens, probability, score_of, weigh
 from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
 from sniffer.model.clock import SECOND
 
@@ -39,8 +39,8 @@ class Stretch:
     last_ns: int
     rows: Rows
     shape: Shape
-    pieces: float | None  # `Learned.pieces`
-    ticks: float | None  # `Learned.ticks`
+    pieces: float | None  # `DeviceProfile.pieces`
+    ticks: float | None  # `DeviceProfile.ticks`
 
     @property
     def body_ns(self) -> tuple[int, int]:
@@ -49,13 +49,15 @@ class Stretch:
 
 
 #: How a stretch may be read: its shape, what may be said of that, and the score.
-Reading = tuple[Stretch, Case, float]
+Reading = tuple[Stretch, Observation, float]
 
 
-class Hearing:
+class Scorer:
     """Judges runs, in the order of time. What it keeps beside the habits of devices is about runs that are open."""
 
-    def __init__(self, weights: Weights, services: ServiceLookup, silence_ns: int, learned: dict[int, Learned]) -> None:
+    def __init__(
+        self, weights: Weights, services: ServiceLookup, silence_ns: int, learned: dict[int, DeviceProfile]
+    ) -> None:
         self._weights, self._services, self._silence_ns = weights, services, silence_ns
         self._learned = learned
         self._slow = SlowUploads()
@@ -67,9 +69,9 @@ class Hearing:
         """From now on, names of services come from here."""
         self._services = services
 
-    def learned(self) -> dict[int, Learned]:
+    def learned(self) -> dict[int, DeviceProfile]:
         """The habits of each device, as values of their own."""
-        return {key: Learned.from_dict(value.to_dict()) for key, value in self._learned.items()}
+        return {key: DeviceProfile.from_dict(value.to_dict()) for key, value in self._learned.items()}
 
     def begun(self, flow: Flow, run: Run) -> None:
         """A run has begun."""
@@ -131,9 +133,9 @@ class Hearing:
             events = _joined(held, events, run.final_ns)
         return events
 
-    def trifle(self, trifle: Trifle) -> list[Event]:
+    def short_burst(self, short_burst: ShortBurst) -> list[Event]:
         """A run that was over before it said anything."""
-        final_ns, _, _, flow, minute, amount = trifle
+        final_ns, _, _, flow, minute, amount = short_burst
         return [self._slowly(flow, final_ns)] if self._slow.add(flow, ((minute, amount),), final_ns) else []
 
     def _add_up(self, flow: Flow, start_ns: int, bins: tuple[int, ...], final_ns: int) -> Iterator[Event]:
@@ -164,10 +166,10 @@ class Hearing:
         self._seen[id(run)] = window, stretch
         return stretch
 
-    def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Case:
+    def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
         body = part.body_ns
         service = self._services.service(flow.key, flow.flow, at_ns)
-        return Case(
+        return Observation(
             shape=part.shape,
             service=service,
             server=server_of(service, flow.flow),
@@ -197,7 +199,7 @@ class Hearing:
         if best[2] >= _PLAIN_SCORE:
             return best
         part, final = plain[0], plain[1].final
-        for shape in other_readings(part.rows, self._line(flow, run), part.shape):
+        for shape in alternatives(part.rows, self._line(flow, run), part.shape):
             other = self._plain(flow, run, replace(part, shape=shape), at_ns, final=final)
             if other[2] > best[2]:
                 best = other
@@ -271,7 +273,9 @@ class Hearing:
                 return
         yield upload
 
-    def _classified(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> tuple[Stretch, Case, UploadClass]:
+    def _classified(
+        self, flow: Flow, run: Run, part: Stretch, final_ns: int
+    ) -> tuple[Stretch, Observation, UploadClass]:
         """The class of a stretch, and the reading that says so. What streams is no speech, however it is read."""
         plain = self._plain(flow, run, part, final_ns, final=True)
         upload_class = classify(plain[1], plain[2], _two_way(run, part))
@@ -282,14 +286,14 @@ class Hearing:
             return *heard[:2], UploadClass.SPEECH
         return *plain[:2], upload_class
 
-    def _habits(self, key: int) -> Learned:
+    def _habits(self, key: int) -> DeviceProfile:
         """What is learned of a device. Of too many, the first that never spoke is forgotten."""
         habits = self._learned.get(key)
         if habits is None:
             if len(self._learned) >= _MAX_DEVICES:
                 silent = (known for known, other in self._learned.items() if not other.speech)
                 del self._learned[next(silent, next(iter(self._learned)))]
-            habits = self._learned[key] = Learned()
+            habits = self._learned[key] = DeviceProfile()
         return habits
 
     def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:

@@ -40,12 +40,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.detect import Detector
-from sniffer.detect.features.alternatives import other_readings
+from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import Line, Rows, measure
 from sniffer.detect.flows.rows import LocalNetworks
-from sniffer.detect.scorer import Hearing
+from sniffer.detect.scorer import Scorer
 from sniffer.detect.scoring.classes import classify
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Case, Weights, features, score_of
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Weights, features, score_of
 from sniffer.evaluation.datasets import LabelledCapture
 from sniffer.evaluation.discover import find
 from sniffer.evaluation.lab.months import SESSIONS, SPOKEN, START_NS, House, Truth
@@ -128,12 +128,12 @@ class Seen:
     last_ns: int
     bytes: int
     rows: Rows
-    case: Case
+    case: Observation
     readings: list[dict[str, float]]
     score: float
 
 
-class Recorder(Hearing):
+class Recorder(Scorer):
     """Keeps every run that is judged."""
 
     def __init__(self, *arguments: object) -> None:
@@ -154,15 +154,15 @@ class Recorder(Hearing):
         return super()._report(flow, run, part, final_ns)
 
     @staticmethod
-    def _otherwise(case: Case, rows: Rows, line: Line) -> list[Case]:
-        return [dataclasses.replace(case, shape=shape) for shape in other_readings(rows, line, case.shape)]
+    def _otherwise(case: Observation, rows: Rows, line: Line) -> list[Observation]:
+        return [dataclasses.replace(case, shape=shape) for shape in alternatives(rows, line, case.shape)]
 
 
 def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[Seen]:
     batches = read_all(capture)
     detector = Detector(config.detect, weights, Nameless(), {})
     recorder = Recorder(weights, Nameless(), detector._silence_ns, {})
-    detector._hearing = recorder
+    detector._scorer = recorder
     watched = dict.fromkeys(local_hosts(batches, LocalNetworks(config.detect.local_networks)), 0)
     for batch in batches:
         detector.feed(batch, watched)
@@ -170,7 +170,7 @@ def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[See
     return recorder.seen
 
 
-def labelled(capture: LabelledCapture, seen: list[Seen]) -> Iterator[tuple[bool, Rows, Case]]:
+def labelled(capture: LabelledCapture, seen: list[Seen]) -> Iterator[tuple[bool, Rows, Observation]]:
     """Which runs of a capture were spoken, by the set's own word.
 
     VCF: what went to the host that got most of the file's upload, at least 10 kB over at least 1.2 s; other hosts'
@@ -196,7 +196,7 @@ def labelled(capture: LabelledCapture, seen: list[Seen]) -> Iterator[tuple[bool,
             yield capture.expected > 0 and size == largest, rows, case
 
 
-def forms(rows: Rows, case: Case, speech: bool, rng: np.random.Generator) -> Iterator[Rows]:
+def forms(rows: Rows, case: Observation, speech: bool, rng: np.random.Generator) -> Iterator[Rows]:
     """The same run as another device, home or radio would have sent it."""
     begin = case.shape.begin
     if speech:
@@ -312,9 +312,9 @@ def samples(paths: list[Path]) -> list[Sample]:
     return found
 
 
-def readings(rows: Rows, case: Case, line: Line) -> list[dict[str, float]]:
+def readings(rows: Rows, case: Observation, line: Line) -> list[dict[str, float]]:
     """What each reading of a run says."""
-    others = [dataclasses.replace(case, shape=shape) for shape in other_readings(rows, line, case.shape)]
+    others = [dataclasses.replace(case, shape=shape) for shape in alternatives(rows, line, case.shape)]
     return [features(one) for one in (case, *others)]
 
 
@@ -326,7 +326,7 @@ def simulated(number: int) -> list[Sample]:
     watched = dict.fromkeys((resident.mac for resident in house.residents), 0)
     detector = Detector(Config().detect, weights, house.names, {})
     recorder = Recorder(weights, house.names, detector._silence_ns, {})
-    detector._hearing = recorder
+    detector._scorer = recorder
     truths = []
     for batch, happened in house.days(DAYS):
         truths += happened
@@ -362,7 +362,7 @@ def _known(seen: list[Seen], truths: list[Truth], rng: np.random.Generator) -> I
         yield Sample(f"simulated {truth.family}", True, True, run.readings, stream(run.case), simulated=True)
 
 
-def stream(case: Case) -> bool:
+def stream(case: Observation) -> bool:
     return classify(case, 1.0, 0.0) is UploadClass.MEDIA
 
 

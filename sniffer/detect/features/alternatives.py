@@ -46,7 +46,7 @@ _LONGEST_TICKING = 75.0
 _TICK_DRIFT, _TICK_LATE, _TICK_SIZES = 0.25, 0.05, 1.8
 
 
-def other_readings(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
+def alternatives(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
     """The other shapes of a run whose first one is `plain`."""
     large = substantial(rows)
     impatient = _impatient(large, line, plain)

@@ -43,10 +43,10 @@ class Task(NamedTuple):
 
 #: A run that is over and was a sign of life within one minute: when that is known, the device, the connection (in this
 #: order, among tasks that are `late`), then the flow, the minute, and bytes.
-Trifle = tuple[int, int, int, Flow, int, int]
+ShortBurst = tuple[int, int, int, Flow, int, int]
 
 
-class Meter:
+class Segmenter:
     """Finds runs. It remembers `max_flows` connections, and the rows of the last second."""
 
     def __init__(self, max_flows: int, local: LocalNetworks, silence_ns: int) -> None:
@@ -57,9 +57,9 @@ class Meter:
         self._taken = np.empty(0, dtype=np.bool_)  # which of these belong to a run
         self._begun: list[tuple[Flow, Run]] = []
         self._tasks: list[Task] = []
-        self._trifles: list[Trifle] = []
+        self._short_bursts: list[ShortBurst] = []
 
-    def settle(self, now_ns: int) -> tuple[list[tuple[Flow, Run]], list[Task], list[Trifle]]:
+    def settle(self, now_ns: int) -> tuple[list[tuple[Flow, Run]], list[Task], list[ShortBurst]]:
         """The runs that have begun, and, in order, what has to be said by `now_ns`."""
         for place, flow, run in self.open:
             if not run.over and now_ns - run.last_ns > self._silence_ns:
@@ -67,10 +67,10 @@ class Meter:
                 self._end(place, flow, run, final_ns, (final_ns, 1, flow.key))
         self._note_one_sided()
         self.open = [entry for entry in self.open if not entry[2].over]
-        begun, tasks, trifles = self._begun, self._tasks, self._trifles
-        self._begun, self._tasks, self._trifles = [], [], []
+        begun, tasks, short_bursts = self._begun, self._tasks, self._short_bursts
+        self._begun, self._tasks, self._short_bursts = [], [], []
         tasks.sort(key=itemgetter(*range(4)))
-        return begun, tasks, trifles
+        return begun, tasks, short_bursts
 
     def forget(self, now_ns: int, number: int) -> None:
         """There is no room for the connection of packet `number`: make some."""
@@ -164,7 +164,7 @@ class Meter:
         )
         taking = np.stack((free, last + 1), axis=1).ravel()
         largest = self._largest(place, leads, np.maximum.reduceat(np.append(sizes, 0), taking)[::2])
-        self._trifles += self._sorted(place, last_ns + self._silence_ns, minute, amount, np.flatnonzero(trifling))
+        self._short_bursts += self._sorted(place, last_ns + self._silence_ns, minute, amount, np.flatnonzero(trifling))
         for group in np.flatnonzero(~trifling).tolist():
             mine = slice(int(start[group]), int(last[group]) + 1)
             warmed = warm[begins[group] : ends[group]]
@@ -183,7 +183,7 @@ class Meter:
         self.flows.largest[place] = so_far  # of several the last
         return np.where(leads, known, np.concatenate(([0], so_far[:-1])))
 
-    def _sorted(self, place: I64, final_ns: I64, minute: I64, amount: I64, chosen: I64) -> list[Trifle]:
+    def _sorted(self, place: I64, final_ns: I64, minute: I64, amount: I64, chosen: I64) -> list[ShortBurst]:
         device, connection = self.flows.device[place], self.flows.connection[place]
         chosen = chosen[np.lexsort((connection[chosen], device[chosen], final_ns[chosen]))]
         columns = [column[chosen].tolist() for column in (final_ns, device, connection, place, minute, amount)]

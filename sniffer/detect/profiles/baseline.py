@@ -20,7 +20,7 @@ _FEW = 2.0
 
 
 @dataclass(slots=True)
-class Usual:
+class Baseline:
     """Mean and variance of a positive measure's logarithm. What is far outside changes nothing until it has come
     `IN_A_ROW` times, alike; then it is the new habit."""
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sniffer.detect.features.pacing import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest, substantial
-from sniffer.detect.profiles.baseline import IN_A_ROW, Usual
+from sniffer.detect.profiles.baseline import IN_A_ROW, Baseline
 from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
 from sniffer.model.clock import SECOND
 
@@ -72,11 +72,11 @@ class Periodic:
     usual: bool = False
 
 
-_Habit = TypeVar("_Habit", Periodic, Usual)
+_Habit = TypeVar("_Habit", Periodic, Baseline)
 
 
 @dataclass(slots=True)
-class Learned:
+class DeviceProfile:
     """The habits of one device. Plain numbers, bounded, JSON-able."""
 
     speech: int = 0
@@ -85,15 +85,15 @@ class Learned:
     strange_chunks: int = 0
     constant: float = 0.0  # the share of speech that came in pieces of one size
     opens: float = 0.0  # ... for which a connection was opened
-    rate: Usual = field(default_factory=Usual)  # bytes a second
-    opening: Usual = field(default_factory=Usual)  # bytes
+    rate: Baseline = field(default_factory=Baseline)  # bytes a second
+    opening: Baseline = field(default_factory=Baseline)  # bytes
     begun: int = 0  # how often what was taken for speech began as usual
     below: int = 0  # ... and something that surely was none with a little less, at a server that gets speech
     above: int = 0  # ... or a little more
-    write: Usual = field(default_factory=Usual)  # bytes
-    pause: Usual = field(default_factory=Usual)  # seconds from one piece of one size to the next
-    tick: Usual = field(default_factory=Usual)  # bytes that leave at once while somebody speaks
-    tick_gap: Usual = field(default_factory=Usual)  # seconds from one of these to the next
+    write: Baseline = field(default_factory=Baseline)  # bytes
+    pause: Baseline = field(default_factory=Baseline)  # seconds from one piece of one size to the next
+    tick: Baseline = field(default_factory=Baseline)  # bytes that leave at once while somebody speaks
+    tick_gap: Baseline = field(default_factory=Baseline)  # seconds from one of these to the next
     lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
     answered: float = 0.0
@@ -286,7 +286,7 @@ class Learned:
             self.tick.learn(float(np.median(sizes)))
             self.tick_gap.learn(float(np.median(np.diff(times))))
 
-    def _announced(self, upload: Upload, what: str, usual: Usual, value: float) -> list[Drift]:
+    def _announced(self, upload: Upload, what: str, usual: Baseline, value: float) -> list[Drift]:
         before = usual.learn(value)
         return [] if before is None else [Drift(upload.key, upload.final_ns, what, round(before), round(usual.value))]
 
@@ -370,12 +370,12 @@ class Learned:
         return state
 
     @classmethod
-    def from_dict(cls, state: Any) -> Learned:
+    def from_dict(cls, state: Any) -> DeviceProfile:
         """What `to_dict` gave. What cannot be read is forgotten: habits are learned again."""
         learned = cls()
         try:
             for name, value in state.items():
-                if isinstance(getattr(learned, name, None), Usual):
+                if isinstance(getattr(learned, name, None), Baseline):
                     setattr(learned, name, _usual(value))
                 elif name in ("chunks", "cuts"):
                     most = _MAX_CHUNKS if name == "chunks" else _MAX_CUTS
@@ -397,11 +397,11 @@ class Learned:
         return learned if min(learned.speech, learned.begun, learned.below, learned.above) >= 0 else cls()
 
 
-def learned_from(state: Any) -> dict[int, Learned]:
+def profiles_from(state: Any) -> dict[int, DeviceProfile]:
     """The habits of all devices out of the store, by key; what is nobody's is left out."""
     if not isinstance(state, Mapping):
         return {}
-    return {int(key): Learned.from_dict(habits) for key, habits in state.items() if str(key).isdecimal()}
+    return {int(key): DeviceProfile.from_dict(habits) for key, habits in state.items() if str(key).isdecimal()}
 
 
 def _first(stored: Any, most: int) -> list[tuple[Any, Any]]:
@@ -422,18 +422,18 @@ def _size(text: str) -> int:
     return size
 
 
-def _usual(stored: Any) -> Usual:
+def _usual(stored: Any) -> Baseline:
     """What is usual; 0.1.0 kept the value alone."""
     if not isinstance(stored, Mapping):
         value = _number(0.0, stored)
-        return Usual(ENOUGH, math.log(value)) if value else Usual()
-    return _filled(Usual(), stored)
+        return Baseline(ENOUGH, math.log(value)) if value else Baseline()
+    return _filled(Baseline(), stored)
 
 
 def _filled(habit: _Habit, stored: Any) -> _Habit:
     for name, value in stored.items():
         setattr(habit, name, _number(getattr(habit, name), value))
-    if isinstance(habit, Usual) and not habit.plausible:
+    if isinstance(habit, Baseline) and not habit.plausible:
         raise ValueError(stored)
     return habit
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniffer.detect.scoring.evidence import Case
+from sniffer.detect.scoring.evidence import Observation
 from sniffer.model import UploadClass
 
 #: Longer than any utterance: a stream.
@@ -18,7 +18,7 @@ STORED_RATE = 4_000
 SPEECH_SCORE = 0.0
 
 
-def classify(case: Case, score: float, two_way: float) -> UploadClass:
+def classify(case: Observation, score: float, two_way: float) -> UploadClass:
     """`two_way` is the share of the body's quarter seconds in which as much came back."""
     shape = case.shape
     if _stream(case, two_way):
@@ -36,7 +36,7 @@ def classify(case: Case, score: float, two_way: float) -> UploadClass:
     return UploadClass.OTHER
 
 
-def _stream(case: Case, two_way: float) -> bool:
+def _stream(case: Observation, two_way: float) -> bool:
     """Calls and camera views: longer than anybody speaks to a speaker, in both directions, or in pictures."""
     shape = case.shape
     mean = shape.bytes / max(shape.duration, 0.25)
@@ -58,11 +58,11 @@ def _stream(case: Case, two_way: float) -> bool:
     return case.datagrams and shape.duration >= 3 and fast
 
 
-def _lock_step(case: Case) -> bool:
+def _lock_step(case: Observation) -> bool:
     return not case.datagrams and case.shape.answer_share > 0.7 and case.shape.writes > 8
 
 
-def speech_seconds(case: Case, upload_class: UploadClass) -> float:
+def speech_seconds(case: Observation, upload_class: UploadClass) -> float:
     """How much speech this could hold."""
     shape = case.shape
     if upload_class is UploadClass.SPEECH:

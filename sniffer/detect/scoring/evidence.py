@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sniffer.detect.features.pacing import Shape
-from sniffer.detect.profiles.baseline import Usual
-from sniffer.detect.profiles.profile import ENOUGH, Learned
+from sniffer.detect.profiles.baseline import Baseline
+from sniffer.detect.profiles.profile import ENOUGH, DeviceProfile
 from sniffer.model import Evidence, Service
 
 #: Habits take no more than this from what is unlike them, in log-odds: nobody trains the detector to overlook a voice.
@@ -20,7 +20,7 @@ MOST_AGAINST = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Observation:
     """Everything that may be said of one run."""
 
     shape: Shape
@@ -31,9 +31,9 @@ class Case:
     down_after: int  # ... and after it
     down_total: int = 0
     server: str = ""  # whom it went to: a name, or an address and port
-    learned: Learned | None = None
-    pieces: float | None = None  # `Learned.pieces`
-    ticks: float | None = None  # `Learned.ticks`
+    learned: DeviceProfile | None = None
+    pieces: float | None = None  # `DeviceProfile.pieces`
+    ticks: float | None = None  # `DeviceProfile.ticks`
     final: bool = True
 
 
@@ -56,8 +56,8 @@ class Item:
     A `habit` is about what this device did before; `pace` about the pace at which it did."""
 
     name: str
-    measure: Callable[[Case], tuple[float, float] | None]
-    sentence: Callable[[Case, float], str]
+    measure: Callable[[Observation], tuple[float, float] | None]
+    sentence: Callable[[Observation, float], str]
     habit: bool = False
     pace: bool = False
 
@@ -72,17 +72,17 @@ class Weighed:
     evidence: tuple[Evidence, ...]
 
 
-def features(case: Case) -> dict[str, float]:
+def features(case: Observation) -> dict[str, float]:
     """The numbers that the curves are for."""
     return {item.name: found[0] if (found := item.measure(case)) else 0.0 for item in ITEMS}
 
 
-def score_of(case: Case, weights: Weights) -> float:
+def score_of(case: Observation, weights: Weights) -> float:
     """The score of `weigh` alone: most of the time is in the words."""
     return weights.intercept + sum(added for _, _, added in _added(case, weights))
 
 
-def weigh(case: Case, weights: Weights) -> Weighed:
+def weigh(case: Observation, weights: Weights) -> Weighed:
     """What speaks for speech in this case, and what against it."""
     added = _added(case, weights)
     evidence = [
@@ -96,7 +96,7 @@ def weigh(case: Case, weights: Weights) -> Weighed:
     return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone + max(0.0, pace), tuple(evidence))
 
 
-def _added(case: Case, weights: Weights) -> list[tuple[Item, float, float]]:
+def _added(case: Observation, weights: Weights) -> list[tuple[Item, float, float]]:
     """Each item that applies, its number for people, and what it adds to the log-odds."""
     added = []
     against = 0.0
@@ -126,7 +126,7 @@ def height(curve: Curve, number: float) -> float:
     return before[1]
 
 
-def opens(case: Case) -> bool:
+def opens(case: Observation) -> bool:
     """The connection had just been opened."""
     return case.opened_before is not None and case.opened_before <= 2
 
@@ -139,39 +139,39 @@ def probability(score: float) -> float:
 # --- measurements --------------------------------------------------------------------------------------------------
 
 
-def _amount_of_pace(case: Case) -> tuple[float, float] | None:
+def _amount_of_pace(case: Observation) -> tuple[float, float] | None:
     """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
     return math.tanh(case.shape.body / 1.2) * _enough(case.shape) * _voluntary(case), case.shape.body
 
 
-def _steadiness(case: Case) -> tuple[float, float] | None:
+def _steadiness(case: Observation) -> tuple[float, float] | None:
     if case.shape.body < 0.5:
         return None
     even = max(-1.0, 1 - case.shape.bin_variation / 0.6)
     return _weakened(even, case), case.shape.bin_variation
 
 
-def _regular_gaps(case: Case) -> tuple[float, float] | None:
+def _regular_gaps(case: Observation) -> tuple[float, float] | None:
     if case.shape.writes < 5:
         return None
     # Of gaps that are pure chance, half are as near to the median as this asks for.
     return _weakened(2 * case.shape.gap_regularity - 1, case), case.shape.gap_regularity
 
 
-def _chunk_constancy(case: Case) -> tuple[float, float] | None:
+def _chunk_constancy(case: Observation) -> tuple[float, float] | None:
     if case.shape.writes < 5:
         return None
     return case.shape.constancy * _confidence(case), case.shape.constancy
 
 
-def _comb(case: Case) -> tuple[float, float] | None:
+def _comb(case: Observation) -> tuple[float, float] | None:
     """One size at one distance in time, whatever else leaves between."""
     if case.shape.comb_size == 0:
         return None
     return case.shape.comb * _voluntary(case), float(case.shape.comb_size)
 
 
-def _narrow_sizes(case: Case) -> tuple[float, float] | None:
+def _narrow_sizes(case: Observation) -> tuple[float, float] | None:
     """Speech codecs of variable rate: sizes differ, but not by much. Says nothing where sizes are constant anyway."""
     shape = case.shape
     if shape.writes < 8 or shape.full_share > 0.5:
@@ -180,7 +180,7 @@ def _narrow_sizes(case: Case) -> tuple[float, float] | None:
     return narrow * (1 - shape.constancy) * _confidence(case), shape.size_spread
 
 
-def _mixed_sizes(case: Case) -> tuple[float, float] | None:
+def _mixed_sizes(case: Observation) -> tuple[float, float] | None:
     """Pieces of all sizes, from nothing to a full packet: requests, logs and handshakes; a codec is narrower."""
     shape = case.shape
     if shape.writes < 5:
@@ -189,7 +189,7 @@ def _mixed_sizes(case: Case) -> tuple[float, float] | None:
     return mixed * (1 - shape.constancy) * (1 - shape.full_share), shape.size_spread
 
 
-def _burst_then_pace(case: Case) -> tuple[float, float] | None:
+def _burst_then_pace(case: Observation) -> tuple[float, float] | None:
     """The link was faster a moment ago: so it is the application that takes its time."""
     shape = case.shape
     if shape.body < 0.4 or shape.head_bytes < 2_000:
@@ -197,35 +197,35 @@ def _burst_then_pace(case: Case) -> tuple[float, float] | None:
     return _had_room(case) * _confidence(case), shape.head_ratio
 
 
-def _full_packets(case: Case) -> tuple[float, float] | None:
+def _full_packets(case: Observation) -> tuple[float, float] | None:
     return case.shape.full_share * (1 - _had_room(case)), case.shape.full_share
 
 
-def _too_fast(case: Case) -> tuple[float, float] | None:
+def _too_fast(case: Observation) -> tuple[float, float] | None:
     """A moment that is fast is a head; only what goes on so is no microphone."""
     return max(0.0, math.log2(max(case.shape.rate, 1) / 40_000)) * min(1.0, case.shape.body / 0.5), case.shape.rate
 
 
-def _too_slow(case: Case) -> tuple[float, float] | None:
+def _too_slow(case: Observation) -> tuple[float, float] | None:
     if case.shape.rate <= 0:
         return None
     return max(0.0, math.log2(2_500 / case.shape.rate)), case.shape.rate
 
 
-def _too_few_chunks(case: Case) -> tuple[float, float] | None:
+def _too_few_chunks(case: Observation) -> tuple[float, float] | None:
     """Rare pieces, unless they come like clockwork: then somebody fills a buffer."""
     few = max(0.0, min(3.0, math.log2(6 / max(case.shape.writes_per_second, 0.5))))
     return few * (1 - case.shape.comb), case.shape.writes_per_second
 
 
-def _asked_for_each(case: Case) -> tuple[float, float] | None:
+def _asked_for_each(case: Observation) -> tuple[float, float] | None:
     """A device that waits for an answer before each piece is paced by the network, not by a microphone."""
     if case.shape.writes < 3:
         return None
     return _asked(case), case.shape.answer_share
 
 
-def _mostly_download(case: Case) -> tuple[float, float] | None:
+def _mostly_download(case: Observation) -> tuple[float, float] | None:
     shape = case.shape
     if shape.body_bytes == 0:
         return None
@@ -233,34 +233,34 @@ def _mostly_download(case: Case) -> tuple[float, float] | None:
     return max(0.0, min(4.0, math.log2(max(ratio, 1e-3) / 4))), ratio
 
 
-def _amount(case: Case) -> tuple[float, float] | None:
+def _amount(case: Observation) -> tuple[float, float] | None:
     """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4, and little
     else is more than 64."""
     return math.log2(max(case.shape.bytes, 1) / 16_000), float(case.shape.bytes)
 
 
-def _rest(case: Case) -> tuple[float, float] | None:
+def _rest(case: Observation) -> tuple[float, float] | None:
     """What else the run carried: an utterance is a head and a body, and perhaps a state report behind it."""
     shape = case.shape
     return (shape.outside_bytes / shape.bytes if shape.bytes else 0.0), float(shape.outside_bytes)
 
 
-def _bursts(case: Case) -> tuple[float, float] | None:
+def _bursts(case: Observation) -> tuple[float, float] | None:
     return float(min(4, max(0, case.shape.bursts - 1))), float(case.shape.bursts)
 
 
-def _role(role: str) -> Callable[[Case], tuple[float, float] | None]:
-    def measure(case: Case) -> tuple[float, float] | None:
+def _role(role: str) -> Callable[[Observation], tuple[float, float] | None]:
+    def measure(case: Observation) -> tuple[float, float] | None:
         return (1.0, 1.0) if case.service.role == role else None
 
     return measure
 
 
-def _errand_host(case: Case) -> tuple[float, float] | None:
+def _errand_host(case: Observation) -> tuple[float, float] | None:
     return (1.0, 1.0) if case.service.role in ("control", "update", "time", "media") else None
 
 
-def _new_connection(case: Case) -> tuple[float, float] | None:
+def _new_connection(case: Observation) -> tuple[float, float] | None:
     """A connection begins with keys and with what the device has to say of itself: some 20 kB, and seldom more than
     four times that. A pair of ports is not a connection that had to be opened; and some devices open one to speak."""
     if case.opened_before is None or not opens(case):
@@ -270,28 +270,28 @@ def _new_connection(case: Case) -> tuple[float, float] | None:
     return introduction * (0.5 if case.datagrams else 1.0) * (1 - usual), case.opened_before
 
 
-def _answer(case: Case) -> tuple[float, float] | None:
+def _answer(case: Observation) -> tuple[float, float] | None:
     """A bonus only: a wake word alone gets no answer."""
     if not case.final or case.down_after < 1_500:
         return None
     return min(1.0, case.down_after / 8_000), float(case.down_after)
 
 
-def _known_chunk(case: Case) -> tuple[float, float] | None:
+def _known_chunk(case: Observation) -> tuple[float, float] | None:
     """Pieces in which this device speaks. A codec with frames of one size does not change to another one."""
     if case.pieces is None or case.learned is None:
         return None
     return case.pieces, float(case.learned.chunk or 0) if case.pieces > 0 else 0.0
 
 
-def _known_rate(case: Case) -> tuple[float, float] | None:
+def _known_rate(case: Observation) -> tuple[float, float] | None:
     if case.learned is None or case.shape.body < 0.4:
         return None
     likeness = case.learned.rate.likeness(case.shape.rate)
     return None if likeness is None else (likeness, case.shape.rate)
 
 
-def _known_write(case: Case) -> tuple[float, float] | None:
+def _known_write(case: Observation) -> tuple[float, float] | None:
     """Where a codec has frames of many sizes, those are of a certain size nonetheless."""
     if case.learned is None or case.learned.constant >= 0.5:
         return None
@@ -299,19 +299,19 @@ def _known_write(case: Case) -> tuple[float, float] | None:
     return None if likeness is None else (likeness, float(case.shape.typical_write))
 
 
-def _known_ticks(case: Case) -> tuple[float, float] | None:
+def _known_ticks(case: Observation) -> tuple[float, float] | None:
     """Bursts of the size and at the distance at which this device speaks."""
     return None if case.ticks is None else (case.ticks, case.ticks)
 
 
-def _known_server(case: Case) -> tuple[float, float] | None:
+def _known_server(case: Observation) -> tuple[float, float] | None:
     if case.learned is None:
         return None
     familiarity = case.learned.familiarity(case.server)
     return None if familiarity is None else (familiarity, float(familiarity > 0))
 
 
-def _known_opening(case: Case) -> tuple[float, float] | None:
+def _known_opening(case: Observation) -> tuple[float, float] | None:
     """Speech begins with the same: what the device was told, half a second of before, the wake word. It says the more,
     the seldomer other uploads begin so."""
     if case.learned is None or not case.learned.knows_server(case.server):
@@ -320,17 +320,17 @@ def _known_opening(case: Case) -> tuple[float, float] | None:
     return None if odds is None else (_unless_foreign(odds, case), float(case.shape.opening))
 
 
-def _unless_foreign(likeness: float, case: Case) -> float:
+def _unless_foreign(likeness: float, case: Observation) -> float:
     """An amount is like others by chance; it speaks for speech only where the pieces do not speak against it."""
     return min(likeness, 0.0) if case.pieces is not None and case.pieces < 0 else likeness
 
 
-def _weakened(amount: float, case: Case) -> float:
+def _weakened(amount: float, case: Observation) -> float:
     """What speaks for pace counts only as far as there is enough of it and it is the application's own."""
     return amount * _confidence(case) * (_voluntary(case) if amount > 0 else 1.0)
 
 
-def _confidence(case: Case) -> float:
+def _confidence(case: Observation) -> float:
     """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
     shape = case.shape
     return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * _enough(shape)
@@ -341,14 +341,14 @@ def _enough(shape: Shape) -> float:
     return max(shape.comb, min(1.0, shape.writes / 8))
 
 
-def _voluntary(case: Case) -> float:
+def _voluntary(case: Observation) -> float:
     """How much of the pace is the application's own, not that of the answers it waits for, nor of the line."""
     asked = _asked(case)
     line = case.shape.full_share * (1 - _had_room(case))
     return (1 - 0.8 * asked) * (1 - 0.6 * line)
 
 
-def _asked(case: Case) -> float:
+def _asked(case: Observation) -> float:
     """How far each piece waits for an answer. In a call both sides send often, and neither waits; whoever receives a
     stream is answered all the time, whatever it sends."""
     shape = case.shape
@@ -358,7 +358,7 @@ def _asked(case: Case) -> float:
     return stream * max(0.0, shape.answer_share - 0.3) / 0.7
 
 
-def _had_room(case: Case) -> float:
+def _had_room(case: Observation) -> float:
     """How sure it is that the line could have carried the body faster: it did so just before. A transport's first
     window leaves fast on any line, so for full-size packets the burst must be larger than that. Or it did so on
     another day."""
@@ -369,7 +369,7 @@ def _had_room(case: Case) -> float:
     return max(just_now, _usually(case))
 
 
-def _usually(case: Case) -> float:
+def _usually(case: Observation) -> float:
     """How much faster this line was on another day. That it was so to other servers says half as much: this one may
     take no more."""
     if case.learned is None:
@@ -385,7 +385,7 @@ def _usually(case: Case) -> float:
 # --- sentences -----------------------------------------------------------------------------------------------------
 
 
-def _host(case: Case) -> str:
+def _host(case: Observation) -> str:
     return case.service.host or "this server"
 
 
@@ -393,14 +393,14 @@ def _kilobytes(amount: float) -> str:
     return f"{amount / 1000:.{0 if amount >= 10_000 else 1}f} kB"
 
 
-def _server_words(case: Case, value: float) -> str:
+def _server_words(case: Observation, value: float) -> str:
     if value:
         return "This device has sent speech to this server before"
     return "All speech of this device went to other servers so far"
 
 
-def _opening_words(case: Case, value: float) -> str:
-    habits = case.learned or Learned()
+def _opening_words(case: Observation, value: float) -> str:
+    habits = case.learned or DeviceProfile()
     usual = _kilobytes(habits.opening.value)
     if (habits.opening.likeness(value) or 0) > 0:
         seldom = ", and little else" if habits.telling > 2 else ""
@@ -412,29 +412,29 @@ def _opening_words(case: Case, value: float) -> str:
     return f"It began with {_kilobytes(value)}; speech of this device begins with about {usual}"
 
 
-def _chunk_words(case: Case, value: float) -> str:
+def _chunk_words(case: Observation, value: float) -> str:
     if not value:
         return "This device has always sent speech in pieces of one size, and none of these is"
     return f"This device has sent speech in pieces of {value:.0f} bytes before, and some of these are"
 
 
-def _ticks_words(case: Case, value: float) -> str:
-    habits = case.learned or Learned()
+def _ticks_words(case: Observation, value: float) -> str:
+    habits = case.learned or DeviceProfile()
     how = f"in bursts of about {_kilobytes(habits.tick.value)} every {habits.tick_gap.value:.2f} s"
     if value > 0:
         return f"It left {how}, as speech of this device has left before"
     return f"Speech of this device leaves {how}, and this did not"
 
 
-def _rate_words(case: Case, value: float) -> str:
-    usual = case.learned.rate if case.learned else Usual()
+def _rate_words(case: Observation, value: float) -> str:
+    usual = case.learned.rate if case.learned else Baseline()
     if (usual.likeness(value) or 0) <= 0:
         return f"This device sends speech at about {_kilobytes(usual.value)} a second; this was {_kilobytes(value)}"
     return f"This device has sent speech at {_kilobytes(value)} a second before"
 
 
-def _write_words(case: Case, value: float) -> str:
-    usual = case.learned.write if case.learned else Usual()
+def _write_words(case: Observation, value: float) -> str:
+    usual = case.learned.write if case.learned else Baseline()
     if (usual.likeness(value) or 0) <= 0:
         return f"This device sends speech in pieces of about {usual.value:.0f} bytes; these are of {value:.0f}"
     return f"This device has sent speech in pieces of about {value:.0f} bytes before"

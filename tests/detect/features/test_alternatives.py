@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.detect.features.alternatives import other_readings
+from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import UNKNOWN_LINE, Rows, Shape, measure
 
 
@@ -18,7 +18,7 @@ def rows(pieces: list[tuple[float, int]], answered: bool = False) -> Rows:
 
 
 def readings(run: Rows) -> list[Shape]:
-    return list(other_readings(run, UNKNOWN_LINE, measure(run)))
+    return list(alternatives(run, UNKNOWN_LINE, measure(run)))
 
 
 HEAD = [(0.04 * i, 300 + 60 * i) for i in range(9)]

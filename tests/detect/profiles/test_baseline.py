@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sniffer.detect.profiles.baseline import Usual
+from sniffer.detect.profiles.baseline import Baseline
 
 
-def of(*values: float) -> Usual:
-    usual = Usual()
+def of(*values: float) -> Baseline:
+    usual = Baseline()
     for value in values:
         usual.learn(value)
     return usual
@@ -21,7 +21,7 @@ def of(*values: float) -> Usual:
 def test_nothing_is_usual_at_first() -> None:
     assert of(8_000).likeness(8_000) is None
     assert (of(8_000, 8_100).likeness(8_000) or 0) > 0.5
-    assert Usual().value == 0
+    assert Baseline().value == 0
 
 
 def test_likeness_follows_how_far_this_one_strays() -> None:
@@ -50,5 +50,5 @@ def test_whatever_comes_it_stays_plausible(values: list[float], asked: float) ->
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_nothing_is_learned_of_nothing(value: float) -> None:
     usual = of(value)
-    assert usual == Usual()
+    assert usual == Baseline()
     assert of(1, 1, 1).likeness(value) is None

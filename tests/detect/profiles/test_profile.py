@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sniffer.detect.features.pacing import Rows, Shape
-from sniffer.detect.profiles.profile import Learned, learned_from, server_of
+from sniffer.detect.profiles.profile import DeviceProfile, profiles_from, server_of
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass, address_pair
 from tests.detect.traffic import BASE, DEVICE, SECOND
 
@@ -27,7 +27,7 @@ def upload(at: float, kind: UploadClass = UploadClass.SPEECH, size: int = 40_000
     )  # fmt: skip
 
 
-def learn(learned: Learned, upload: Upload, rate: float, opening: int = 20_000) -> list[Drift]:
+def learn(learned: DeviceProfile, upload: Upload, rate: float, opening: int = 20_000) -> list[Drift]:
     shape = Shape(
         duration=3.0, bytes=40_000, packets=80, rate=rate, constancy=1.0, opening=opening, writes_per_second=20.0,
         typical_write=437,
@@ -44,8 +44,8 @@ def spoken(size: int, pieces: int = 20) -> Rows:
     return rows([number * 0.05 for number in range(pieces)], [size] * pieces)
 
 
-def taught(times: int = 5) -> Learned:
-    learned = Learned()
+def taught(times: int = 5) -> DeviceProfile:
+    learned = DeviceProfile()
     for number in range(times):
         assert learn(learned, upload(number * 100), 8_700) == []
     return learned
@@ -94,7 +94,7 @@ def test_what_is_not_sure_by_its_pace_teaches_nothing() -> None:
 
 
 def test_a_server_that_never_got_speech_is_foreign_only_once_the_device_is_known() -> None:
-    assert Learned().familiarity("there:443") is None
+    assert DeviceProfile().familiarity("there:443") is None
     assert taught(3).familiarity("there:443") is None
     settled = taught(40)
     assert settled.familiarity("there:443") == -1
@@ -143,8 +143,8 @@ def slowly(sizes: list[int], gap: float = 0.5, head: int = 60_000) -> Rows:
     return rows(seconds, size)
 
 
-def ticking() -> Learned:
-    learned = Learned()
+def ticking() -> DeviceProfile:
+    learned = DeviceProfile()
     shape = Shape(duration=4.0, bytes=130_000, packets=60, rate=20_000, opening=60_000, begin=1.0, end=4.0)
     for number in range(3):
         learned.learn(upload(number * 100, chunk=None), shape, slowly([10_000] * 6))
@@ -177,7 +177,7 @@ def test_acknowledgements_between_the_bursts_are_none() -> None:
 
 
 def test_many_addresses_of_one_name_push_no_other_name_out() -> None:
-    learned = Learned()
+    learned = DeviceProfile()
     learn(learned, replace(upload(0), service=Service("b.example", "voice", "sni", 1.0)), 8_700)
     for number in range(40):
         flow = replace(FLOW, dst=address_pair(f"52.94.1.{number}"))
@@ -193,7 +193,7 @@ def test_who_speaks_in_pieces_of_one_size_has_no_ticks() -> None:
 
 def test_where_speech_went_by_name_it_is_known_without_the_name() -> None:
     named = replace(upload(0), service=Service("voice.example", "voice", "sni", 1.0))
-    learned = Learned()
+    learned = DeviceProfile()
     learn(learned, named, 8_700)
     assert learned.knows_server("voice.example:443")
     assert learned.knows_server(server_of(Service(), FLOW))
@@ -232,7 +232,7 @@ def test_a_new_rate_or_opening_is_announced_and_adopted_only_after_several_times
 
 
 def test_an_upload_by_the_clock_is_announced_before_it_is_expected() -> None:
-    learned = Learned()
+    learned = DeviceProfile()
     drifts = []
     for number in range(8):
         flush = upload(number * 1_800, UploadClass.BULK, 120_000 + number * 500, None)
@@ -243,7 +243,7 @@ def test_an_upload_by_the_clock_is_announced_before_it_is_expected() -> None:
 
 
 def test_a_louder_hour_is_announced() -> None:
-    learned = Learned()
+    learned = DeviceProfile()
     drifts = []
     for hour in range(10):
         drifts += learn(learned, upload(hour * 3600, UploadClass.TELEMETRY, 20_000), 0)
@@ -256,10 +256,10 @@ def test_a_louder_hour_is_announced() -> None:
 
 def test_it_can_be_stored_and_bad_state_is_forgotten() -> None:
     learned = taught()
-    assert Learned.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
-    assert Learned.from_dict({"chunks": {"x": "y"}}) == Learned()
-    assert Learned.from_dict({"chunks": 3, "speech": "many"}) == Learned()
-    assert Learned.from_dict({"periodic": {"a": {"evil": 1}}}) == Learned()
+    assert DeviceProfile.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
+    assert DeviceProfile.from_dict({"chunks": {"x": "y"}}) == DeviceProfile()
+    assert DeviceProfile.from_dict({"chunks": 3, "speech": "many"}) == DeviceProfile()
+    assert DeviceProfile.from_dict({"periodic": {"a": {"evil": 1}}}) == DeviceProfile()
 
 
 STRANGE = [None, "x", [], {}, [1], {"a": 1}, -1, math.inf, math.nan, 1e308, 1 << 70, True]
@@ -284,7 +284,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
         for name in stored["periodic"][server]
     ]
     for state in [value, *bad]:
-        again = Learned.from_dict(state)
+        again = DeviceProfile.from_dict(state)
         assert all(size > 0 for size in again.segments)
         for at, kind in ((700, UploadClass.BULK), (800, UploadClass.SPEECH)):
             assert again.expects(upload(at, kind)) in (True, False)
@@ -302,33 +302,33 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
 
 
 def test_what_is_no_list_of_habits_is_none() -> None:
-    assert learned_from({"7": taught().to_dict(), "x": {}}) == {7: taught()}
-    assert [learned_from(state) for state in (None, [], "x", 3)] == [{}] * 4
+    assert profiles_from({"7": taught().to_dict(), "x": {}}) == {7: taught()}
+    assert [profiles_from(state) for state in (None, [], "x", 3)] == [{}] * 4
 
 
 def test_an_update_adds_to_what_an_older_version_learned() -> None:
     old = {
         name: value for name, value in taught().to_dict().items() if name not in ("opening", "tick", "lines", "cuts")
     }
-    learned = Learned.from_dict(old)
+    learned = DeviceProfile.from_dict(old)
     assert (learned.speech, learned.chunks) == (5, {437: 5})
     before = {name: value for name, value in taught(40).to_dict().items() if name not in ("below", "above")}
     assert (
-        Learned.from_dict({**before, "beside": 380}).telling < taught(40).telling - 1
+        DeviceProfile.from_dict({**before, "beside": 380}).telling < taught(40).telling - 1
     )  # nothing is known of others yet
     assert learned.opening.likeness(20_000) is None
 
 
 def test_of_0_1_0_it_keeps_the_rate() -> None:
     """There, it was one number."""
-    old = Learned.from_dict({"speech": 5, "rate": 8_700.0, "opening": 0.0, "openings": 3, "strange_rate": 0.0})
+    old = DeviceProfile.from_dict({"speech": 5, "rate": 8_700.0, "opening": 0.0, "openings": 3, "strange_rate": 0.0})
     assert (old.speech, old.rate.value) == (5, pytest.approx(8_700))
     assert old.rate.known and not old.opening.known
-    assert Learned.from_dict({"speech": 5, "rate": -8_700.0}) == Learned()
+    assert DeviceProfile.from_dict({"speech": 5, "rate": -8_700.0}) == DeviceProfile()
 
 
 def test_flushes_at_any_time_become_usual_after_days_but_never_where_speech_goes() -> None:
-    learned, taught_server = Learned(), taught()
+    learned, taught_server = DeviceProfile(), taught()
     drifts, silent = [], []
     for number, hours in enumerate([0, 7, 9, 20, 31, 42, 55, 60]):
         flush = upload(hours * 3_600 + number * 100, UploadClass.BULK, 100_000 + number * 9_000, None)
@@ -349,7 +349,7 @@ def test_speech_that_begins_as_it_always_did_is_known() -> None:
 
 
 def test_what_the_line_carried_and_where_it_cuts_is_learned_from_any_upload() -> None:
-    learned = Learned()
+    learned = DeviceProfile()
     flush = rows([i * 0.002 for i in range(60)], [1_380] * 59 + [300])
     shape = Shape(duration=0.12, bytes=81_720, packets=60)
     for number in range(6):
@@ -361,9 +361,9 @@ def test_what_the_line_carried_and_where_it_cuts_is_learned_from_any_upload() ->
     for number in range(6):
         learned.learn(upload(60 + number, UploadClass.TELEMETRY, 72_000, chunk=None), shape, slow)
     assert learned.segments == (1_380,)  # what comes one by one is no part of something larger
-    assert Learned.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
+    assert DeviceProfile.from_dict(json.loads(json.dumps(learned.to_dict()))) == learned
 
 
 def test_pieces_in_which_a_device_speaks_are_no_segments() -> None:
-    learned = Learned(chunks={1_220: 10}, cuts={1_220: 50, 1_448: 10})
+    learned = DeviceProfile(chunks={1_220: 10}, cuts={1_220: 50, 1_448: 10})
     assert learned.segments == (1_448,)

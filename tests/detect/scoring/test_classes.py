@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.scoring.classes import classify
-from sniffer.detect.scoring.evidence import Case
+from sniffer.detect.scoring.evidence import Observation
 from sniffer.model import Service, UploadClass
 
 #: Over QUIC: 100 kB at once, then 55 kB a second in writes of 9 kB, two of which fall into every other quarter.
@@ -16,8 +16,8 @@ QUIC = Shape(
 )  # fmt: skip
 
 
-def case(shape: Shape) -> Case:
-    return Case(shape, Service(), datagrams=True, opened_before=None, down_body=2_000, down_after=0)
+def case(shape: Shape) -> Observation:
+    return Observation(shape, Service(), datagrams=True, opened_before=None, down_body=2_000, down_after=0)
 
 
 def test_speech_over_quic_in_large_writes_is_no_picture() -> None:

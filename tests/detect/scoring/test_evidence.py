@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sniffer.detect.features.pacing import Shape
-from sniffer.detect.profiles.baseline import Usual
-from sniffer.detect.profiles.profile import Learned
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Case, Curve, Weights, height, score_of, weigh
+from sniffer.detect.profiles.baseline import Baseline
+from sniffer.detect.profiles.profile import DeviceProfile
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Curve, Weights, height, score_of, weigh
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.model import Service
 from sniffer.resources import shipped
@@ -22,19 +22,19 @@ SPOKEN = Shape(
     writes_per_second=20.0, gap_regularity=0.98, bin_variation=0.1, constancy=0.98, size_spread=0.0, chunk=437,
     head_bytes=18_000, head_ratio=10.0, opening=19_000, opened=0.6, typical_write=437,
 )  # fmt: skip
-CASE = Case(SPOKEN, Service(), datagrams=False, opened_before=None, down_body=500, down_after=30_000)
+CASE = Observation(SPOKEN, Service(), datagrams=False, opened_before=None, down_body=500, down_after=30_000)
 
 
-def usually(value: float) -> Usual:
-    usual = Usual()
+def usually(value: float) -> Baseline:
+    usual = Baseline()
     for _ in range(10):
         usual.learn(value)
     return usual
 
 
-def device(rate: float, opening: float, chunk: int) -> Learned:
+def device(rate: float, opening: float, chunk: int) -> DeviceProfile:
     """One that has always spoken so, to its own server."""
-    return Learned(
+    return DeviceProfile(
         speech=40, chunks={chunk: 40}, constant=1.0, rate=usually(rate), opening=usually(opening), begun=40,
         pause=usually(0.05), write=usually(chunk), tick=usually(chunk), tick_gap=usually(0.05),
         servers={"voice:443": 40},
@@ -112,7 +112,7 @@ def test_every_sentence_can_be_said() -> None:
 
 
 def test_words_follow_whether_it_is_alike() -> None:
-    def words(learned: Learned) -> str:
+    def words(learned: DeviceProfile) -> str:
         case = replace(CASE, learned=learned, server="voice:443", pieces=None)
         return " ".join(e.text for e in weigh(case, WEIGHTS).evidence if e.name.startswith("known"))
 
@@ -131,6 +131,6 @@ def test_ticks_are_told_as_bursts_at_a_distance() -> None:
 
 def test_a_connection_that_is_always_opened_to_speak_says_nothing() -> None:
     fresh = replace(CASE, opened_before=0.2)
-    opener = Learned(speech=10, opens=1.0, servers={CASE.server: 1})
+    opener = DeviceProfile(speech=10, opens=1.0, servers={CASE.server: 1})
     assert score_of(fresh, WEIGHTS) < score_of(CASE, WEIGHTS)
     assert score_of(replace(fresh, learned=opener), WEIGHTS) == pytest.approx(score_of(CASE, WEIGHTS))
