@@ -13,6 +13,7 @@ from typing import TextIO
 
 import click
 
+from sniffer.explain.headline import LIVE
 from sniffer.explain.words import words_of
 from sniffer.model import Record, VerdictKind
 
@@ -92,7 +93,7 @@ class RecordLines:
             case "listening" if record["listening"]:
                 moment = datetime.fromisoformat(record["start"]).astimezone()
                 name = plain(record["device"]["name"], 16)
-                yield f"{moment:%Y-%m-%d %H:%M:%S}  {name:<16} is sending what could be a voice"
+                yield f"{moment:%Y-%m-%d %H:%M:%S}  {name:<16} {LIVE[record['kind']]}"
             case "device":
                 device = record["device"]
                 what = " ".join(part for part in (device["vendor"], device["model"]) if part) or device["kind"]

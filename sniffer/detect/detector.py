@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
-from sniffer.detect.flows.segmenter import Segmenter, Task, ShortBurst
+from sniffer.detect.flows.segmenter import Segmenter, ShortBurst, Task
 from sniffer.detect.profiles.profile import DeviceProfile
 from sniffer.detect.scorer import Event, Scorer
 from sniffer.detect.scoring.evidence import Weights
@@ -66,7 +66,7 @@ class Detector:
 
     def learned(self) -> dict[int, DeviceProfile]:
         """What is known of each device's habits; a value of its own."""
-        return self._scorer.learned()
+        return self._scorer.profiles()
 
     def feed(self, batch: PacketBatch, watched: Mapping[int, int]) -> list[Event]:
         """Take packets, in capture order. `watched` maps a device's key to the time from which on it is watched."""
@@ -121,7 +121,7 @@ class Detector:
         """The capture is over: close everything."""
         if self._now_ns is None:
             return []
-        return self._settle(self._now_ns + 2 * self._silence_ns)
+        return [*self._settle(self._now_ns + 2 * self._silence_ns), *self._scorer.finish()]
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is known by `now_ns`, in the order in which it became known."""
@@ -134,13 +134,14 @@ class Detector:
             while done < len(short_bursts) and _before(short_bursts[done], task):
                 events += self._scorer.short_burst(short_bursts[done])
                 done += 1
+            events += self._scorer.expire(task.known_ns)
             if task.look_ns is None:
                 events += self._scorer.end(task.flow, task.run)
             else:
                 events += self._scorer.look(task.flow, task.run, task.look_ns)
         for short_burst in short_bursts[done:]:
             events += self._scorer.short_burst(short_burst)
-        return events
+        return [*events, *self._scorer.expire(now_ns)]
 
 
 def _before(short_burst: ShortBurst, task: Task) -> bool:

@@ -1,14 +1,17 @@
-"""From runs to events: is somebody heard now, and when it is over, what was it?"""
+"""From runs to events: what is live now, and when a run is over, what it was."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure, until
+from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure
+from sniffer.detect.features.video import key_frames
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
 from sniffer.detect.flows.segmenter import ShortBurst
@@ -16,72 +19,119 @@ from sniffer.detect.profiles.profile import SURE, DeviceProfile, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import SPEECH_SCORE, classify, speech_seconds
 from sniffer.detect.scoring.evidence import Observation, Weights, opens, probability, score_of, weigh
-from sniffer.model import JUDGED_CLASSES, PROTO_UDP, Drift, Listening, ServiceLookup, Upload, UploadClass
+from sniffer.detect.scoring.streams import Live, Stream, stream_of
+from sniffer.detect.sessions import Sessions
+from sniffer.model import (
+    JUDGED_CLASSES,
+    PROTO_UDP,
+    Drift,
+    Listening,
+    Service,
+    ServiceLookup,
+    Upload,
+    UploadClass,
+)
 from sniffer.model.clock import SECOND
 
 Event = Listening | Upload | Drift
 
-#: A look sees this much of the past.
-_LOOK_BACK_NS = 8 * SECOND
-#: Bytes beyond the body's pace that make a burst another utterance's head, not what a stall had held back.
-_HEAD_BYTES = 6_000
-#: What sounds like this at first needs no second reading.
+#: A look at a run that lasts sees this much of the past; for key frames, several seconds apart, twice as much.
+_LOOK_BACK_NS, _FRAMES_BACK_NS = 8 * SECOND, 16 * SECOND
+#: Seconds of a run before it is looked at for a stream.
+_LEAST_STREAM_NS = SECOND // 2
+#: A score from which on a stretch is not measured in other ways.
 _PLAIN_SCORE = 4.0
-#: Devices whose habits are kept: more than a house has.
+#: Seconds behind the paced part in which what comes back is an answer to it.
+_ANSWER_NS = 5 * SECOND
+#: Bytes that come back from which on an upload counts as answered.
+_ANSWER_BYTES = 4_000
+#: Two connections send the same where they begin within this time, and their bytes and sizes differ by this share.
+_TWIN_NS, _TWIN_SHARE = SECOND // 4, 0.1
+#: How long what an upload taught can be taken back, and how many lessons of a device are kept for that.
+_LESSON_NS, _MAX_LESSONS = 120 * SECOND, 8
+#: Devices whose profiles are kept: more than a house has.
 _MAX_DEVICES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A part of a run, measured."""
+    """A part of a run, measured. `pieces` is what `DeviceProfile.pieces` says of it."""
 
     first_ns: int
     last_ns: int
     rows: Rows
     shape: Shape
-    pieces: float | None  # `DeviceProfile.pieces`
-    ticks: float | None  # `DeviceProfile.ticks`
+    pieces: float | None
 
     @property
     def body_ns(self) -> tuple[int, int]:
-        """First and last moment of the body."""
+        """First and last moment of the paced part."""
         return self.first_ns + round(self.shape.begin * 1e9), self.first_ns + round(self.shape.end * 1e9)
 
 
-#: How a stretch may be read: its shape, what may be said of that, and the score.
-Reading = tuple[Stretch, Observation, float]
+#: A hypothesis about a stretch: how it is segmented, what is observed then, and the score.
+Hypothesis = tuple[Stretch, Observation, float]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lesson:
+    """What a device's profile was before an upload of a connection taught it something."""
+
+    connection: int
+    time_ns: int
+    before: dict[str, Any]
 
 
 class Scorer:
-    """Judges runs, in the order of time. What it keeps beside the habits of devices is about runs that are open."""
+    """Scores runs in the order of time. What it keeps beside the profiles of devices is about the last minutes."""
 
     def __init__(
-        self, weights: Weights, services: ServiceLookup, silence_ns: int, learned: dict[int, DeviceProfile]
+        self, weights: Weights, services: ServiceLookup, silence_ns: int, profiles: dict[int, DeviceProfile]
     ) -> None:
         self._weights, self._services, self._silence_ns = weights, services, silence_ns
-        self._learned = learned
+        self._profiles = profiles
         self._slow = SlowUploads()
-        self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the identity of the run
-        self._seen: dict[int, tuple[tuple[int, int], Stretch]] = {}  # what was measured last of each
-        self._held: dict[int, Upload] = {}  # by the identity of the run that carries an upload on
+        self._sessions = Sessions()
+        self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the number of the run
+        self._measured: dict[int, tuple[tuple[int, int], Stretch]] = {}  # the last window of each run
+        self._streams: dict[int, Stream] = {}  # what each run is part of, as far as is known
+        self._lessons: dict[int, deque[_Lesson]] = {}
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
         self._services = services
 
-    def learned(self) -> dict[int, DeviceProfile]:
-        """The habits of each device, as values of their own."""
-        return {key: DeviceProfile.from_dict(value.to_dict()) for key, value in self._learned.items()}
+    def profiles(self) -> dict[int, DeviceProfile]:
+        """The profile of each device, as values of their own."""
+        return {key: DeviceProfile.from_dict(value.to_dict()) for key, value in self._profiles.items()}
+
+    # --- in the order of time ----------------------------------------------------------------------------------------
 
     def begun(self, flow: Flow, run: Run) -> None:
         """A run has begun."""
         run.from_ns = run.start_ns
-        self._open.setdefault(flow.key, {})[id(run)] = (flow, run)
+        self._open.setdefault(flow.key, {})[run.number] = (flow, run)
+
+    def expire(self, now_ns: int) -> Iterator[Event]:
+        """What becomes known since time has passed."""
+        return self._sessions.expire(now_ns, self._lasting)
+
+    def finish(self) -> Iterator[Event]:
+        """Nothing follows."""
+        return self._sessions.finish()
+
+    def _lasting(self, key: int, at_ns: int) -> set[int]:
+        return {flow.connection for flow, run in self._open.get(key, {}).values() if run.warm_ns <= at_ns}
 
     def look(self, flow: Flow, run: Run, at_ns: int) -> list[Event]:
-        """Is this run live audio now? Says so when it begins to be, and takes it back later."""
-        if run.listening and (at_ns - run.start_ns) % SECOND:
+        """Look at a run that lasts: report when it begins to be live, and when it no longer is."""
+        if (run.listening or run.number in self._streams) and (at_ns - run.start_ns) % SECOND:
             return []  # once it is announced, once a second is enough
+        service = self._services.service(flow.key, flow.flow, at_ns)
+        if at_ns - run.start_ns >= _LEAST_STREAM_NS:
+            stream = self._stream(flow, run, at_ns)
+            if stream is not None:
+                return self._goes_on(flow, run, at_ns, stream, service)
         first_ns = max(run.from_ns, at_ns - _LOOK_BACK_NS)
         first, last = run.window(first_ns, at_ns)
         if last - first < LEAST_ROWS and not run.listening:
@@ -89,18 +139,16 @@ class Scorer:
         part = self._stretch(flow, run, first_ns, at_ns)
         if part.shape.rate == 0 and not run.listening:
             return []
-        service = self._services.service(flow.key, flow.flow, at_ns)
-        part, _, score = self._understood(flow, run, self._plain(flow, run, part, at_ns, final=False), at_ns)
+        part, _, score = self._best(flow, run, self._plain(flow, run, part, at_ns, final=False), at_ns)
         silent_ns = at_ns - part.body_ns[1]
         if not run.listening:
             if score < SPEECH_SCORE or silent_ns > 600_000_000:
                 return []
             run.listening = True
             return [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score)]
-        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _goes_on(part, silent_ns)):
+        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _continues(part, silent_ns)):
             return []
-        run.listening = False
-        events: list[Event] = [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)]
+        events: list[Event] = [*self._take_back(flow, run, at_ns, score)]
         if score >= SPEECH_SCORE and silent_ns >= self._silence_ns:  # over, though the connection goes on
             cut_ns = part.body_ns[1] + 1
             events += self._report(flow, run, self._stretch(flow, run, run.from_ns, cut_ns), at_ns)
@@ -108,67 +156,114 @@ class Scorer:
         return events
 
     def end(self, flow: Flow, run: Run) -> list[Event]:
-        """A run is over: what was it?"""
-        events: list[Event] = []
-        if run.listening:
-            service = self._services.service(flow.key, flow.flow, run.final_ns)
-            events.append(Listening(flow.key, flow.flow, service, run.from_ns, run.final_ns, 0.0, ended=True))
-        if run.packets < LEAST_PACKETS and run.bytes < LEAST_BYTES and not run.listening:
+        """A run is over: report what it was."""
+        events: list[Event] = [*self._take_back(flow, run, run.final_ns, 0.0)]
+        if run.packets < LEAST_PACKETS and run.bytes < LEAST_BYTES:
             events += self._add_up(flow, run.start_ns, run.bin_list(), run.final_ns)
         else:
-            first_ns = run.from_ns
-            whole = self._stretch(flow, run, first_ns, run.last_ns + 1)
-            cuts = self._cuts(flow, run, whole)
-            for cut_ns in [*cuts, run.last_ns + 1]:
-                part = self._stretch(flow, run, first_ns, cut_ns) if cuts else whole
-                events += self._report(flow, run, part, run.final_ns)
-                first_ns = cut_ns
+            part = self._stretch(flow, run, run.from_ns, run.last_ns + 1)
+            events += self._report(flow, run, part, run.final_ns)
         runs = self._open[flow.key]
-        del runs[id(run)]
+        del runs[run.number]
         if not runs:
             del self._open[flow.key]
-        self._seen.pop(id(run), None)
-        held = self._held.pop(id(run), None)
-        if held is not None:
-            events = _joined(held, events, run.final_ns)
+        self._measured.pop(run.number, None)
+        self._streams.pop(run.number, None)
         return events
 
-    def short_burst(self, short_burst: ShortBurst) -> list[Event]:
+    def short_burst(self, burst: ShortBurst) -> list[Event]:
         """A run that was over before it said anything."""
-        final_ns, _, _, flow, minute, amount = short_burst
+        final_ns, _, _, flow, minute, amount = burst
         return [self._slowly(flow, final_ns)] if self._slow.add(flow, ((minute, amount),), final_ns) else []
 
-    def _add_up(self, flow: Flow, start_ns: int, bins: tuple[int, ...], final_ns: int) -> Iterator[Event]:
-        """What was not judged by itself may be much when added up."""
-        parts = [((start_ns + place * BIN_NS) // MINUTE_NS, amount) for place, amount in enumerate(bins) if amount]
-        if self._slow.add(flow, parts, final_ns):
-            yield self._slowly(flow, final_ns)
+    # --- streams -----------------------------------------------------------------------------------------------------
 
-    def _slowly(self, flow: Flow, final_ns: int) -> Upload:
-        service = self._services.service(flow.key, flow.flow, final_ns)
-        return self._slow.upload(flow.key, service, final_ns)
+    def _stream(self, flow: Flow, run: Run, at_ns: int) -> Stream | None:
+        """The stream that a run is part of, as far as it has come."""
+        stream = self._streams.get(run.number)
+        if stream is not None and stream.sure:
+            return stream
+        stream = self._sessions.known(flow, run.start_ns) or self._measured_stream(flow, run, at_ns)
+        if stream is None:
+            self._streams.pop(run.number, None)
+        else:
+            self._streams[run.number] = stream
+        return stream
 
-    # --- parts of a run -----------------------------------------------------------------------------------------------
+    def _measured_stream(self, flow: Flow, run: Run, at_ns: int) -> Stream | None:
+        service = self._services.service(flow.key, flow.flow, at_ns)
+        if service.role in ("telemetry", "update"):
+            return None
+        part = self._stretch(flow, run, max(run.start_ns, at_ns - 75 * SECOND - BIN_NS), at_ns)
+        if not len(part.rows.bytes):
+            return None
+        plain = self._plain(flow, run, part, at_ns, final=False)
+        recent = part.rows
+        if at_ns - part.first_ns > _FRAMES_BACK_NS:
+            recent = recent.between((at_ns - _FRAMES_BACK_NS - part.first_ns) / 1e9, float("inf"))
+        live = Live(
+            seen=plain[1],
+            port=flow.flow.dst_port,
+            score=self._best(flow, run, plain, at_ns)[2] if flow.flow.proto == PROTO_UDP else plain[2],
+            two_way=_two_way(run, part.first_ns, part.last_ns),
+            frames=key_frames(recent),
+            twin=self._twin(flow, run, part, at_ns),
+        )
+        return stream_of(live)
+
+    def _goes_on(self, flow: Flow, run: Run, at_ns: int, stream: Stream, service: Service) -> list[Event]:
+        """A run that lasts is part of a stream: what was announced as a voice is taken back."""
+        events: list[Event] = []
+        if stream.from_the_start:
+            events += self._take_back(flow, run, at_ns, 0.0)
+            self._unlearn(flow, at_ns)
+        elif run.listening:
+            return []
+        return [*events, *self._sessions.goes_on(flow, service, run.start_ns, at_ns, stream, 0.0)]
+
+    def _take_back(self, flow: Flow, run: Run, at_ns: int, score: float) -> Iterator[Listening]:
+        """The message that ends what was announced as a voice."""
+        if run.listening:
+            run.listening = False
+            service = self._services.service(flow.key, flow.flow, at_ns)
+            yield Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)
+
+    def _twin(self, flow: Flow, run: Run, part: Stretch, at_ns: int) -> bool:
+        """Whether another connection of the device sends the same at the same time."""
+        for other, candidate in self._open[flow.key].values():
+            if other is flow or other.flow.dst == flow.flow.dst or candidate.warm_ns > at_ns:
+                continue
+            if abs(candidate.start_ns - run.start_ns) > _TWIN_NS:
+                continue
+            first, last = candidate.window(candidate.start_ns, part.last_ns + 1)
+            if last - first < LEAST_ROWS or part.shape.writes < LEAST_ROWS:
+                continue
+            beside = measure(candidate.rows((first, last), candidate.start_ns)[1])
+            pairs = ((beside.bytes, part.shape.bytes), (beside.chunk, part.shape.chunk), (beside.rate, part.shape.rate))
+            if all(one > 0 and abs(one - another) <= _TWIN_SHARE * max(one, another) for one, another in pairs):
+                return True
+        return False
+
+    # --- parts of a run ----------------------------------------------------------------------------------------------
 
     def _stretch(self, flow: Flow, run: Run, first_ns: int, last_ns: int) -> Stretch:
-        """A part of a run. Where nothing came since it was looked at last, it is as it was."""
+        """A part of a run; measured anew only where packets arrived since."""
         window = run.window(first_ns, last_ns)
-        known = self._seen.get(id(run))
+        known = self._measured.get(run.number)
         if known is not None and known[0] == window and window[0] < window[1]:
             return known[1]
         base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        habits = self._learned.get(flow.key)
+        profile = self._profiles.get(flow.key)
         shape = measure(rows, self._line(flow, run))
-        pieces = None if habits is None else habits.pieces(rows)
-        ticks = None if habits is None else habits.ticks(rows, shape.opened)
-        stretch = Stretch(base, last, rows, shape, pieces, ticks)
-        self._seen[id(run)] = window, stretch
+        stretch = Stretch(base, last, rows, shape, None if profile is None else profile.pieces(rows))
+        self._measured[run.number] = window, stretch
         return stretch
 
-    def _case(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
+    def _observation(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
         body = part.body_ns
         service = self._services.service(flow.key, flow.flow, at_ns)
+        answered_by = min(at_ns, body[1] + _ANSWER_NS)
         return Observation(
             shape=part.shape,
             service=service,
@@ -177,24 +272,23 @@ class Scorer:
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
             down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
             down_total=run.bytes_down,
-            down_after=run.received(body[1] - BIN_NS, at_ns + BIN_NS) if final else 0,
-            learned=self._learned.get(flow.key),
+            down_after=run.received(body[1] - BIN_NS, answered_by + BIN_NS) if final else 0,
+            profile=self._profiles.get(flow.key),
             pieces=part.pieces,
-            ticks=part.ticks,
             final=final,
         )
 
     def _line(self, flow: Flow, run: Run) -> Line:
-        habits = self._learned.get(flow.key)
-        return Line(run.largest, habits.segments if habits is not None else ())
+        profile = self._profiles.get(flow.key)
+        return Line(run.largest, profile.segments if profile is not None else ())
 
-    def _plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Reading:
-        """A stretch as it was measured."""
-        case = self._case(flow, run, part, at_ns, final=final)
-        return part, case, score_of(case, self._weights)
+    def _plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Hypothesis:
+        """A stretch as it was measured first."""
+        seen = self._observation(flow, run, part, at_ns, final=final)
+        return part, seen, score_of(seen, self._weights)
 
-    def _understood(self, flow: Flow, run: Run, plain: Reading, at_ns: int) -> Reading:
-        """The reading of a stretch that speaks most for speech."""
+    def _best(self, flow: Flow, run: Run, plain: Hypothesis, at_ns: int) -> Hypothesis:
+        """The hypothesis that speaks most for speech."""
         best = plain
         if best[2] >= _PLAIN_SCORE:
             return best
@@ -205,182 +299,121 @@ class Scorer:
                 best = other
         return best
 
-    def _cuts(self, flow: Flow, run: Run, whole: Stretch) -> list[int]:
-        """Where one utterance ends and the next begins without a pause: behind a body, before another one's head.
-        A stream is not cut: a camera's pictures are no heads."""
-        shape = whole.shape
-        if shape.begin < 0.6 and shape.duration - shape.end < 0.6:
-            return []  # nothing before or behind the body that could be another utterance
-        case = self._case(flow, run, whole, run.final_ns, final=True)
-        if classify(case, 0.0, _two_way(run, whole)) is UploadClass.MEDIA:
-            return []
-        return [whole.first_ns + round(second * 1e9) + 1 for second in _cut_seconds(whole.rows, whole.shape, 0.0)]
+    # --- reports -----------------------------------------------------------------------------------------------------
 
     def _report(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> Iterator[Event]:
         """The upload that a part of a run is."""
         if not len(part.rows.bytes):
             return
-        to_the_end = part.last_ns >= run.last_ns or run.overflowed
-        whole = part.first_ns <= run.start_ns and to_the_end
-        part, case, upload_class = self._classified(flow, run, part, final_ns)
-        weighed = weigh(case, self._weights)
-        shape = part.shape
-        amount = run.bytes if whole else shape.bytes
-        bins = run.bin_list() if whole else _bins(part.rows)
-        if upload_class not in JUDGED_CLASSES:
-            yield from self._add_up(flow, part.first_ns, bins, final_ns)
-        if amount < LEAST_BYTES and upload_class is not UploadClass.SPEECH:
+        stream = self._stream(flow, run, final_ns)
+        plain = self._plain(flow, run, part, final_ns, final=True)
+        best = self._best(flow, run, plain, final_ns)
+        upload_class = classify(best[1], best[2])
+        if stream is not None:
+            upload_class = classify(best[1], -1.0)
+        part, seen, _ = best if upload_class is UploadClass.SPEECH else plain
+        upload = self._upload(flow, run, part, seen, upload_class, final_ns)
+        if stream is not None:
+            self._unlearn(flow, final_ns)
+            self._profile(flow.key).learn_line(upload, part.rows)
+            yield from self._sessions.over(flow, upload, stream)
             return
+        if upload_class not in JUDGED_CLASSES:
+            yield from self._add_up(flow, part.first_ns, upload.bins, final_ns)
+        if upload.bytes < LEAST_BYTES and upload_class is not UploadClass.SPEECH:
+            return
+        profile = self._profile(flow.key)
+        by_the_clock = upload_class is UploadClass.BULK and profile.expects(upload)
+        sure = weigh(seen, self._weights).alone >= SURE
+        if upload_class is UploadClass.SPEECH and sure:
+            lessons = self._lessons.setdefault(flow.key, deque(maxlen=_MAX_LESSONS))
+            lessons.append(_Lesson(flow.connection, final_ns, profile.to_dict()))
+        yield from profile.learn(
+            upload, part.shape, part.rows, sure=sure, opens=opens(seen), whole=part.first_ns <= run.start_ns
+        )
+        if by_the_clock:
+            upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
+        yield upload
+
+    def _upload(
+        self, flow: Flow, run: Run, part: Stretch, seen: Observation, upload_class: UploadClass, final_ns: int
+    ) -> Upload:
+        weighed = weigh(seen, self._weights)
+        shape = part.shape
+        whole = part.first_ns <= run.start_ns and (part.last_ns >= run.last_ns or run.overflowed)
         paced = shape.body > 0 and shape.writes >= 5
-        upload = Upload(
+        return Upload(
             key=flow.key,
             flows=(flow.flow,),
-            service=case.service,
+            service=seen.service,
             start_ns=part.first_ns,
             end_ns=run.last_ns if whole else part.last_ns,
             final_ns=final_ns,
             upload_class=upload_class,
             score=weighed.score,
             probability=probability(weighed.score),
-            bytes=amount,
+            bytes=run.bytes if whole else shape.bytes,
             bytes_toclient=run.bytes_down if whole else run.received(part.first_ns, final_ns),
             packets=run.packets if whole else shape.packets,
             chunk_bytes=shape.chunk if paced and shape.chunk else None,
             chunks_per_second=shape.writes_per_second if paced else None,
-            speech_seconds=speech_seconds(case, upload_class),
+            speech_seconds=speech_seconds(seen, upload_class),
             evidence=weighed.evidence,
-            answered=case.down_after >= 4_000,
             one_sided=run.one_sided,
-            bins=bins,
+            answered=seen.down_after >= _ANSWER_BYTES,
+            bins=run.bin_list() if whole else _bins(part.rows),
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
-        habits = self._habits(flow.key)
-        by_the_clock = upload_class is UploadClass.BULK and habits.expects(upload)
-        yield from habits.learn(
-            upload,
-            shape,
-            part.rows,
-            sure=weighed.by_pace >= SURE,
-            opens=opens(case),
-            whole=part.first_ns <= run.start_ns,
-        )
-        if by_the_clock:
-            upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
-        if upload_class is UploadClass.SPEECH and to_the_end:
-            carrier = self._carrier(flow, run, part, final_ns)
-            if carrier is not None:
-                self._held[id(carrier)] = upload
+
+    def _add_up(self, flow: Flow, start_ns: int, bins: Iterable[int], final_ns: int) -> Iterator[Event]:
+        """What was not judged by itself may be much when added up."""
+        parts = [((start_ns + place * BIN_NS) // MINUTE_NS, amount) for place, amount in enumerate(bins) if amount]
+        if self._slow.add(flow, parts, final_ns):
+            yield self._slowly(flow, final_ns)
+
+    def _slowly(self, flow: Flow, final_ns: int) -> Upload:
+        service = self._services.service(flow.key, flow.flow, final_ns)
+        return self._slow.upload(flow.key, service, final_ns)
+
+    # --- profiles ----------------------------------------------------------------------------------------------------
+
+    def _profile(self, key: int) -> DeviceProfile:
+        """The profile of a device. Where there are too many, the oldest that never spoke is evicted."""
+        profile = self._profiles.get(key)
+        if profile is None:
+            if len(self._profiles) >= _MAX_DEVICES:
+                silent = (known for known, other in self._profiles.items() if not other.speech)
+                gone = next(silent, next(iter(self._profiles)))
+                del self._profiles[gone]
+                self._lessons.pop(gone, None)
+            profile = self._profiles[key] = DeviceProfile()
+        return profile
+
+    def _unlearn(self, flow: Flow, at_ns: int) -> None:
+        """Take back what uploads of this connection taught: it turned out to be a stream."""
+        lessons = self._lessons.get(flow.key)
+        if not lessons:
+            return
+        for place, lesson in enumerate(lessons):
+            if lesson.connection == flow.connection and at_ns - lesson.time_ns <= _LESSON_NS:
+                self._profiles[flow.key] = DeviceProfile.from_dict(lesson.before)
+                while len(lessons) > place:
+                    lessons.pop()
                 return
-        yield upload
-
-    def _classified(
-        self, flow: Flow, run: Run, part: Stretch, final_ns: int
-    ) -> tuple[Stretch, Observation, UploadClass]:
-        """The class of a stretch, and the reading that says so. What streams is no speech, however it is read."""
-        plain = self._plain(flow, run, part, final_ns, final=True)
-        upload_class = classify(plain[1], plain[2], _two_way(run, part))
-        if upload_class is UploadClass.MEDIA:
-            return *plain[:2], upload_class
-        heard = self._understood(flow, run, plain, final_ns)
-        if heard[2] >= SPEECH_SCORE:
-            return *heard[:2], UploadClass.SPEECH
-        return *plain[:2], upload_class
-
-    def _habits(self, key: int) -> DeviceProfile:
-        """What is learned of a device. Of too many, the first that never spoke is forgotten."""
-        habits = self._learned.get(key)
-        if habits is None:
-            if len(self._learned) >= _MAX_DEVICES:
-                silent = (known for known, other in self._learned.items() if not other.speech)
-                del self._learned[next(silent, next(iter(self._learned)))]
-            habits = self._learned[key] = DeviceProfile()
-        return habits
-
-    def _carrier(self, flow: Flow, run: Run, part: Stretch, now_ns: int) -> Run | None:
-        """The run on another connection, if any, that carries this utterance on: it begins as this one ends, without
-        a head, at the same pace."""
-        candidates = self._open.get(flow.key, {}).values()
-        for other, candidate in sorted(candidates, key=lambda entry: (entry[1].start_ns, entry[0].connection)):
-            if other is flow or candidate.warm_ns > now_ns or id(candidate) in self._held:
-                continue
-            if not -400_000_000 <= candidate.start_ns - run.last_ns <= self._silence_ns:
-                continue
-            begun = self._stretch(other, candidate, candidate.start_ns, now_ns)
-            ratio = begun.shape.rate / max(part.shape.rate, 1.0)
-            if begun.shape.body >= 0.3 and begun.shape.head_bytes < _HEAD_BYTES and 0.6 < ratio < 1.6:
-                score = score_of(self._case(other, candidate, begun, now_ns, final=False), self._weights)
-                if score > SPEECH_SCORE - 3:
-                    return candidate
-        return None
 
 
-def _goes_on(part: Stretch, silent_ns: int) -> bool:
-    """More than a trickle still leaves: what a stall had held back, another utterance, a camera's next picture."""
+def _continues(part: Stretch, silent_ns: int) -> bool:
+    """Whether more than a trickle still leaves: what a stall had held back, or another utterance."""
     later = after(part.rows, part.shape.end)
     return int(later.bytes.sum()) > 0.4 * part.shape.rate * silent_ns / 1e9
 
 
-def _cut_seconds(rows: Rows, shape: Shape, offset: float, depth: int = 4) -> list[float]:
-    """The ends of bodies behind which another utterance follows with a head of its own."""
-    if depth == 0 or shape.body < 0.4:
-        return []
-    found: list[float] = []
-    early = until(rows, shape.begin - 1e-6) if shape.begin >= 0.6 else until(rows, -1.0)
-    first = measure(early)
-    if first.body >= 0.6 and first.writes >= 6 and _new_head(rows, first.end, shape.begin, first.rate):
-        found += _cut_seconds(early, first, offset, depth - 1)
-        found.append(offset + first.end)
-    late = after(rows, shape.end if shape.duration - shape.end >= 0.6 else shape.duration)
-    second = measure(late)
-    if second.body >= 0.6 and second.writes >= 6 and len(late.seconds):
-        begin = float(rows.seconds[len(rows.seconds) - len(late.seconds)])
-        if _new_head(rows, shape.end, begin + second.begin, shape.rate):
-            found.append(offset + shape.end)
-            found += _cut_seconds(late, second, offset + begin, depth - 1)
-    return found
-
-
-def _new_head(rows: Rows, end: float, begin: float, rate: float) -> bool:
-    """Between two bodies: more than a stall can have held back."""
-    between = rows.between(end + 1e-9, begin)
-    return int(between.bytes.sum()) - rate * (begin - end) >= _HEAD_BYTES
-
-
-def _two_way(run: Run, part: Stretch) -> float:
-    """The share of the body's bins in which a comparable amount came back."""
-    first, last = ((moment - run.start_ns) // BIN_NS for moment in part.body_ns)
+def _two_way(run: Run, first_ns: int, last_ns: int) -> float:
+    """The share of quarter seconds in which a comparable amount came back."""
+    first, last = ((moment - run.start_ns) // BIN_NS for moment in (first_ns, last_ns))
     both = sum(run.down_bins.get(place, 0) * 4 >= run.bins.get(place, 0) > 0 for place in range(first, last + 1))
     return both / (last + 1 - first)
 
 
 def _bins(rows: Rows) -> tuple[int, ...]:
     return tuple(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes).astype(int).tolist())
-
-
-def _joined(held: Upload, events: list[Event], final_ns: int) -> list[Event]:
-    """An utterance whose connection changed in the middle is one upload, if its second half was speech too."""
-    for place, event in enumerate(events):
-        if isinstance(event, Upload) and event.upload_class is UploadClass.SPEECH:
-            gap = max(0, event.start_ns - held.start_ns) // BIN_NS
-            bins = list(held.bins[:gap]) + [0] * (gap - len(held.bins)) + list(event.bins)
-            for index, amount in enumerate(held.bins[gap:]):
-                bins[gap + index] = bins[gap + index] + amount if gap + index < len(bins) else amount
-            end = event.body[1] + gap if event.body else len(bins)
-            events[place] = replace(
-                held,
-                flows=(*held.flows, *event.flows),
-                end_ns=max(held.end_ns, event.end_ns),
-                final_ns=final_ns,
-                score=max(held.score, event.score),
-                probability=max(held.probability, event.probability),
-                bytes=held.bytes + event.bytes,
-                bytes_toclient=held.bytes_toclient + event.bytes_toclient,
-                packets=held.packets + event.packets,
-                speech_seconds=held.speech_seconds + event.speech_seconds,
-                answered=held.answered or event.answered,
-                one_sided=held.one_sided and event.one_sided,
-                bins=tuple(bins),
-                body=(held.body[0], end) if held.body else None,
-            )
-            return events
-    return [replace(held, final_ns=final_ns), *events]

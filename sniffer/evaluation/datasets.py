@@ -19,7 +19,8 @@ HELD_OUT = "held-out"
 #: The devices whose captures the development had, by the names that the adapters give.
 DEVELOPMENT = frozenset({
     "vcf/haipeng_li", "cic/echodot", "cic/echospot", "cic/nestcam", "cic/nestmini", "cic/sonosone", "study/echodot3a",
-    "nemea/google-mini", "ndpi", "iot-sentinel",
+    "nemea/google-mini", "ndpi", "iot-sentinel", "camera/amcrestcam", "camera/boruncam", "camera/dlinkcam",
+    "camera/eufyhomebase", "camera/homeeyecam", "camera/netatmocam", "calls",
 })  # fmt: skip
 
 
@@ -37,7 +38,8 @@ class LabelledCapture:
     """One capture and what is known of it.
 
     `expected` is the number of spoken commands; `exact` whether more than that is known to be wrong (where questions
-    can lead to a re-prompt, more uploads than commands are right). With `everybody` all local hosts are judged, not
+    can lead to a re-prompt, more uploads than commands are right). `streams` marks captures in which what lasts is a
+    camera's view or a call: to be reported as one `media` upload. With `everybody` all local hosts are judged, not
     only those with a microphone; with `host` this one. `spoken` says when, where that is known.
     """
 
@@ -49,6 +51,7 @@ class LabelledCapture:
     everybody: bool = False
     spoken: tuple[Utterance, ...] = ()
     host: int | None = None
+    streams: bool = False
 
     @property
     def tuning(self) -> str:
@@ -71,7 +74,9 @@ def _vcf(path: Path) -> LabelledCapture | None:
     return LabelledCapture(path, "vcf", f"vcf/{path.parent.name}", int(match[2]), exact=False)
 
 
-_CIC = re.compile(r"([a-z]+)\d*((?:LOCAL|LAN|WAN|VOICE|ALEXA)[A-Z]*)_?\d*")
+_CIC = re.compile(r"([a-z]+)\d*((?:LOCAL|LCL|LAN|WAN|VOICE|ALEXA)[A-Z]*)[_-]?\d*")
+#: Names of cameras in that set, and of the doorbell's base.
+_CAMERA = re.compile(r".*(cam|homebase|doorbell)")
 
 
 def _cic(path: Path) -> LabelledCapture | None:
@@ -79,7 +84,10 @@ def _cic(path: Path) -> LabelledCapture | None:
     match = _CIC.fullmatch(path.stem)
     if match is None or path.suffix != ".pcap":
         return None
-    return LabelledCapture(path, "cic", f"cic/{match[1]}", int(match[2].startswith("VOICE")), everybody=True)
+    if _CAMERA.fullmatch(match[1]) and not match[1].startswith("nest"):
+        return LabelledCapture(path, "cameras", f"camera/{match[1]}", 0, everybody=True, streams=True)
+    spoken, streams = match[2].startswith("VOICE"), match[1] == "nestcam"
+    return LabelledCapture(path, "cic", f"cic/{match[1]}", int(spoken), everybody=True, streams=streams)
 
 
 def _study(path: Path) -> LabelledCapture | None:
@@ -115,8 +123,8 @@ def _joy(path: Path) -> LabelledCapture | None:
     return LabelledCapture(path, "nemea-siot", f"nemea/{path.parent.name}", 0, everybody=True)
 
 
-#: Captures of nDPI's tests in which somebody's voice really was sent live: the calls.
-_CALLS: Mapping[str, int] = {"telegram": 2, "wa_voice": 1}
+#: Captures in nDPI's tests that are of calls, wherever they are.
+_CALLS = frozenset({"telegram", "wa_voice"})
 
 
 def _negatives(path: Path) -> LabelledCapture | None:
@@ -124,8 +132,15 @@ def _negatives(path: Path) -> LabelledCapture | None:
     if path.suffix not in (".pcap", ".pcapng") or path.parent.name not in ("ndpi", "iot-sentinel"):
         return None
     if path.stem in _CALLS:
-        return None
+        return LabelledCapture(path, "calls", "calls", 0, everybody=True, streams=True)
     return LabelledCapture(path, path.parent.name, path.parent.name, 0, everybody=True)
+
+
+def _calls(path: Path) -> LabelledCapture | None:
+    """A folder `calls`: calls, or their beginnings, by phones and computers. No part of one is an utterance."""
+    if path.suffix not in (".pcap", ".pcapng") or path.parent.name != "calls":
+        return None
+    return LabelledCapture(path, "calls", "calls", 0, everybody=True, streams=True)
 
 
 ADAPTERS: Mapping[str, Adapter] = {
@@ -134,5 +149,6 @@ ADAPTERS: Mapping[str, Adapter] = {
     "cic": _cic,
     "moniotr": _moniotr,
     "nemea-siot": _joy,
+    "calls": _calls,
     "negatives": _negatives,
 }

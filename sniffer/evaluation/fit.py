@@ -81,7 +81,6 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "known_chunk": ((-1, 0, 0.2, 0.4, 0.6, 1), 2.0),
     "known_rate": (BOTH, 1.0),
     "known_write": (BOTH, 0.5),
-    "known_ticks": ((-4, -2, -1, 0, 1, 2, 4, 6), 0.5),
 }
 INTERCEPT = -5.5
 #: What no microphone does: here the fit may not fall below half of what the physics says, however few houses show it.

@@ -33,6 +33,8 @@ def text(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> Iterat
         yield _HEAD
         for name, counts in device.counts.items():
             yield _line(name, counts, device.pieces)
+        if device.streams:
+            yield f"  {_whole(device.whole, device.streams)}"
         yield ""
     pieces = [piece for device in devices for piece in device.pieces]
     total = together(devices)
@@ -41,6 +43,8 @@ def text(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> Iterat
         yield _HEAD
         for name, counts in total.items():
             yield _line(name, counts, pieces)
+        if streams := sum(device.streams for device in devices):
+            yield f"  {_whole(sum(device.whole for device in devices), streams)}"
         yield ""
     if devices:
         yield from _reliability(pieces)
@@ -54,6 +58,11 @@ def text(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> Iterat
     if devices:
         yield ""
         yield _summary(total["sniffer"])
+
+
+def _whole(whole: int, streams: int) -> str:
+    low, high = wilson(whole, streams) or (0.0, 1.0)
+    return f"views and calls over 5 s that are one upload of their length: {whole} / {streams} ({low:.1%} - {high:.1%})"
 
 
 def title(name: str) -> str:
@@ -145,6 +154,7 @@ def as_json(devices: Sequence[DeviceScore], bursts: Sequence[BurstScore]) -> dic
                 "tuning": device.tuning,
                 "captures": device.captures,
                 "classes": device.classes,
+                "streams": {"of": device.streams, "whole": device.whole},
                 "detectors": {name: _counts(name, counts, device.pieces) for name, counts in device.counts.items()},
             }
             for device in devices

@@ -14,8 +14,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from sniffer.evaluation.baselines import episodes, per_second
 from sniffer.evaluation.run import Played, alarms_of
 from sniffer.evaluation.windows import Piece, pieces_of
+from sniffer.model import JUDGED_CLASSES
+
+_SECOND = 1_000_000_000
+#: A view or a call is what lasts at least this long with no pause longer than `_PAUSE_S`, in seconds.
+_STREAM_S, _PAUSE_S = 5, 2
+#: Bytes of a second that is part of one, and the share of its seconds that are.
+_STREAM_RATE, _STREAM_SHARE = 1_000, 0.7
+#: How far the length of its upload may be off, as a share and in seconds.
+_OFF_SHARE, _OFF_S = 0.15, 2.0
 
 
 @dataclass(slots=True)
@@ -56,6 +68,8 @@ class DeviceScore:
     captures: int = 0
     hours: float = 0.0
     classes: dict[str, int] = field(default_factory=dict)
+    streams: int = 0  # views and calls that last, by the bytes of each second
+    whole: int = 0  # ... that are one `media` upload of their length
     counts: dict[str, Counts] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
 
@@ -69,6 +83,8 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
         device.captures += 1
         device.hours += one.hours
         device.pieces += pieces_of(one)
+        streams, whole = _streams(one)
+        device.streams, device.whole = device.streams + streams, device.whole + whole
         for upload in one.uploads:
             device.classes[str(upload.upload_class)] = device.classes.get(str(upload.upload_class), 0) + 1
         for name, alarms in alarms_of(one).items():
@@ -83,6 +99,31 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
         ours.delays += [(delays[u.start_ns] - u.start_ns) / 1e9 for u in heard if u.start_ns in delays]
         ours.finals += [(upload.final_ns - upload.end_ns) / 1e9 for upload in heard]
     return list(devices.values())
+
+
+def _streams(played: Played) -> tuple[int, int]:
+    """How many views and calls of more than five seconds a capture holds, by the bytes that its hosts sent each second,
+    and how many of them are one `media` upload of their length, and nothing else that is judged."""
+    if not played.capture.streams:
+        return 0, 0
+    found = whole = 0
+    judged = [upload for upload in played.uploads if upload.upload_class in JUDGED_CLASSES]
+    for device in played.devices:
+        seconds, amounts = per_second(device.traffic.time_ns, device.traffic.payload)
+        for span in episodes(seconds[amounts >= _STREAM_RATE], gap=_PAUSE_S + 1):
+            inside_ns = device.traffic.between(span.start_ns, span.end_ns).time_ns
+            length = int(inside_ns[-1] - inside_ns[0]) / _SECOND
+            busy = np.count_nonzero(
+                (seconds * _SECOND >= span.start_ns) & (seconds * _SECOND < span.end_ns) & (amounts >= _STREAM_RATE)
+            )
+            if length <= _STREAM_S or busy < _STREAM_SHARE * length:
+                continue
+            found += 1
+            inside = [upload for upload in judged if upload.start_ns < span.end_ns and upload.end_ns > span.start_ns]
+            if len(inside) == 1 and inside[0].upload_class == "media":
+                off = abs(inside[0].duration - length)
+                whole += off <= max(_OFF_S, _OFF_SHARE * length)
+    return found, whole
 
 
 def _matched(played: Played, alarms: Sequence[tuple[int, int]]) -> tuple[int, int, int]:

@@ -13,6 +13,13 @@ from sniffer.model.clock import SECOND, parse_timestamp
 from sniffer.records.codec import from_json
 from sniffer.records.types import UploadRecord
 
+#: What a device is doing, by the kind of a `listening` record.
+LIVE = {
+    "voice": "is sending what looks like live speech",
+    "view": "is sending live pictures: somebody may be watching",
+    "call": "is in a call",
+}
+
 
 def headline(record: Mapping[str, Any], time_zone: str | None = None) -> str:
     """Return one line about a record (a JSON object). Without a `time_zone` the machine's own is used."""
@@ -36,7 +43,7 @@ def _words(record: Mapping[str, Any]) -> str:
     name = _name(record)
     match record["event_type"]:
         case "listening":
-            return f"{name} {'started' if record['listening'] else 'stopped'} sending what could be live speech"
+            return f"{name} {LIVE[record.get('kind', 'voice')] if record['listening'] else 'stopped sending'}"
         case "drift":
             return f"{name} changed its behaviour: {record['what']} was {record['before']:g} and is {record['after']:g}"
         case "loss" if not record["packets"]:

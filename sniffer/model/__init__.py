@@ -37,7 +37,7 @@ from sniffer.model.addresses import (
 )
 from sniffer.model.hosts import AddressSeen, Device, Fact, FlowKey, NameSeen, Observation, Service, ServiceLookup
 from sniffer.model.packets import PACKET_COLUMNS, DecodeErrors, FrameBlock, PacketBatch, Selection
-from sniffer.model.uploads import JUDGED_CLASSES, Drift, Evidence, Listening, Upload, UploadClass
+from sniffer.model.uploads import JUDGED_CLASSES, Drift, Evidence, Listening, StreamKind, Upload, UploadClass
 from sniffer.model.verdicts import LEVELS, Heard, Judged, Level, Record, Sink, Verdict, VerdictKind, WakeMatch
 from sniffer.model.wake import Answer, Loss, SourceTrust, Testimony, Trust, WakeEvent, WakeKind, WakeSource
 
@@ -86,6 +86,7 @@ __all__ = [
     "U32",
     "U64",
     "U8",
+    "StreamKind",
     "Upload",
     "UploadClass",
     "V4_MAPPED",

@@ -22,6 +22,14 @@ class UploadClass(enum.StrEnum):
 JUDGED_CLASSES: frozenset[UploadClass] = frozenset({UploadClass.SPEECH, UploadClass.BULK, UploadClass.MEDIA})
 
 
+class StreamKind(enum.StrEnum):
+    """What a live upload is: a voice alone, a camera that is watched, or a call."""
+
+    VOICE = "voice"
+    VIEW = "view"
+    CALL = "call"
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One reason: `value` as measured, `weight` as added to the score (log-odds), `text` for a lay person."""
@@ -34,7 +42,8 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """A run that looks like live audio and still lasts. `ended` marks the message that takes it back."""
+    """A live upload that still lasts: what could be a voice, or a camera's view, or a call (`kind`). `ended` marks the
+    message that takes it back; it has the `kind` and `start_ns` of the one that it ends."""
 
     key: int
     flow: FlowKey
@@ -43,6 +52,7 @@ class Listening:
     time_ns: int
     score: float
     ended: bool = False
+    kind: StreamKind = StreamKind.VOICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,8 @@ class Upload:
     """A run with a meaning. `start_ns` and `end_ns` are its first and last upstream payload packet; it became
     final at `final_ns` (packet time). `score` is in log-odds, `probability` the same as a probability of speech.
     `bins` are upstream payload bytes a 250 ms bin from `start_ns` on, `body` the first and one-past-last bin
-    of the audio. `one_sided` is set where no packet of the other side was ever seen on the connection.
+    of the audio. `one_sided` is set where no packet of the other side was ever seen on the connection. `stream` says
+    what a `media` upload is, where its shape tells.
     """
 
     key: int
@@ -73,6 +84,7 @@ class Upload:
     one_sided: bool = False
     bins: tuple[int, ...] = ()
     body: tuple[int, int] | None = None
+    stream: StreamKind | None = None
 
     @property
     def duration(self) -> float:

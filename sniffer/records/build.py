@@ -246,6 +246,7 @@ def listening_record(listening: Listening, device: Device, capture: str) -> List
         timestamp=timestamp(listening.time_ns),
         start=timestamp(listening.start_ns),
         listening=not listening.ended,
+        kind=listening.kind,
         device=device_fields(device),
         **flow_fields(listening.flow),
         service=service_fields(listening.service),

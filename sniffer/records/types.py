@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from sniffer.model import Answer, Level, Trust, UploadClass, VerdictKind, WakeKind
+from sniffer.model import StreamKind, Answer, Level, Trust, UploadClass, VerdictKind, WakeKind
 from sniffer.records.codec import to_json
 
 
@@ -286,6 +286,9 @@ class ListeningRecord(Event):
     timestamp: Annotated[Time, Field(description="When it was noticed.")]
     start: Annotated[Time, Field(description="When it began.")]
     listening: Annotated[bool, Field(description="True while it lasts; false ends or withdraws it.")]
+    kind: Annotated[
+        StreamKind, Field(description="`voice` (what could be a voice alone), `view` (a camera is watched) or `call`.")
+    ]
     device: Device
     src_ip: SourceAddress
     src_port: SourcePort

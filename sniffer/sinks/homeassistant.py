@@ -33,7 +33,9 @@ class DeviceState:
         self._problems: dict[str, int] = {}
 
     def listens(self, record: Record) -> None:
-        """A run began or ended."""
+        """What could be a voice began or ended. Views and calls are no sound of a request."""
+        if record["kind"] != "voice":
+            return
         if not record["listening"]:
             self._runs.discard(record["start"])
         elif len(self._runs) < 64:

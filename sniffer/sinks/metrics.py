@@ -289,6 +289,8 @@ class Metrics:
             self._verdicts.popitem(last=False)
 
     def _listens(self, record: Record) -> None:
+        if record["kind"] != "voice":
+            return
         device = self._name(record)
         runs = self._runs.setdefault(device, set())
         if not record["listening"]:

@@ -59,9 +59,9 @@ def speech_bad_wifi(house: House, host: Host) -> None:
 
 
 def two_utterances(house: House, host: Host) -> None:
-    """Two utterances of 2 s, the second 0.3 s after the first, on one connection."""
+    """Two utterances of 2 s, the second 1.2 s after the first, on one connection."""
     host.says(2, answer=0).to(VOICE, at=2, opened=True)
-    host.says(2).to(VOICE, at=4.3, opened=True)
+    host.says(2).to(VOICE, at=5.2, opened=True)
 
 
 def metrics_flush(house: House, host: Host) -> None:

@@ -3,7 +3,7 @@ import pytest
 from sniffer.explain.headline import headline
 from sniffer.explain.sentences import explain
 from sniffer.explain.times import zone_named
-from sniffer.model import Drift, Listening, Loss, Record, Service, WakeEvent
+from sniffer.model import Drift, Listening, Loss, Record, Service, StreamKind, WakeEvent
 from sniffer.model.clock import SECOND
 from sniffer.records.build import device_record, drift_record, listening_record, loss_record, wake_record
 from tests.sinks.builders import FLOW, KITCHEN, START, upload, upload_value
@@ -14,7 +14,7 @@ LISTENING = Listening(KITCHEN.key, FLOW, Service("evil.example"), START, START, 
 @pytest.mark.parametrize(
     ("record", "text"),
     [
-        (listening_record(LISTENING, KITCHEN, "br-lan").to_json(), "kitchen started sending what could be live speech"),
+        (listening_record(LISTENING, KITCHEN, "br-lan").to_json(), "kitchen is sending what looks like live speech"),
         (drift_record(Drift(KITCHEN.key, START, "chunk_bytes", 437, 900), KITCHEN, "").to_json(),
          "kitchen changed its behaviour: chunk_bytes was 437 and is 900"),
         (loss_record(Loss("br-lan", START, START, 7)).to_json(), "7 packets were lost on br-lan"),
@@ -54,3 +54,11 @@ def test_a_record_that_was_shortened_still_has_a_headline() -> None:
 )
 def test_the_time_is_the_reader_s_with_date_and_zone(zone: str, time: str) -> None:
     assert f"at {time};" in explain(upload_value(), zone_named(zone)).headline
+
+
+def test_a_view_and_a_call_are_said_to_be_such() -> None:
+    for kind, words in ((StreamKind.VIEW, "somebody may be watching"), (StreamKind.CALL, "is in a call")):
+        live = Listening(KITCHEN.key, FLOW, Service(), START, START, 0.0, kind=kind)
+        assert words in headline(listening_record(live, KITCHEN, "").to_json(), "UTC")
+        over = Listening(KITCHEN.key, FLOW, Service(), START, START, 0.0, ended=True, kind=kind)
+        assert headline(listening_record(over, KITCHEN, "").to_json(), "UTC").startswith("kitchen stopped sending at")

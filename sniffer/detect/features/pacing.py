@@ -121,7 +121,6 @@ class Shape:
     opening: int = 0  # bytes of the half second with which it opens
     opened: float = 0.0  # the second in which that is over
     typical_write: int = 0  # half of all bytes are in writes of at most this size
-    ticking: bool = False  # read as ticks of many packets: about one size, not exactly
 
     @property
     def spoken(self) -> float:

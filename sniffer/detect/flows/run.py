@@ -31,6 +31,7 @@ class Run:
     """A stretch of upload on one flow. `warm_ns` is when it was known to be one, `last_ns` its last warm packet so far,
     `final_ns` the moment it was over."""
 
+    number: int
     start_ns: int
     warm_ns: int
     opened_ns: int | None
@@ -44,7 +45,7 @@ class Run:
     down_bins: dict[int, int] = field(default_factory=dict)
     next_look_ns: int = 0
     from_ns: int = 0  # what came before has been reported
-    listening: bool = False
+    listening: bool = False  # announced as a voice
     over: bool = False
     one_sided: bool = False  # nothing ever came back on its connection
     _parts: list[I64] = field(default_factory=list)

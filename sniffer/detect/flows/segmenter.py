@@ -56,6 +56,7 @@ class Segmenter:
         self._recent = np.empty((HEIGHT, 0), dtype=np.int64)
         self._taken = np.empty(0, dtype=np.bool_)  # which of these belong to a run
         self._begun: list[tuple[Flow, Run]] = []
+        self._runs = 0  # so far
         self._tasks: list[Task] = []
         self._short_bursts: list[ShortBurst] = []
 
@@ -224,7 +225,8 @@ class Segmenter:
         return int(warm[TIME, number]), 0, int(warm[NUMBER, number])
 
     def _begin(self, place: int, flow: Flow, start_ns: int, warm_ns: int, opened_ns: int, largest: int) -> Run:
-        run = Run(start_ns, warm_ns, None if opened_ns == UNSEEN else opened_ns, largest)
+        self._runs += 1
+        run = Run(self._runs, start_ns, warm_ns, None if opened_ns == UNSEEN else opened_ns, largest)
         run.next_look_ns = start_ns + _FIRST_LOOK_NS
         self.flows.runs[place] = run
         self.open.append((place, flow, run))

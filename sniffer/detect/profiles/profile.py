@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sniffer.detect.features.pacing import F64, WRITE_GAP, Rows, Shape, burst_starts, cut_sizes, fastest, substantial
+from sniffer.detect.features.pacing import WRITE_GAP, Rows, Shape, cut_sizes, fastest
 from sniffer.detect.profiles.baseline import IN_A_ROW, Baseline
 from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
 from sniffer.model.clock import SECOND
@@ -47,9 +47,6 @@ _PERIODIC_TIMES = 5
 _TRIFLE, _MANY, _BESIDE, _UNSEEN_OTHERS = 2_000, 400, 0.7, 0.3
 #: What an opening may say, in log-odds.
 _LEAST_TELLING, _MOST_TELLING, _LEAST_ODDS = 0.4, 6.0, -4.0
-#: What leaves without a pause of so many seconds is one burst, and those so much smaller than the usual are none; how
-#: far off its time one may be, as a share of the distance; fewer have no distance; and what their number may say.
-_PAUSE, _SMALLER, _OFF_BEAT, _FEWEST_TICKS, _LEAST_TICKS, _MOST_TICKS = 0.04, 0.25, 0.2, 3, -4, 6
 #: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
 _USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
 #: Times in nanoseconds are the largest numbers that are stored.
@@ -92,8 +89,6 @@ class DeviceProfile:
     above: int = 0  # ... or a little more
     write: Baseline = field(default_factory=Baseline)  # bytes
     pause: Baseline = field(default_factory=Baseline)  # seconds from one piece of one size to the next
-    tick: Baseline = field(default_factory=Baseline)  # bytes that leave at once while somebody speaks
-    tick_gap: Baseline = field(default_factory=Baseline)  # seconds from one of these to the next
     lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
     answered: float = 0.0
@@ -135,20 +130,6 @@ class DeviceProfile:
         if regular == 0 and len(times) < 2:
             return -1.0 if self.always_constant else 0.0
         return min(1.0, regular / _PIECES)
-
-    def ticks(self, rows: Rows, first: float) -> float | None:
-        """How many of the bursts later than `first` are as large, and as far apart, as those in which this device
-        speaks, less those that are not: from -4 to 6. None where too little is known, or it has frames of one size."""
-        if not self.tick.known or not self.tick_gap.known or self.constant >= 0.5:
-            return None
-        times, sizes = _large(*bursts(rows.between(first, math.inf)), self.tick.value)
-        if not len(sizes):
-            return None
-        alike = np.abs(np.log(sizes) - self.tick.mean) <= self.tick.reach
-        gaps = np.diff(times) / self.tick_gap.value
-        regular = np.abs(gaps - np.clip(np.round(gaps), 1, 2)) <= _OFF_BEAT  # one may be lost
-        right = int(np.count_nonzero(alike)) + int(np.count_nonzero(regular))
-        return float(max(_LEAST_TICKS, min(_MOST_TICKS, 2 * right - len(alike) - len(regular))))
 
     @property
     def telling(self) -> float:
@@ -215,7 +196,7 @@ class DeviceProfile:
     ) -> list[Drift]:
         """One upload is final; `shape` is how its rows were read. `sure`: it is speech without any habit but
         that of pace; `opens`: a connection was opened for it; `whole`: its beginning was seen. Returns what moved."""
-        self._learn_line(server_of(upload.service, upload.flows[0]), rows)
+        self.learn_line(upload, rows)
         if upload.upload_class is UploadClass.SPEECH:
             if whole and (self.opening.likeness(shape.opening) or 0) > 0:
                 self.begun += 1
@@ -243,7 +224,9 @@ class DeviceProfile:
         if self.begun + self.below + self.above > _MANY:  # what was so long ago counts half
             self.begun, self.below, self.above = self.begun // 2, self.below // 2, self.above // 2
 
-    def _learn_line(self, server: str, rows: Rows) -> None:
+    def learn_line(self, upload: Upload, rows: Rows) -> None:
+        """Learn from any upload how fast the line to a server was, and into which sizes it cuts."""
+        server = server_of(upload.service, upload.flows[0])
         self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
         _forget_oldest(self.lines)
         for size, times in cut_sizes(rows).items():
@@ -255,7 +238,7 @@ class DeviceProfile:
             del self.cuts[min(self.cuts, key=lambda size: self.cuts[size])]
 
     def _learn_speech(self, upload: Upload, shape: Shape, rows: Rows, opens: bool, whole: bool) -> list[Drift]:
-        one_size = max(shape.constancy, shape.comb) >= 0.5 and not shape.ticking
+        one_size = max(shape.constancy, shape.comb) >= 0.5
         drifts = self._learn_chunk(upload) if one_size else []
         self.speech += 1
         pace = max(_PACE, 1 / self.speech)
@@ -265,7 +248,6 @@ class DeviceProfile:
             self.pause.learn(1 / shape.writes_per_second)
         drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
         self.write.learn(shape.typical_write)
-        self._learn_ticks(rows.between(shape.begin, shape.end + 1e-9))
         if whole:
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
         _count(self.servers, server_of(upload.service, upload.flows[0]))
@@ -276,15 +258,6 @@ class DeviceProfile:
             target = float(upload.bytes_toclient)
             self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
         return drifts
-
-    def _learn_ticks(self, body: Rows) -> None:
-        times, sizes = bursts(body)
-        if len(sizes) < _FEWEST_TICKS:
-            return
-        times, sizes = _large(times, sizes, float(np.median(sizes)))
-        if len(sizes) >= _FEWEST_TICKS:
-            self.tick.learn(float(np.median(sizes)))
-            self.tick_gap.learn(float(np.median(np.diff(times))))
 
     def _announced(self, upload: Upload, what: str, usual: Baseline, value: float) -> list[Drift]:
         before = usual.learn(value)
@@ -448,19 +421,6 @@ def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
         return []
     habit.usual = True
     return [Drift(upload.key, upload.final_ns, "usual_upload_bytes", 0.0, round(habit.largest))]
-
-
-def bursts(rows: Rows) -> tuple[F64, I64]:
-    """When each burst began, in seconds, and its bytes."""
-    rows = substantial(rows)
-    starts = burst_starts(rows.seconds, _PAUSE)
-    return rows.seconds[starts], np.add.reduceat(rows.bytes, starts) if len(starts) else rows.bytes
-
-
-def _large(times: F64, sizes: I64, usual: float) -> tuple[F64, I64]:
-    """The bursts that are not much smaller than the usual ones."""
-    large = sizes >= _SMALLER * usual
-    return times[large], sizes[large]
 
 
 def _count(often: dict[str, int], name: str) -> None:

@@ -31,9 +31,8 @@ class Observation:
     down_after: int  # ... and after it
     down_total: int = 0
     server: str = ""  # whom it went to: a name, or an address and port
-    learned: DeviceProfile | None = None
+    profile: DeviceProfile | None = None
     pieces: float | None = None  # `DeviceProfile.pieces`
-    ticks: float | None = None  # `DeviceProfile.ticks`
     final: bool = True
 
 
@@ -53,55 +52,52 @@ class Weights:
 @dataclass(frozen=True, slots=True)
 class Item:
     """One kind of evidence. `measure` gives (number for the curve, number for people) or None where not applicable.
-    A `habit` is about what this device did before; `pace` about the pace at which it did."""
+    A `habit` is about what this device did before."""
 
     name: str
     measure: Callable[[Observation], tuple[float, float] | None]
     sentence: Callable[[Observation, float], str]
     habit: bool = False
-    pace: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """The log-odds of speech; what they are without any habit but one of pace that speaks for it; and the evidence,
-    heaviest first."""
+    """The log-odds of speech; what they are without any habit; and the evidence, heaviest first."""
 
     score: float
-    by_pace: float
+    alone: float
     evidence: tuple[Evidence, ...]
 
 
-def features(case: Observation) -> dict[str, float]:
+def features(seen: Observation) -> dict[str, float]:
     """The numbers that the curves are for."""
-    return {item.name: found[0] if (found := item.measure(case)) else 0.0 for item in ITEMS}
+    return {item.name: found[0] if (found := item.measure(seen)) else 0.0 for item in ITEMS}
 
 
-def score_of(case: Observation, weights: Weights) -> float:
+def score_of(seen: Observation, weights: Weights) -> float:
     """The score of `weigh` alone: most of the time is in the words."""
-    return weights.intercept + sum(added for _, _, added in _added(case, weights))
+    return weights.intercept + sum(added for _, _, added in _added(seen, weights))
 
 
-def weigh(case: Observation, weights: Weights) -> Weighed:
-    """What speaks for speech in this case, and what against it."""
-    added = _added(case, weights)
+def weigh(seen: Observation, weights: Weights) -> Weighed:
+    """What speaks for speech in this seen, and what against it."""
+    added = _added(seen, weights)
     evidence = [
-        Evidence(item.name, value, weight, item.sentence(case, value))
+        Evidence(item.name, value, weight, item.sentence(seen, value))
         for item, value, weight in added
         if abs(weight) >= 0.05
     ]
     evidence.sort(key=lambda e: -abs(e.weight))
     alone = weights.intercept + sum(weight for item, _, weight in added if not item.habit)
-    pace = sum(weight for item, _, weight in added if item.pace)
-    return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone + max(0.0, pace), tuple(evidence))
+    return Weighed(weights.intercept + sum(weight for _, _, weight in added), alone, tuple(evidence))
 
 
-def _added(case: Observation, weights: Weights) -> list[tuple[Item, float, float]]:
+def _added(seen: Observation, weights: Weights) -> list[tuple[Item, float, float]]:
     """Each item that applies, its number for people, and what it adds to the log-odds."""
     added = []
     against = 0.0
     for item in ITEMS:
-        found = item.measure(case)
+        found = item.measure(seen)
         if found is None:
             continue
         weight = height(weights.curves[item.name], found[0]) if item.name in weights.curves else 0.0
@@ -126,9 +122,9 @@ def height(curve: Curve, number: float) -> float:
     return before[1]
 
 
-def opens(case: Observation) -> bool:
+def opens(seen: Observation) -> bool:
     """The connection had just been opened."""
-    return case.opened_before is not None and case.opened_before <= 2
+    return seen.opened_before is not None and seen.opened_before <= 2
 
 
 def probability(score: float) -> float:
@@ -139,200 +135,195 @@ def probability(score: float) -> float:
 # --- measurements --------------------------------------------------------------------------------------------------
 
 
-def _amount_of_pace(case: Observation) -> tuple[float, float] | None:
+def _amount_of_pace(seen: Observation) -> tuple[float, float] | None:
     """1 for three seconds of pace and more; a stretch of few writes shows little, however long."""
-    return math.tanh(case.shape.body / 1.2) * _enough(case.shape) * _voluntary(case), case.shape.body
+    return math.tanh(seen.shape.body / 1.2) * _enough(seen.shape) * _voluntary(seen), seen.shape.body
 
 
-def _steadiness(case: Observation) -> tuple[float, float] | None:
-    if case.shape.body < 0.5:
+def _steadiness(seen: Observation) -> tuple[float, float] | None:
+    if seen.shape.body < 0.5:
         return None
-    even = max(-1.0, 1 - case.shape.bin_variation / 0.6)
-    return _weakened(even, case), case.shape.bin_variation
+    even = max(-1.0, 1 - seen.shape.bin_variation / 0.6)
+    return _weakened(even, seen), seen.shape.bin_variation
 
 
-def _regular_gaps(case: Observation) -> tuple[float, float] | None:
-    if case.shape.writes < 5:
+def _regular_gaps(seen: Observation) -> tuple[float, float] | None:
+    if seen.shape.writes < 5:
         return None
     # Of gaps that are pure chance, half are as near to the median as this asks for.
-    return _weakened(2 * case.shape.gap_regularity - 1, case), case.shape.gap_regularity
+    return _weakened(2 * seen.shape.gap_regularity - 1, seen), seen.shape.gap_regularity
 
 
-def _chunk_constancy(case: Observation) -> tuple[float, float] | None:
-    if case.shape.writes < 5:
+def _chunk_constancy(seen: Observation) -> tuple[float, float] | None:
+    if seen.shape.writes < 5:
         return None
-    return case.shape.constancy * _confidence(case), case.shape.constancy
+    return seen.shape.constancy * _confidence(seen), seen.shape.constancy
 
 
-def _comb(case: Observation) -> tuple[float, float] | None:
+def _comb(seen: Observation) -> tuple[float, float] | None:
     """One size at one distance in time, whatever else leaves between."""
-    if case.shape.comb_size == 0:
+    if seen.shape.comb_size == 0:
         return None
-    return case.shape.comb * _voluntary(case), float(case.shape.comb_size)
+    return seen.shape.comb * _voluntary(seen), float(seen.shape.comb_size)
 
 
-def _narrow_sizes(case: Observation) -> tuple[float, float] | None:
+def _narrow_sizes(seen: Observation) -> tuple[float, float] | None:
     """Speech codecs of variable rate: sizes differ, but not by much. Says nothing where sizes are constant anyway."""
-    shape = case.shape
+    shape = seen.shape
     if shape.writes < 8 or shape.full_share > 0.5:
         return None
     narrow = max(0.0, 1 - shape.size_spread / 0.8)
-    return narrow * (1 - shape.constancy) * _confidence(case), shape.size_spread
+    return narrow * (1 - shape.constancy) * _confidence(seen), shape.size_spread
 
 
-def _mixed_sizes(case: Observation) -> tuple[float, float] | None:
+def _mixed_sizes(seen: Observation) -> tuple[float, float] | None:
     """Pieces of all sizes, from nothing to a full packet: requests, logs and handshakes; a codec is narrower."""
-    shape = case.shape
+    shape = seen.shape
     if shape.writes < 5:
         return None
     mixed = max(0.0, min(1.0, (shape.size_spread - 0.4) / 0.6))
     return mixed * (1 - shape.constancy) * (1 - shape.full_share), shape.size_spread
 
 
-def _burst_then_pace(case: Observation) -> tuple[float, float] | None:
+def _burst_then_pace(seen: Observation) -> tuple[float, float] | None:
     """The link was faster a moment ago: so it is the application that takes its time."""
-    shape = case.shape
+    shape = seen.shape
     if shape.body < 0.4 or shape.head_bytes < 2_000:
         return None
-    return _had_room(case) * _confidence(case), shape.head_ratio
+    return _had_room(seen) * _confidence(seen) * (1 - 0.8 * _asked(seen)), shape.head_ratio
 
 
-def _full_packets(case: Observation) -> tuple[float, float] | None:
-    return case.shape.full_share * (1 - _had_room(case)), case.shape.full_share
+def _full_packets(seen: Observation) -> tuple[float, float] | None:
+    return seen.shape.full_share * (1 - _had_room(seen)), seen.shape.full_share
 
 
-def _too_fast(case: Observation) -> tuple[float, float] | None:
+def _too_fast(seen: Observation) -> tuple[float, float] | None:
     """A moment that is fast is a head; only what goes on so is no microphone."""
-    return max(0.0, math.log2(max(case.shape.rate, 1) / 40_000)) * min(1.0, case.shape.body / 0.5), case.shape.rate
+    return max(0.0, math.log2(max(seen.shape.rate, 1) / 40_000)) * min(1.0, seen.shape.body / 0.5), seen.shape.rate
 
 
-def _too_slow(case: Observation) -> tuple[float, float] | None:
-    if case.shape.rate <= 0:
+def _too_slow(seen: Observation) -> tuple[float, float] | None:
+    if seen.shape.rate <= 0:
         return None
-    return max(0.0, math.log2(2_500 / case.shape.rate)), case.shape.rate
+    return max(0.0, math.log2(2_500 / seen.shape.rate)), seen.shape.rate
 
 
-def _too_few_chunks(case: Observation) -> tuple[float, float] | None:
+def _too_few_chunks(seen: Observation) -> tuple[float, float] | None:
     """Rare pieces, unless they come like clockwork: then somebody fills a buffer."""
-    few = max(0.0, min(3.0, math.log2(6 / max(case.shape.writes_per_second, 0.5))))
-    return few * (1 - case.shape.comb), case.shape.writes_per_second
+    few = max(0.0, min(3.0, math.log2(6 / max(seen.shape.writes_per_second, 0.5))))
+    return few * (1 - seen.shape.comb), seen.shape.writes_per_second
 
 
-def _asked_for_each(case: Observation) -> tuple[float, float] | None:
+def _asked_for_each(seen: Observation) -> tuple[float, float] | None:
     """A device that waits for an answer before each piece is paced by the network, not by a microphone."""
-    if case.shape.writes < 3:
+    if seen.shape.writes < 3:
         return None
-    return _asked(case), case.shape.answer_share
+    return _asked(seen), seen.shape.answer_share
 
 
-def _mostly_download(case: Observation) -> tuple[float, float] | None:
-    shape = case.shape
+def _mostly_download(seen: Observation) -> tuple[float, float] | None:
+    shape = seen.shape
     if shape.body_bytes == 0:
         return None
-    ratio = case.down_body / shape.body_bytes
+    ratio = seen.down_body / shape.body_bytes
     return max(0.0, min(4.0, math.log2(max(ratio, 1e-3) / 4))), ratio
 
 
-def _amount(case: Observation) -> tuple[float, float] | None:
+def _amount(seen: Observation) -> tuple[float, float] | None:
     """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4, and little
     else is more than 64."""
-    return math.log2(max(case.shape.bytes, 1) / 16_000), float(case.shape.bytes)
+    return math.log2(max(seen.shape.bytes, 1) / 16_000), float(seen.shape.bytes)
 
 
-def _rest(case: Observation) -> tuple[float, float] | None:
+def _rest(seen: Observation) -> tuple[float, float] | None:
     """What else the run carried: an utterance is a head and a body, and perhaps a state report behind it."""
-    shape = case.shape
+    shape = seen.shape
     return (shape.outside_bytes / shape.bytes if shape.bytes else 0.0), float(shape.outside_bytes)
 
 
-def _bursts(case: Observation) -> tuple[float, float] | None:
-    return float(min(4, max(0, case.shape.bursts - 1))), float(case.shape.bursts)
+def _bursts(seen: Observation) -> tuple[float, float] | None:
+    return float(min(4, max(0, seen.shape.bursts - 1))), float(seen.shape.bursts)
 
 
 def _role(role: str) -> Callable[[Observation], tuple[float, float] | None]:
-    def measure(case: Observation) -> tuple[float, float] | None:
-        return (1.0, 1.0) if case.service.role == role else None
+    def measure(seen: Observation) -> tuple[float, float] | None:
+        return (1.0, 1.0) if seen.service.role == role else None
 
     return measure
 
 
-def _errand_host(case: Observation) -> tuple[float, float] | None:
-    return (1.0, 1.0) if case.service.role in ("control", "update", "time", "media") else None
+def _errand_host(seen: Observation) -> tuple[float, float] | None:
+    return (1.0, 1.0) if seen.service.role in ("control", "update", "time", "media") else None
 
 
-def _new_connection(case: Observation) -> tuple[float, float] | None:
+def _new_connection(seen: Observation) -> tuple[float, float] | None:
     """A connection begins with keys and with what the device has to say of itself: some 20 kB, and seldom more than
     four times that. A pair of ports is not a connection that had to be opened; and some devices open one to speak."""
-    if case.opened_before is None or not opens(case):
+    if seen.opened_before is None or not opens(seen):
         return None
-    introduction = max(0.3, min(1.0, 20_000 / max(case.shape.bytes, 1)))
-    usual = case.learned.opens if case.learned is not None and case.learned.speech >= ENOUGH else 0.0
-    return introduction * (0.5 if case.datagrams else 1.0) * (1 - usual), case.opened_before
+    introduction = max(0.3, min(1.0, 20_000 / max(seen.shape.bytes, 1)))
+    usual = seen.profile.opens if seen.profile is not None and seen.profile.speech >= ENOUGH else 0.0
+    return introduction * (0.5 if seen.datagrams else 1.0) * (1 - usual), seen.opened_before
 
 
-def _answer(case: Observation) -> tuple[float, float] | None:
+def _answer(seen: Observation) -> tuple[float, float] | None:
     """A bonus only: a wake word alone gets no answer."""
-    if not case.final or case.down_after < 1_500:
+    if not seen.final or seen.down_after < 1_500:
         return None
-    return min(1.0, case.down_after / 8_000), float(case.down_after)
+    return min(1.0, seen.down_after / 8_000), float(seen.down_after)
 
 
-def _known_chunk(case: Observation) -> tuple[float, float] | None:
+def _known_chunk(seen: Observation) -> tuple[float, float] | None:
     """Pieces in which this device speaks. A codec with frames of one size does not change to another one."""
-    if case.pieces is None or case.learned is None:
+    if seen.pieces is None or seen.profile is None:
         return None
-    return case.pieces, float(case.learned.chunk or 0) if case.pieces > 0 else 0.0
+    return seen.pieces, float(seen.profile.chunk or 0) if seen.pieces > 0 else 0.0
 
 
-def _known_rate(case: Observation) -> tuple[float, float] | None:
-    if case.learned is None or case.shape.body < 0.4:
+def _known_rate(seen: Observation) -> tuple[float, float] | None:
+    if seen.profile is None or seen.shape.body < 0.4:
         return None
-    likeness = case.learned.rate.likeness(case.shape.rate)
-    return None if likeness is None else (likeness, case.shape.rate)
+    likeness = seen.profile.rate.likeness(seen.shape.rate)
+    return None if likeness is None else (likeness, seen.shape.rate)
 
 
-def _known_write(case: Observation) -> tuple[float, float] | None:
+def _known_write(seen: Observation) -> tuple[float, float] | None:
     """Where a codec has frames of many sizes, those are of a certain size nonetheless."""
-    if case.learned is None or case.learned.constant >= 0.5:
+    if seen.profile is None or seen.profile.constant >= 0.5:
         return None
-    likeness = case.learned.write.likeness(case.shape.typical_write)
-    return None if likeness is None else (likeness, float(case.shape.typical_write))
+    likeness = seen.profile.write.likeness(seen.shape.typical_write)
+    return None if likeness is None else (likeness, float(seen.shape.typical_write))
 
 
-def _known_ticks(case: Observation) -> tuple[float, float] | None:
-    """Bursts of the size and at the distance at which this device speaks."""
-    return None if case.ticks is None else (case.ticks, case.ticks)
-
-
-def _known_server(case: Observation) -> tuple[float, float] | None:
-    if case.learned is None:
+def _known_server(seen: Observation) -> tuple[float, float] | None:
+    if seen.profile is None:
         return None
-    familiarity = case.learned.familiarity(case.server)
+    familiarity = seen.profile.familiarity(seen.server)
     return None if familiarity is None else (familiarity, float(familiarity > 0))
 
 
-def _known_opening(case: Observation) -> tuple[float, float] | None:
+def _known_opening(seen: Observation) -> tuple[float, float] | None:
     """Speech begins with the same: what the device was told, half a second of before, the wake word. It says the more,
     the seldomer other uploads begin so."""
-    if case.learned is None or not case.learned.knows_server(case.server):
+    if seen.profile is None or not seen.profile.knows_server(seen.server):
         return None
-    odds = case.learned.opening_odds(case.shape.opening)
-    return None if odds is None else (_unless_foreign(odds, case), float(case.shape.opening))
+    odds = seen.profile.opening_odds(seen.shape.opening)
+    return None if odds is None else (_unless_foreign(odds, seen), float(seen.shape.opening))
 
 
-def _unless_foreign(likeness: float, case: Observation) -> float:
+def _unless_foreign(likeness: float, seen: Observation) -> float:
     """An amount is like others by chance; it speaks for speech only where the pieces do not speak against it."""
-    return min(likeness, 0.0) if case.pieces is not None and case.pieces < 0 else likeness
+    return min(likeness, 0.0) if seen.pieces is not None and seen.pieces < 0 else likeness
 
 
-def _weakened(amount: float, case: Observation) -> float:
+def _weakened(amount: float, seen: Observation) -> float:
     """What speaks for pace counts only as far as there is enough of it and it is the application's own."""
-    return amount * _confidence(case) * (_voluntary(case) if amount > 0 else 1.0)
+    return amount * _confidence(seen) * (_voluntary(seen) if amount > 0 else 1.0)
 
 
-def _confidence(case: Observation) -> float:
+def _confidence(seen: Observation) -> float:
     """How much a statistic over the body is worth: from nothing at 0.15 s to all at 0.65 s, and by the writes in it."""
-    shape = case.shape
+    shape = seen.shape
     return max(0.0, min(1.0, (shape.body - 0.15) / 0.5)) * _enough(shape)
 
 
@@ -341,41 +332,41 @@ def _enough(shape: Shape) -> float:
     return max(shape.comb, min(1.0, shape.writes / 8))
 
 
-def _voluntary(case: Observation) -> float:
+def _voluntary(seen: Observation) -> float:
     """How much of the pace is the application's own, not that of the answers it waits for, nor of the line."""
-    asked = _asked(case)
-    line = case.shape.full_share * (1 - _had_room(case))
+    asked = _asked(seen)
+    line = seen.shape.full_share * (1 - _had_room(seen))
     return (1 - 0.8 * asked) * (1 - 0.6 * line)
 
 
-def _asked(case: Observation) -> float:
+def _asked(seen: Observation) -> float:
     """How far each piece waits for an answer. In a call both sides send often, and neither waits; whoever receives a
     stream is answered all the time, whatever it sends."""
-    shape = case.shape
-    if case.datagrams and shape.writes_per_second > 12:
+    shape = seen.shape
+    if seen.datagrams and shape.writes_per_second > 12:
         return 0.0
-    stream = min(1.0, 4 * shape.body_bytes / max(case.down_body, 1))
+    stream = min(1.0, 4 * shape.body_bytes / max(seen.down_body, 1))
     return stream * max(0.0, shape.answer_share - 0.3) / 0.7
 
 
-def _had_room(case: Observation) -> float:
+def _had_room(seen: Observation) -> float:
     """How sure it is that the line could have carried the body faster: it did so just before. A transport's first
     window leaves fast on any line, so for full-size packets the burst must be larger than that. Or it did so on
     another day."""
-    shape = case.shape
+    shape = seen.shape
     faster = min(1.0, math.log2(max(1.0, shape.head_ratio)) / 4)
     window = max(0.0, min(1.0, (shape.head_bytes - 30_000) / 60_000))
     just_now = faster * (1 - shape.full_share * (1 - window))
-    return max(just_now, _usually(case))
+    return max(just_now, _usually(seen))
 
 
-def _usually(case: Observation) -> float:
+def _usually(seen: Observation) -> float:
     """How much faster this line was on another day. That it was so to other servers says half as much: this one may
     take no more."""
-    if case.learned is None:
+    if seen.profile is None:
         return 0.0
-    there, anywhere = case.learned.lines.get(case.server, 0.0), max(case.learned.lines.values(), default=0.0)
-    rate = max(case.shape.rate, 1.0)
+    there, anywhere = seen.profile.lines.get(seen.server, 0.0), max(seen.profile.lines.values(), default=0.0)
+    rate = max(seen.shape.rate, 1.0)
     return max(
         share * max(0.0, min(1.0, math.log2(max(line, 1.0) / rate) / 3))
         for share, line in ((0.8, there), (0.4, anywhere))
@@ -385,22 +376,22 @@ def _usually(case: Observation) -> float:
 # --- sentences -----------------------------------------------------------------------------------------------------
 
 
-def _host(case: Observation) -> str:
-    return case.service.host or "this server"
+def _host(seen: Observation) -> str:
+    return seen.service.host or "this server"
 
 
 def _kilobytes(amount: float) -> str:
     return f"{amount / 1000:.{0 if amount >= 10_000 else 1}f} kB"
 
 
-def _server_words(case: Observation, value: float) -> str:
+def _server_words(seen: Observation, value: float) -> str:
     if value:
         return "This device has sent speech to this server before"
     return "All speech of this device went to other servers so far"
 
 
-def _opening_words(case: Observation, value: float) -> str:
-    habits = case.learned or DeviceProfile()
+def _opening_words(seen: Observation, value: float) -> str:
+    habits = seen.profile or DeviceProfile()
     usual = _kilobytes(habits.opening.value)
     if (habits.opening.likeness(value) or 0) > 0:
         seldom = ", and little else" if habits.telling > 2 else ""
@@ -412,29 +403,21 @@ def _opening_words(case: Observation, value: float) -> str:
     return f"It began with {_kilobytes(value)}; speech of this device begins with about {usual}"
 
 
-def _chunk_words(case: Observation, value: float) -> str:
+def _chunk_words(seen: Observation, value: float) -> str:
     if not value:
         return "This device has always sent speech in pieces of one size, and none of these is"
     return f"This device has sent speech in pieces of {value:.0f} bytes before, and some of these are"
 
 
-def _ticks_words(case: Observation, value: float) -> str:
-    habits = case.learned or DeviceProfile()
-    how = f"in bursts of about {_kilobytes(habits.tick.value)} every {habits.tick_gap.value:.2f} s"
-    if value > 0:
-        return f"It left {how}, as speech of this device has left before"
-    return f"Speech of this device leaves {how}, and this did not"
-
-
-def _rate_words(case: Observation, value: float) -> str:
-    usual = case.learned.rate if case.learned else Baseline()
+def _rate_words(seen: Observation, value: float) -> str:
+    usual = seen.profile.rate if seen.profile else Baseline()
     if (usual.likeness(value) or 0) <= 0:
         return f"This device sends speech at about {_kilobytes(usual.value)} a second; this was {_kilobytes(value)}"
     return f"This device has sent speech at {_kilobytes(value)} a second before"
 
 
-def _write_words(case: Observation, value: float) -> str:
-    usual = case.learned.write if case.learned else Baseline()
+def _write_words(seen: Observation, value: float) -> str:
+    usual = seen.profile.write if seen.profile else Baseline()
     if (usual.likeness(value) or 0) <= 0:
         return f"This device sends speech in pieces of about {usual.value:.0f} bytes; these are of {value:.0f}"
     return f"This device has sent speech in pieces of about {value:.0f} bytes before"
@@ -520,8 +503,7 @@ ITEMS: tuple[Item, ...] = (
     Item("answer", _answer, lambda c, v: f"{v / 1000:.0f} kB came back right after it, like a spoken answer"),
     Item("known_server", _known_server, _server_words, habit=True),
     Item("known_opening", _known_opening, _opening_words, habit=True),
-    Item("known_chunk", _known_chunk, _chunk_words, habit=True, pace=True),
-    Item("known_ticks", _known_ticks, _ticks_words, habit=True, pace=True),
+    Item("known_chunk", _known_chunk, _chunk_words, habit=True),
     Item("known_rate", _known_rate, _rate_words, habit=True),
     Item("known_write", _known_write, _write_words, habit=True),
 )

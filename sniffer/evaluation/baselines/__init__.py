@@ -13,9 +13,9 @@ from sniffer.evaluation.baselines.firewalla import abnormal_upload, all_bytes
 from sniffer.evaluation.baselines.host_only import voice_bytes, voice_host
 from sniffer.evaluation.baselines.leakypick import sustained_burst, sustained_rate
 from sniffer.evaluation.baselines.pets20 import busiest_second, threshold
-from sniffer.evaluation.baselines.traffic import Alarm, Traffic, together, traffic_of
+from sniffer.evaluation.baselines.traffic import Alarm, Traffic, episodes, per_second, together, traffic_of
 
-__all__ = ["BASELINES", "Alarm", "Baseline", "Traffic", "together", "traffic_of"]
+__all__ = ["BASELINES", "Alarm", "Baseline", "Traffic", "episodes", "per_second", "together", "traffic_of"]
 
 
 @dataclass(frozen=True, slots=True)

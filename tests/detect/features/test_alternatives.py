@@ -1,4 +1,4 @@
-"""One run, read in several ways: a short utterance in its head, pieces among other data, ticks of many packets."""
+"""Other hypotheses about a run: a short utterance behind its initial burst, frames of one size among other data."""
 
 from __future__ import annotations
 
@@ -43,34 +43,6 @@ def test_pieces_of_one_size_are_seen_through_other_data() -> None:
     assert alone
     assert alone[0].writes_per_second == pytest.approx(10, rel=0.05)
     assert alone[0].outside_bytes > 20_000
-
-
-def ticks(number: int, gap: float, *, late: float = 0.0, last: int = 900) -> Rows:
-    luck = np.random.default_rng(7)
-    pieces = [(0.002 * i, 1_250) for i in range(60)]
-    for tick in range(number):
-        at = 0.5 + gap * tick + luck.uniform(-late, late) * gap
-        pieces += [(at + 0.001 * i, 1_250 if i < 5 else last) for i in range(6)]
-    return rows(pieces)
-
-
-def test_slow_ticks_of_many_packets_are_a_pace() -> None:
-    (found,) = [shape for shape in readings(ticks(5, 0.4)) if shape.comb_size == 7_150]
-    assert found.writes == 5
-    assert found.rate == pytest.approx(7_150 / 0.4, rel=0.02)
-    assert found.comb == 1.0
-    assert found.head_bytes == 75_000
-    assert found.full_share == 0.0
-
-
-def test_ticks_that_are_full_to_the_last_packet_may_be_a_windows() -> None:
-    (found,) = [shape for shape in readings(ticks(5, 0.4, last=1_250)) if shape.comb_size == 7_500]
-    assert found.full_share == 1.0
-
-
-@pytest.mark.parametrize("run", [ticks(2, 0.4), ticks(5, 0.1), ticks(5, 0.4, late=0.45)])
-def test_two_bursts_or_those_of_a_round_trip_or_of_chance_are_no_ticks(run: Rows) -> None:
-    assert not [shape for shape in readings(run) if shape.comb_size == 7_150 and shape.comb > 0.5]
 
 
 @settings(deadline=None)

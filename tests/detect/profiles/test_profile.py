@@ -55,7 +55,6 @@ def test_little_is_known_at_first() -> None:
     learned = taught(1)
     assert learned.known_chunks == []
     assert learned.pieces(spoken(437)) is None
-    assert learned.ticks(spoken(437), 0) is None
     assert learned.rate.likeness(8_700) is None
     assert learned.opening_odds(20_000) is None
 
@@ -133,49 +132,6 @@ def test_an_opening_that_is_larger_than_usual_says_less_against_a_voice_than_a_s
     assert learned.opening_odds(200) == -4
 
 
-def slowly(sizes: list[int], gap: float = 0.5, head: int = 60_000) -> Rows:
-    """A head, and from second 1 on bursts of so many bytes, each of packets of 1250."""
-    seconds, size = [0.0, 0.1], [head // 2, head // 2]
-    for number, amount in enumerate(sizes):
-        for packet in range(amount // 1_250):
-            seconds.append(1 + number * gap + packet * 0.001)
-            size.append(1_250)
-    return rows(seconds, size)
-
-
-def ticking() -> DeviceProfile:
-    learned = DeviceProfile()
-    shape = Shape(duration=4.0, bytes=130_000, packets=60, rate=20_000, opening=60_000, begin=1.0, end=4.0)
-    for number in range(3):
-        learned.learn(upload(number * 100, chunk=None), shape, slowly([10_000] * 6))
-    return learned
-
-
-def test_bursts_of_the_usual_size_at_the_usual_distance_are_known() -> None:
-    learned = ticking()
-    assert learned.ticks(slowly([10_000] * 2), 0.5) == 3  # two sizes, one distance
-    assert learned.ticks(slowly([10_000]), 0.5) == 1
-    assert learned.ticks(slowly([10_000, 1_250, 10_000], gap=0.25), 0.5) == 3  # small talk between them
-    assert learned.ticks(slowly([10_000, 10_000], gap=1.0), 0.5) == 3  # one was lost
-    assert learned.ticks(slowly([10_000] * 20), 0.5) == 6
-    assert learned.ticks(slowly([30_000, 20_000, 40_000], gap=0.3), 0.5) == -4
-    assert learned.ticks(slowly([]), 0.5) is None  # a head alone says nothing of them
-
-
-def test_acknowledgements_between_the_bursts_are_none() -> None:
-    """What a transport says of itself neither is a burst nor joins two."""
-    learned = ticking()
-    spoken = slowly([10_000] * 3)
-    pings = rows([number * 0.03 for number in range(70)], [40] * 70)
-    order = np.argsort(np.concatenate([spoken.seconds, pings.seconds]), kind="stable")
-    both = rows(
-        np.concatenate([spoken.seconds, pings.seconds])[order].tolist(),
-        np.concatenate([spoken.bytes, pings.bytes])[order].tolist(),
-    )
-    assert learned.ticks(both, 0.5) == learned.ticks(spoken, 0.5) == 5
-    assert learned.ticks(pings, 0.5) is None
-
-
 def test_many_addresses_of_one_name_push_no_other_name_out() -> None:
     learned = DeviceProfile()
     learn(learned, replace(upload(0), service=Service("b.example", "voice", "sni", 1.0)), 8_700)
@@ -185,10 +141,6 @@ def test_many_addresses_of_one_name_push_no_other_name_out() -> None:
         learn(learned, a, 8_700)
     assert list(learned.servers) == ["b.example:443", "a.example:443"]
     assert len(learned.addresses) == 16
-
-
-def test_who_speaks_in_pieces_of_one_size_has_no_ticks() -> None:
-    assert taught().ticks(slowly([10_000] * 2), 0.5) is None
 
 
 def test_where_speech_went_by_name_it_is_known_without_the_name() -> None:
@@ -276,7 +228,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
     bad += [{**stored, name: {str(value): 50}} for name in ("chunks", "cuts")]
     bad += [
         {**stored, habit: {**stored[habit], name: value}}
-        for habit in ("rate", "opening", "write", "pause", "tick", "tick_gap")
+        for habit in ("rate", "opening", "write", "pause")
         for name in stored["rate"]
     ]
     bad += [
@@ -292,7 +244,6 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
         likely = [usual.likeness(8_700) for usual in (again.rate, again.opening, again.write, again.pause)]
         likely += [
             again.pieces(spoken(437)),
-            again.ticks(spoken(437), 0),
             again.opening_odds(20_000),
             *again.lines.values(),
             again.rate.value,
@@ -307,9 +258,7 @@ def test_what_is_no_list_of_habits_is_none() -> None:
 
 
 def test_an_update_adds_to_what_an_older_version_learned() -> None:
-    old = {
-        name: value for name, value in taught().to_dict().items() if name not in ("opening", "tick", "lines", "cuts")
-    }
+    old = {name: value for name, value in taught().to_dict().items() if name not in ("opening", "lines", "cuts")}
     learned = DeviceProfile.from_dict(old)
     assert (learned.speech, learned.chunks) == (5, {437: 5})
     before = {name: value for name, value in taught(40).to_dict().items() if name not in ("below", "above")}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.profiles.baseline import Baseline
 from sniffer.detect.profiles.profile import DeviceProfile
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Curve, Weights, height, score_of, weigh
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Curve, Observation, Weights, height, score_of, weigh
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.model import Service
 from sniffer.resources import shipped
@@ -36,7 +36,7 @@ def device(rate: float, opening: float, chunk: int) -> DeviceProfile:
     """One that has always spoken so, to its own server."""
     return DeviceProfile(
         speech=40, chunks={chunk: 40}, constant=1.0, rate=usually(rate), opening=usually(opening), begun=40,
-        pause=usually(0.05), write=usually(chunk), tick=usually(chunk), tick_gap=usually(0.05),
+        pause=usually(0.05), write=usually(chunk),
         servers={"voice:443": 40},
     )  # fmt: skip
 
@@ -63,38 +63,34 @@ def test_the_evidence_adds_up_to_the_score() -> None:
     weighed = weigh(CASE, WEIGHTS)
     assert weighed.score == pytest.approx(score_of(CASE, WEIGHTS))
     assert weighed.score == pytest.approx(WEIGHTS.intercept + sum(e.weight for e in weighed.evidence), abs=0.5)
-    assert weighed.by_pace == weighed.score > 2  # speech, and nothing is known of this device yet
+    assert weighed.alone == weighed.score > 2  # speech, and nothing is known of this device yet
 
 
 def test_speech_like_this_device_s_is_surer() -> None:
-    at_home = replace(CASE, learned=device(8_700, 19_000, 437), server="voice:443", pieces=1.0)
+    at_home = replace(CASE, profile=device(8_700, 19_000, 437), server="voice:443", pieces=1.0)
     alike = weigh(at_home, WEIGHTS)
     alone = weigh(CASE, WEIGHTS).score
-    assert alike.score > alike.by_pace + 2 > alone + 4
+    assert alike.score > alone + 2
 
 
-def test_only_pace_teaches_and_only_where_it_speaks_for_a_voice() -> None:
-    """Neither a known server nor a known opening does; pieces and ticks of another pace take nothing."""
-    at_home = replace(CASE, learned=device(8_700, 19_000, 437), server="voice:443")
-    alone = weigh(CASE, WEIGHTS).score
-    assert weigh(at_home, WEIGHTS).by_pace == pytest.approx(alone)
-    for pieces, ticks in ((1.0, None), (None, 6.0)):
-        assert weigh(replace(at_home, pieces=pieces, ticks=ticks), WEIGHTS).by_pace > alone + 2
-    for pieces, ticks in ((-1.0, None), (None, -4.0)):
-        assert weigh(replace(at_home, pieces=pieces, ticks=ticks), WEIGHTS).by_pace == pytest.approx(alone)
+def test_no_habit_teaches_one() -> None:
+    """What proves that an upload is speech may not come from what earlier uploads taught."""
+    at_home = replace(CASE, profile=device(8_700, 19_000, 437), server="voice:443")
+    for pieces in (None, 1.0, -1.0):
+        assert weigh(replace(at_home, pieces=pieces), WEIGHTS).alone == pytest.approx(weigh(CASE, WEIGHTS).score)
 
 
 def test_no_habit_makes_anybody_overlook_a_voice() -> None:
     """Another codec, another server, another opening: all of it together takes `MOST_AGAINST`."""
-    elsewhere = replace(CASE, learned=device(33_000, 90_000, 1_062), server="other:443", pieces=-1.0)
-    strange = weigh(replace(elsewhere, ticks=-4.0), WEIGHTS)
+    elsewhere = replace(CASE, profile=device(33_000, 90_000, 1_062), server="other:443", pieces=-1.0)
+    strange = weigh(elsewhere, WEIGHTS)
     assert weigh(CASE, WEIGHTS).score - strange.score <= MOST_AGAINST + 1e-9
     assert strange.score > 0
 
 
 def test_the_most_that_habits_take_is_shared_among_them() -> None:
     all_against = Weights(0.0, {item.name: ((-1.0, -2.0), (0.0, 0.0), (1.0, 1.0)) for item in ITEMS if item.habit})
-    elsewhere = replace(CASE, learned=device(33_000, 90_000, 1_062), server="voice:443", pieces=-1.0)
+    elsewhere = replace(CASE, profile=device(33_000, 90_000, 1_062), server="voice:443", pieces=-1.0)
     weighed = weigh(elsewhere, all_against)
     negative = [e.weight for e in weighed.evidence if e.weight < 0]
     assert len(negative) >= 3
@@ -104,7 +100,7 @@ def test_the_most_that_habits_take_is_shared_among_them() -> None:
 def test_every_sentence_can_be_said() -> None:
     for learned, pace in ((device(8_700, 19_000, 437), 1.0), (device(33_000, 90_000, 1_062), -1.0), (None, None)):
         for server in ("voice:443", "other:443"):
-            case = replace(CASE, learned=learned, pieces=pace, ticks=pace, server=server)
+            case = replace(CASE, profile=learned, pieces=pace, server=server)
             for item in ITEMS:
                 found = item.measure(case)
                 if found is not None:
@@ -113,24 +109,15 @@ def test_every_sentence_can_be_said() -> None:
 
 def test_words_follow_whether_it_is_alike() -> None:
     def words(learned: DeviceProfile) -> str:
-        case = replace(CASE, learned=learned, server="voice:443", pieces=None)
+        case = replace(CASE, profile=learned, server="voice:443", pieces=None)
         return " ".join(e.text for e in weigh(case, WEIGHTS).evidence if e.name.startswith("known"))
 
     assert "as speech of this device has begun before" in words(device(8_700, 19_000, 437))
     assert "speech of this device begins with about 90 kB" in words(device(33_000, 90_000, 1_062))
 
 
-def test_ticks_are_told_as_bursts_at_a_distance() -> None:
-    def words(ticks: float) -> str:
-        case = replace(CASE, learned=device(8_700, 19_000, 437), ticks=ticks)
-        return next(e.text for e in weigh(case, WEIGHTS).evidence if e.name == "known_ticks")
-
-    assert words(6.0) == "It left in bursts of about 0.4 kB every 0.05 s, as speech of this device has left before"
-    assert words(-4.0) == "Speech of this device leaves in bursts of about 0.4 kB every 0.05 s, and this did not"
-
-
 def test_a_connection_that_is_always_opened_to_speak_says_nothing() -> None:
     fresh = replace(CASE, opened_before=0.2)
     opener = DeviceProfile(speech=10, opens=1.0, servers={CASE.server: 1})
     assert score_of(fresh, WEIGHTS) < score_of(CASE, WEIGHTS)
-    assert score_of(replace(fresh, learned=opener), WEIGHTS) == pytest.approx(score_of(CASE, WEIGHTS))
+    assert score_of(replace(fresh, profile=opener), WEIGHTS) == pytest.approx(score_of(CASE, WEIGHTS))
