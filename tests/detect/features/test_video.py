@@ -40,7 +40,7 @@ def test_a_view_has_key_frames(distance: float, rate: float, size: int, key: int
 
 
 def test_one_burst_in_the_middle_of_a_stream_is_a_picture() -> None:
-    assert key_frames(rows(pictures(6, 8, 700) + burst(3.0, 13_000))) is not None
+    assert key_frames(rows(pictures(6, 8, 700) + burst(3.0, 18_000))) is not None
 
 
 def test_a_head_before_a_voice_is_none() -> None:
