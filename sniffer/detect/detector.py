@@ -121,7 +121,7 @@ class Detector:
         """The capture is over: close everything."""
         if self._now_ns is None:
             return []
-        return [*self._settle(self._now_ns + 2 * self._silence_ns), *self._scorer.finish()]
+        return [*self._settle(self._now_ns + 3 * self._silence_ns), *self._scorer.finish()]
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is known by `now_ns`, in the order in which it became known."""

@@ -13,7 +13,7 @@ from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure
 from sniffer.detect.features.video import key_frames
 from sniffer.detect.flows.flow import Flow
-from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run
+from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
 from sniffer.detect.profiles.profile import SURE, DeviceProfile, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
@@ -43,6 +43,8 @@ _LEAST_STREAM_NS = SECOND // 2
 _PLAIN_SCORE = 4.0
 #: Seconds behind the paced part in which what comes back is an answer to it.
 _ANSWER_NS = 5 * SECOND
+#: Stalls that one utterance may go on behind, each as long as the patience with its line.
+_STALLS = 3
 #: Bytes that come back from which on an upload counts as answered.
 _ANSWER_BYTES = 4_000
 #: Two connections send the same where they begin within this time, and their bytes and sizes differ by this share.
@@ -141,15 +143,20 @@ class Scorer:
             return []
         part, _, score = self._best(flow, run, self._plain(flow, run, part, at_ns, final=False), at_ns)
         silent_ns = at_ns - part.body_ns[1]
+        silence_ns = patience_ns(run.repeats, part.body_ns[1], self._silence_ns)
+        if silence_ns > self._silence_ns:
+            silence_ns *= (
+                _STALLS  # the paced part seems over at the first stall, though the utterance goes on behind it
+            )
         if not run.listening:
             if score < SPEECH_SCORE or silent_ns > 600_000_000:
                 return []
             run.listening = True
             return [Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score)]
-        if score >= SPEECH_SCORE - 1 and (silent_ns < self._silence_ns or _continues(part, silent_ns)):
+        if score >= SPEECH_SCORE - 1 and (silent_ns < silence_ns or _continues(part, silent_ns)):
             return []
         events: list[Event] = [*self._take_back(flow, run, at_ns, score)]
-        if score >= SPEECH_SCORE and silent_ns >= self._silence_ns:  # over, though the connection goes on
+        if score >= SPEECH_SCORE and silent_ns >= silence_ns:  # over, though the connection goes on
             cut_ns = part.body_ns[1] + 1
             events += self._report(flow, run, self._stretch(flow, run, run.from_ns, cut_ns), at_ns)
             run.from_ns = cut_ns
@@ -272,6 +279,7 @@ class Scorer:
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
             down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
             down_total=run.bytes_down,
+            repeats=run.repeated(*body),
             down_after=run.received(body[1] - BIN_NS, answered_by + BIN_NS) if final else 0,
             profile=self._profiles.get(flow.key),
             pieces=part.pieces,

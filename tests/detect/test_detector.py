@@ -156,3 +156,51 @@ def test_a_clock_that_runs_ahead_of_the_packets_changes_nothing() -> None:
         events += detector.advance(int(batch.time_ns[row]) + 80_000_000)
     events += detector.advance(int(batch.time_ns[-1]) + 10**9)
     assert events == detect(batch)
+
+
+def test_an_utterance_lasts_while_the_line_stalls() -> None:
+    """The radio is gone twice for two seconds; before and after it, segments are repeated."""
+    wire = Wire()
+    at, sent = 1.0, 0
+    wire.burst(at, 18_000)
+    for number in range(60):
+        moment = at + 0.1 + number * 0.05 + 2.0 * (number >= 20) + 2.0 * (number >= 40)
+        wire.send(moment, 437)
+        if number in (19, 39):
+            place = wire.rows[-1]["tcp_seq"]
+            for later in (0.25, 0.7):
+                wire.send(moment + later, 437, sequence=place)
+        sent += 1
+    (upload,) = uploads(detect(wire.batch()))
+    assert upload.bytes == 18_000 + 437 * sent
+    assert upload.duration == pytest.approx(7, abs=0.2)
+
+
+def test_a_pause_without_repetitions_ends_an_utterance() -> None:
+    wire = Wire()
+    wire.speech(1.0, 2.0)
+    wire.speech(5.0, 2.0)
+    assert len(uploads(detect(wire.batch()))) == 2
+
+
+def test_a_transport_that_recovers_is_not_paced_by_a_microphone() -> None:
+    """Two segments each time the timer runs out, and one of them again."""
+    wire = Wire()
+    for number in range(30):
+        wire.send(1 + number * 0.6, 1_100)
+        wire.send(1.001 + number * 0.6, 1_100)
+        place = wire.rows[-1]["tcp_seq"]
+        wire.send(1.3 + number * 0.6, 1_100, sequence=place)
+    assert UploadClass.SPEECH not in [upload.upload_class for upload in uploads(detect(wire.batch()))]
+
+
+def test_sound_from_before_the_wake_word_counts_in_seconds() -> None:
+    """Pieces of 100 ms: fourteen leave at once, then one each 100 ms for three seconds."""
+    wire = Wire()
+    wire.burst(0.9, 5_000)
+    for number in range(14):
+        wire.send(1.0 + number * 0.006, 1_062, payload=b"\x17\x03\x03" + (1_057).to_bytes(2, "big"))
+    for number in range(30):
+        wire.send(1.1 + number * 0.1, 1_062, payload=b"\x17\x03\x03" + (1_057).to_bytes(2, "big"))
+    (upload,) = uploads(detect(wire.batch()))
+    assert upload.speech_seconds == pytest.approx(4.4, abs=0.4)

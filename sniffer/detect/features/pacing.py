@@ -41,6 +41,8 @@ LINE_GAP = 0.012
 _ALONE = 0.12
 #: A packet as large as the line takes says more about the line than about the application. No line takes less.
 LEAST_FULL = 1_150
+#: So many frames in the initial burst are no chance, and no device stores more seconds.
+_STORED_FRAMES, _MOST_STORED_S = 3, 5.0
 BIN = 0.25
 #: Fewer rows have no body.
 LEAST_ROWS = 4
@@ -120,12 +122,15 @@ class Shape:
     comb_size: int = 0
     opening: int = 0  # bytes of the half second with which it opens
     opened: float = 0.0  # the second in which that is over
+    head_frames: int = 0  # frames of the body's size in the initial burst: sound from before the wake word
     typical_write: int = 0  # half of all bytes are in writes of at most this size
 
     @property
     def spoken(self) -> float:
-        """Seconds of speech in it: the body, and the half second before the wake word that devices send along."""
-        return self.body + (0.5 if self.head_bytes >= 4_000 else 0.0)
+        """Seconds of speech in it: the body, and the sound from before the wake word that devices send along, faster
+        than it was spoken: as many frames as the initial burst holds, or, where these are not seen, half a second."""
+        stored = self.head_frames / self.writes_per_second if self.head_frames >= _STORED_FRAMES else 0.0
+        return self.body + max(min(stored, _MOST_STORED_S), 0.5 if self.head_bytes >= 4_000 else 0.0)
 
     @property
     def body(self) -> float:
@@ -262,11 +267,17 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts:
         chunk=chunk,
         head_bytes=int(before.bytes.sum()),
         head_ratio=peak(before) / rate,
+        head_frames=_frames(before, chunk) if constancy >= 0.5 else 0,
         bursts=_bursts(rows, rate, end),
         comb=comb,
         comb_size=comb_size,
         outside_bytes=whole.bytes - amount - int(before.bytes.sum()),
     )
+
+
+def _frames(rows: Rows, size: int) -> int:
+    """How many units of one size there are."""
+    return int(rows.units[np.abs(rows.unit - size) <= 2].sum())
 
 
 def _typical_byte(sizes: I64) -> int:

@@ -48,6 +48,7 @@ class Flows:
         self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
         self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
         self.streams = TcpStreams(limit)
+        self.repeats: dict[int, list[int]] = {}  # when segments without a new byte were seen, by place
         self.device = np.zeros(limit, dtype=np.uint64)
         self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free
         self._places: dict[int, int] = {}
@@ -115,6 +116,7 @@ class Flows:
         self.largest[place] = 0
         self.answered[place] = self.records[place] = False
         self.streams.reset(place)
+        self.repeats.pop(place, None)
         self.connection[place] = connection
         self._places[connection] = place
         self._guess[connection >> int(self._shift)] = place
@@ -128,6 +130,7 @@ class Flows:
         for place in places.tolist():
             del self._places[int(self.connection[place])]
             self.flow[place] = None
+            self.repeats.pop(place, None)
         self.connection[places] = 0
         self._free += places.tolist()
         return places

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +17,10 @@ BIN_NS = int(BIN * SECOND)
 LONGEST_NS = 600 * SECOND
 #: A run of fewer packets than this, and of fewer bytes, is a sign of life: a speaker gives hundreds an hour.
 LEAST_PACKETS, LEAST_BYTES = 4, 2_000
+#: A segment that was repeated up to this long ago says that the line stalls.
+_STALLED_NS = 3 * _SECOND
+#: How many times longer the silence that ends a run is then: radios come back after two seconds, TCP's timers double.
+STALLED_TIMES = 2.5
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.
 _MAX_ROWS = 20_000
 #: So few rows are added up sooner one by one.
@@ -45,6 +51,7 @@ class Run:
     down_bins: dict[int, int] = field(default_factory=dict)
     next_look_ns: int = 0
     from_ns: int = 0  # what came before has been reported
+    repeats: list[int] = field(default_factory=list)  # when segments of the connection were repeated, in order
     listening: bool = False  # announced as a voice
     over: bool = False
     one_sided: bool = False  # nothing ever came back on its connection
@@ -78,6 +85,10 @@ class Run:
         low, high = (first_ns - self.start_ns) // BIN_NS, (last_ns - self.start_ns) // BIN_NS
         return sum(size for place, size in self.down_bins.items() if low <= place < high)
 
+    def repeated(self, first_ns: int, last_ns: int) -> int:
+        """Segments without a new byte between two moments."""
+        return bisect_right(self.repeats, last_ns) - bisect_left(self.repeats, first_ns)
+
     def window(self, first_ns: int, last_ns: int) -> tuple[int, int]:
         """Which rows are in `first_ns <= time < last_ns`."""
         if len(self._parts) > 1:
@@ -100,6 +111,13 @@ class Run:
     def bin_list(self) -> tuple[int, ...]:
         """Upstream payload bytes a bin from the start on."""
         return tuple(self.bins.get(place, 0) for place in range(max(self.bins) + 1)) if self.bins else ()
+
+
+def patience_ns(repeats: Sequence[int], last_ns: int, silence_ns: int) -> int:
+    """The silence behind `last_ns` that ends a run, where segments were repeated at these times."""
+    number = bisect_right(repeats, last_ns + silence_ns)
+    stalled = number > 0 and repeats[number - 1] > last_ns - _STALLED_NS
+    return round(silence_ns * STALLED_TIMES) if stalled else silence_ns
 
 
 def _add_bins(bins: dict[int, int], since_ns: I64, size: I64) -> None:

@@ -14,7 +14,17 @@ import numpy as np
 from sniffer.detect.features.pacing import TINY
 from sniffer.detect.flows.flow import UNSEEN, Flow, Flows
 from sniffer.detect.flows.rows import Flags, LocalNetworks, Packets
-from sniffer.detect.flows.run import BIN_NS, BYTES, LEAST_BYTES, LEAST_PACKETS, LONGEST_NS, TIME, Run
+from sniffer.detect.flows.run import (
+    BIN_NS,
+    BYTES,
+    LEAST_BYTES,
+    LEAST_PACKETS,
+    LONGEST_NS,
+    STALLED_TIMES,
+    TIME,
+    Run,
+    patience_ns,
+)
 from sniffer.detect.flows.tcp_upstream import HEIGHT, NUMBER, OPENED, PLACE, Received, by_place, changes, upstream
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS
 from sniffer.model import I64
@@ -63,8 +73,9 @@ class Segmenter:
     def settle(self, now_ns: int) -> tuple[list[tuple[Flow, Run]], list[Task], list[ShortBurst]]:
         """The runs that have begun, and, in order, what has to be said by `now_ns`."""
         for place, flow, run in self.open:
-            if not run.over and now_ns - run.last_ns > self._silence_ns:
-                final_ns = run.last_ns + self._silence_ns
+            patience_ns = self._patience(place, run.last_ns)
+            if not run.over and now_ns - run.last_ns > patience_ns:
+                final_ns = run.last_ns + patience_ns
                 self._end(place, flow, run, final_ns, (final_ns, 1, flow.key))
         self._note_one_sided()
         self.open = [entry for entry in self.open if not entry[2].over]
@@ -72,6 +83,18 @@ class Segmenter:
         self._begun, self._tasks, self._short_bursts = [], [], []
         tasks.sort(key=itemgetter(*range(4)))
         return begun, tasks, short_bursts
+
+    def _patience(self, place: int, last_ns: int) -> int:
+        """The silence that ends a run: longer where segments were repeated, as the line stalls and more is to come."""
+        return patience_ns(self.flows.repeats.get(place, ()), last_ns, self._silence_ns)
+
+    def _patiences(self, places: I64, last_ns: I64) -> I64:
+        """`_patience` of many."""
+        patiences = np.full(len(places), self._silence_ns)
+        if self.flows.repeats:
+            for number in np.flatnonzero(np.isin(places, list(self.flows.repeats))).tolist():
+                patiences[number] = self._patience(int(places[number]), int(last_ns[number]))
+        return patiences
 
     def forget(self, now_ns: int, number: int) -> None:
         """There is no room for the connection of packet `number`: make some."""
@@ -119,7 +142,7 @@ class Segmenter:
             self._recent, self._taken = rows[:, stays], taken[stays]
         for place, _, run in self.open:
             if not run.over:
-                received.tell(place, run, run.last_ns + self._silence_ns)
+                received.tell(place, run, run.last_ns + self._patience(place, run.last_ns))
 
     def _group(self, rows: I64, taken: Flags, received: Received, now_ns: int) -> Flags:
         """Warm rows carry the run of their connection on, or begin another where the silence before them was too long.
@@ -128,8 +151,9 @@ class Segmenter:
         starts = changes(places)
         untaken = starts + np.add.reduceat(taken, starts, dtype=np.int64)
         # Time within a place, in which a longer gap is as good as a long one, so that it fits into numbers.
-        gaps = np.minimum((times[1:] - times[:-1]).view(np.uint64), np.uint64(self._horizon_ns + 1)).astype(np.int64)
-        gaps[starts[1:] - 1] = self._horizon_ns + 1
+        longest_ns = round(self._horizon_ns * STALLED_TIMES) + 1
+        gaps = np.minimum((times[1:] - times[:-1]).view(np.uint64), np.uint64(longest_ns)).astype(np.int64)
+        gaps[starts[1:] - 1] = longest_ns
         moment = np.concatenate(([0], np.cumsum(gaps)))
         left = moment.searchsorted(moment - _WARM_NS, side="right")
         counted = np.where(sizes >= TINY, sizes, 0)
@@ -140,14 +164,16 @@ class Segmenter:
 
         leads = np.zeros(len(warm), dtype=np.bool_)
         leads[changes(places[warm])] = True
-        begins = np.flatnonzero(leads | (np.diff(moment[warm], prepend=0) > self._silence_ns))
+        patience_ns = self._patiences(places[warm], times[warm])
+        before_ns = np.concatenate((patience_ns[:1], patience_ns[:-1]))
+        begins = np.flatnonzero(leads | (np.diff(moment[warm], prepend=0) > before_ns))
         ends = np.append(begins[1:], len(warm))
         leads, first, last = leads[begins], warm[begins], warm[ends - 1]  # of each group of warm rows
         place, start_place = places[first], starts.searchsorted(first, side="right") - 1
         free = np.concatenate(([0], last[:-1] + 1))
         free[leads] = untaken[start_place[leads]]
         open_ns = flows.last_ns[place]
-        goes_on = leads & (open_ns != UNSEEN) & (times[first] - open_ns <= self._silence_ns)
+        goes_on = leads & (open_ns != UNSEEN) & (times[first] - open_ns <= self._patiences(place, open_ns))
         # Another run begins with what made its first row warm.
         following = np.where(sizes >= TINY, np.arange(len(sizes)), len(sizes))
         following = np.minimum.accumulate(following[::-1])[::-1]
@@ -158,14 +184,16 @@ class Segmenter:
         minute = times[start] // MINUTE_NS
         trifling = (
             ~goes_on
-            & (now_ns - last_ns > self._silence_ns)
+            & (now_ns - last_ns > patience_ns[ends - 1])
             & (last + 1 - start < LEAST_PACKETS)
             & (amount < LEAST_BYTES)
             & ((times[start] + (last_ns - times[start]) // BIN_NS * BIN_NS) // MINUTE_NS == minute)
         )
         taking = np.stack((free, last + 1), axis=1).ravel()
         largest = self._largest(place, leads, np.maximum.reduceat(np.append(sizes, 0), taking)[::2])
-        self._short_bursts += self._sorted(place, last_ns + self._silence_ns, minute, amount, np.flatnonzero(trifling))
+        self._short_bursts += self._sorted(
+            place, last_ns + patience_ns[ends - 1], minute, amount, np.flatnonzero(trifling)
+        )
         for group in np.flatnonzero(~trifling).tolist():
             mine = slice(int(start[group]), int(last[group]) + 1)
             warmed = warm[begins[group] : ends[group]]
@@ -227,6 +255,7 @@ class Segmenter:
     def _begin(self, place: int, flow: Flow, start_ns: int, warm_ns: int, opened_ns: int, largest: int) -> Run:
         self._runs += 1
         run = Run(self._runs, start_ns, warm_ns, None if opened_ns == UNSEEN else opened_ns, largest)
+        run.repeats = self.flows.repeats.setdefault(place, [])
         run.next_look_ns = start_ns + _FIRST_LOOK_NS
         self.flows.runs[place] = run
         self.open.append((place, flow, run))

@@ -19,6 +19,9 @@ HEIGHT = NUMBER + 1
 #: Datagrams smaller than this are acknowledgements of the transport (QUIC), not answers.
 _ANSWER_DATAGRAM = 64
 
+#: Times of repeated segments that are kept of a connection.
+_MAX_REPEATS = 4_096
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -83,6 +86,11 @@ def upstream(packets: Packets, places: I64, flows: Flows, before: int) -> tuple[
         length[came],
     )
     fresh = rows[BYTES] > 0
+    for place, time_ns in rows[[PLACE, TIME]][:, ~fresh].T.tolist():
+        times = flows.repeats.setdefault(place, [])
+        times.append(time_ns)
+        if len(times) > _MAX_REPEATS:
+            del times[: _MAX_REPEATS // 2]
     return rows if bool(fresh.all()) else rows[:, fresh], received
 
 

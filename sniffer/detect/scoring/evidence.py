@@ -30,6 +30,7 @@ class Observation:
     down_body: int  # bytes that came back during the body
     down_after: int  # ... and after it
     down_total: int = 0
+    repeats: int = 0  # segments that were repeated during the body
     server: str = ""  # whom it went to: a name, or an address and port
     profile: DeviceProfile | None = None
     pieces: float | None = None  # `DeviceProfile.pieces`
@@ -157,7 +158,7 @@ def _regular_gaps(seen: Observation) -> tuple[float, float] | None:
 def _chunk_constancy(seen: Observation) -> tuple[float, float] | None:
     if seen.shape.writes < 5:
         return None
-    return seen.shape.constancy * _confidence(seen), seen.shape.constancy
+    return seen.shape.constancy * _confidence(seen) * (1 - _recovering(seen)), seen.shape.constancy
 
 
 def _comb(seen: Observation) -> tuple[float, float] | None:
@@ -190,7 +191,7 @@ def _burst_then_pace(seen: Observation) -> tuple[float, float] | None:
     shape = seen.shape
     if shape.body < 0.4 or shape.head_bytes < 2_000:
         return None
-    return _had_room(seen) * _confidence(seen) * (1 - 0.8 * _asked(seen)), shape.head_ratio
+    return _had_room(seen) * _confidence(seen) * (1 - 0.8 * _asked(seen)) * (1 - _recovering(seen)), shape.head_ratio
 
 
 def _full_packets(seen: Observation) -> tuple[float, float] | None:
@@ -336,7 +337,14 @@ def _voluntary(seen: Observation) -> float:
     """How much of the pace is the application's own, not that of the answers it waits for, nor of the line."""
     asked = _asked(seen)
     line = seen.shape.full_share * (1 - _had_room(seen))
-    return (1 - 0.8 * asked) * (1 - 0.6 * line)
+    return (1 - 0.8 * asked) * (1 - 0.6 * line) * (1 - _recovering(seen))
+
+
+def _recovering(seen: Observation) -> float:
+    """How far the transport's own timer sets the pace: it repeats a segment, and sends one or two, each time it runs
+    out. A poor radio repeats up to three in ten."""
+    share = seen.repeats / max(seen.shape.writes, 1)
+    return max(0.0, min(1.0, (share - 0.3) / 0.5))
 
 
 def _asked(seen: Observation) -> float:
