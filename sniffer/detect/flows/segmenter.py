@@ -138,11 +138,20 @@ class Segmenter:
             rows = rows[:, order]
             taken = np.concatenate((self._taken, np.zeros(fresh.shape[1], dtype=np.bool_)))[order]
             taken = self._group(rows, taken, received, now_ns)
-            stays = rows[TIME] >= now_ns - self._horizon_ns
+            stays = rows[TIME] >= now_ns - self._horizons(rows[PLACE])
             self._recent, self._taken = rows[:, stays], taken[stays]
         for place, _, run in self.open:
+            run.repeats = self.flows.repeats.get(place, run.repeats)
             if not run.over:
                 received.tell(place, run, run.last_ns + self._patience(place, run.last_ns))
+
+    def _horizons(self, places: I64) -> I64:
+        """For how long rows of each place are kept: as long as a run may yet go on behind them."""
+        horizons = np.full(len(places), self._horizon_ns)
+        if self.flows.repeats:
+            stalled = np.isin(places, list(self.flows.repeats))
+            horizons[stalled] = round(self._horizon_ns * STALLED_TIMES)
+        return horizons
 
     def _group(self, rows: I64, taken: Flags, received: Received, now_ns: int) -> Flags:
         """Warm rows carry the run of their connection on, or begin another where the silence before them was too long.
@@ -255,7 +264,6 @@ class Segmenter:
     def _begin(self, place: int, flow: Flow, start_ns: int, warm_ns: int, opened_ns: int, largest: int) -> Run:
         self._runs += 1
         run = Run(self._runs, start_ns, warm_ns, None if opened_ns == UNSEEN else opened_ns, largest)
-        run.repeats = self.flows.repeats.setdefault(place, [])
         run.next_look_ns = start_ns + _FIRST_LOOK_NS
         self.flows.runs[place] = run
         self.open.append((place, flow, run))
