@@ -171,5 +171,14 @@ hostile: packages $(BIN)/.installed-dev
 	$(BIN)/python -m tests.e2e.killed --kills $(KILLS)
 
 ## clean: remove what make created
+# The curves of the evidence, fitted on real captures and simulated houses (hours); prints held-out figures.
+DATA ?= ../shared/data
+fit: $(BIN)/.installed-dev
+	$(BIN)/python -m sniffer.evaluation.fit $(DATA) --write
+
+# What each part of the detector is worth on real captures and in simulated houses (an hour or two).
+ablate: $(BIN)/.installed-dev
+	$(BIN)/python -m sniffer.evaluation.ablate $(DATA)
+
 clean:
 	rm -rf $(VENV) .venv-lowest build dist .mypy_cache .ruff_cache .hypothesis .coverage sniffer/*/_native*.so

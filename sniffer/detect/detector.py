@@ -12,6 +12,7 @@ import numpy as np
 
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
 from sniffer.detect.flows.segmenter import Segmenter, ShortBurst, Task
+from sniffer.detect.parts import ALL, OnScored, Parts
 from sniffer.detect.profiles.profile import DeviceProfile
 from sniffer.detect.scorer import Event, Scorer
 from sniffer.detect.scoring.evidence import Weights
@@ -32,11 +33,16 @@ class Detector:
         weights: Weights,
         services: ServiceLookup,
         learned: Mapping[int, DeviceProfile] | None = None,
+        *,
+        parts: Parts = ALL,
+        on_scored: OnScored | None = None,
     ) -> None:
+        """`learned` are profiles of before; `parts` switches some off; `on_scored` sees each part of a run that is
+        scored finally, with everything that was measured."""
         self._settings = settings
         self._silence_ns = round(settings.closing_silence * SECOND)
         self._local = LocalNetworks(settings.local_networks)
-        self._scorer = Scorer(weights, services, self._silence_ns, dict(learned or {}))
+        self._scorer = Scorer(weights, services, self._silence_ns, dict(learned or {}), parts, on_scored)
         self._now_ns: int | None = None
         self._since_ns = 0
         self._count = 0  # packets so far

@@ -15,6 +15,7 @@ from sniffer.detect.features.video import key_frames
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
+from sniffer.detect.parts import ALL, OnScored, Parts, Scored
 from sniffer.detect.profiles.profile import SURE, DeviceProfile, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import SPEECH_SCORE, classify, speech_seconds
@@ -88,8 +89,15 @@ class Scorer:
     """Scores runs in the order of time. What it keeps beside the profiles of devices is about the last minutes."""
 
     def __init__(
-        self, weights: Weights, services: ServiceLookup, silence_ns: int, profiles: dict[int, DeviceProfile]
+        self,
+        weights: Weights,
+        services: ServiceLookup,
+        silence_ns: int,
+        profiles: dict[int, DeviceProfile],
+        parts: Parts = ALL,
+        on_scored: OnScored | None = None,
     ) -> None:
+        self._parts, self._on_scored = parts, on_scored
         self._weights, self._services, self._silence_ns = weights, services, silence_ns
         self._profiles = profiles
         self._slow = SlowUploads()
@@ -216,7 +224,7 @@ class Scorer:
             frames=key_frames(recent),
             twin=self._twin(flow, run, part, at_ns),
         )
-        return stream_of(live)
+        return stream_of(live, self._parts.without)
 
     def _goes_on(self, flow: Flow, run: Run, at_ns: int, stream: Stream, service: Service) -> list[Event]:
         """A run that lasts is part of a stream: what was announced as a voice is taken back."""
@@ -261,7 +269,7 @@ class Scorer:
             return known[1]
         base, rows = run.rows(window, first_ns)
         last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        profile = self._profiles.get(flow.key)
+        profile = self._known(flow.key)
         shape = measure(rows, self._line(flow, run))
         stretch = Stretch(base, last, rows, shape, None if profile is None else profile.pieces(rows))
         self._measured[run.number] = window, stretch
@@ -281,13 +289,14 @@ class Scorer:
             down_total=run.bytes_down,
             repeats=run.repeated(*body),
             down_after=run.received(body[1] - BIN_NS, answered_by + BIN_NS) if final else 0,
-            profile=self._profiles.get(flow.key),
+            profile=self._known(flow.key),
             pieces=part.pieces,
             final=final,
+            lines=self._parts.has("lines"),
         )
 
     def _line(self, flow: Flow, run: Run) -> Line:
-        profile = self._profiles.get(flow.key)
+        profile = self._known(flow.key) if self._parts.has("lines") else None
         return Line(run.largest, profile.segments if profile is not None else ())
 
     def _plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Hypothesis:
@@ -301,7 +310,7 @@ class Scorer:
         if best[2] >= _PLAIN_SCORE:
             return best
         part, final = plain[0], plain[1].final
-        for shape in alternatives(part.rows, self._line(flow, run), part.shape):
+        for shape in alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without):
             other = self._plain(flow, run, replace(part, shape=shape), at_ns, final=final)
             if other[2] > best[2]:
                 best = other
@@ -316,6 +325,8 @@ class Scorer:
         stream = self._stream(flow, run, final_ns)
         plain = self._plain(flow, run, part, final_ns, final=True)
         best = self._best(flow, run, plain, final_ns)
+        if self._on_scored is not None:
+            self._on_scored(self._scored(flow, run, plain, best, stream is not None))
         upload_class = classify(best[1], best[2])
         if stream is not None:
             upload_class = classify(best[1], -1.0)
@@ -342,6 +353,13 @@ class Scorer:
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         yield upload
+
+    def _scored(self, flow: Flow, run: Run, plain: Hypothesis, best: Hypothesis, stream: bool) -> Scored:
+        part, seen, _ = plain
+        others = alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without)
+        hypotheses = (seen, *(replace(seen, shape=shape) for shape in others))
+        last_ns = max(part.last_ns, part.first_ns)
+        return Scored(flow.key, flow.flow, part.first_ns, last_ns, run.bytes, part.rows, hypotheses, best[2], stream)
 
     def _upload(
         self, flow: Flow, run: Run, part: Stretch, seen: Observation, upload_class: UploadClass, final_ns: int
@@ -384,6 +402,10 @@ class Scorer:
         return self._slow.upload(flow.key, service, final_ns)
 
     # --- profiles ----------------------------------------------------------------------------------------------------
+
+    def _known(self, key: int) -> DeviceProfile | None:
+        """What is known of a device."""
+        return self._profiles.get(key) if self._parts.has("profiles") else None
 
     def _profile(self, key: int) -> DeviceProfile:
         """The profile of a device. Where there are too many, the oldest that never spoke is evicted."""

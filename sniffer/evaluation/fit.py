@@ -8,7 +8,7 @@
 It is fitted on the development captures and on simulated houses (`SIMULATED`: seeds that were looked at all along; no
 figure is reported on them). Labels come from the sets' own ground truth, never from the detector (`labelled` below says
 how). Every real run is also taken in forms that other devices, homes and radios would have given it (`forms`): other
-chunk sizes and speeds, sizes that spread, jitter and bunching, merged or cut short; slower lines for what is not speech.
+chunk sizes and speeds, sizes that spread, jitter and bunching, merged or cut short; slower lines for other runs.
 
 The fit is a logistic regression over curves: each kind of evidence adds what a line through a few points says of its
 number (`SHAPES`). The lines are drawn to straight ones that the physics suggests instead of to nothing, and may not
@@ -33,25 +33,24 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
+from scipy.optimize import minimize  # type: ignore[import-untyped]
 
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.detect import Detector
 from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import Line, Rows, measure
+from sniffer.detect.features.video import key_frames
 from sniffer.detect.flows.rows import LocalNetworks
-from sniffer.detect.scorer import Scorer
-from sniffer.detect.scoring.classes import classify
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Weights, features, score_of
+from sniffer.detect.parts import Scored
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Weights, features
+from sniffer.detect.scoring.streams import Live, stream_of
 from sniffer.evaluation.datasets import LabelledCapture
 from sniffer.evaluation.discover import find
 from sniffer.evaluation.lab.months import SESSIONS, SPOKEN, START_NS, House, Truth
 from sniffer.evaluation.lab.score import MARGIN
 from sniffer.evaluation.run import Nameless, local_hosts, read_all
-from sniffer.model import FlowKey, Service, UploadClass
+from sniffer.model import Service
 
 SHARE = (0, 0.25, 0.5, 0.75, 1)
 BOTH = (-1, -0.5, 0, 0.25, 0.5, 0.75, 1)
@@ -107,6 +106,10 @@ REAL, REAL_FORM = 150.0, 5.0
 SEED = 20261122
 
 
+#: A run with the numbers of each hypothesis about it.
+Seen = tuple[Scored, list[dict[str, float]]]
+
+
 @dataclasses.dataclass
 class Sample:
     device: str
@@ -117,51 +120,21 @@ class Sample:
     simulated: bool = False
 
 
-@dataclasses.dataclass
-class Seen:
-    """A run that was judged, with what each of its readings says."""
+class Recorder:
+    """Keeps every run that is scored, with what each hypothesis says of it at that moment: profiles move on."""
 
-    key: int
-    flow: FlowKey
-    first_ns: int
-    last_ns: int
-    bytes: int
-    rows: Rows
-    case: Observation
-    readings: list[dict[str, float]]
-    score: float
-
-
-class Recorder(Scorer):
-    """Keeps every run that is judged."""
-
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self) -> None:
         self.seen: list[Seen] = []
 
-    def _report(self, flow, run, part, final_ns):  # type: ignore[no-untyped-def]
-        if len(part.rows.bytes):
-            case = self._case(flow, run, part, final_ns, final=True)
-            cases = [case, *self._otherwise(case, part.rows, self._line(flow, run))]
-            score = max(score_of(one, self._weights) for one in cases)
-            last_ns = max(part.last_ns, part.first_ns)
-            readings = [features(one) for one in cases]
-            # Habits move on: what they say of this run is in the readings.
-            case = dataclasses.replace(case, learned=None)
-            seen = Seen(flow.key, flow.flow, part.first_ns, last_ns, run.bytes, part.rows, case, readings, score)
-            self.seen.append(seen)
-        return super()._report(flow, run, part, final_ns)
-
-    @staticmethod
-    def _otherwise(case: Observation, rows: Rows, line: Line) -> list[Observation]:
-        return [dataclasses.replace(case, shape=shape) for shape in alternatives(rows, line, case.shape)]
+    def __call__(self, scored: Scored) -> None:
+        self.seen.append((scored, [features(one) for one in scored.hypotheses]))
 
 
 def runs(capture: LabelledCapture, config: Config, weights: Weights) -> list[Seen]:
+    """Every part of a run in a capture that was scored."""
     batches = read_all(capture)
-    detector = Detector(config.detect, weights, Nameless(), {})
-    recorder = Recorder(weights, Nameless(), detector._silence_ns, {})
-    detector._scorer = recorder
+    recorder = Recorder()
+    detector = Detector(config.detect, weights, Nameless(), {}, on_scored=recorder)
     watched = dict.fromkeys(local_hosts(batches, LocalNetworks(config.detect.local_networks)), 0)
     for batch in batches:
         detector.feed(batch, watched)
@@ -174,30 +147,27 @@ def labelled(capture: LabelledCapture, seen: list[Seen]) -> Iterator[tuple[bool,
 
     VCF: what went to the host that got most of the file's upload, at least 10 kB over at least 1.2 s; other hosts'
     runs were not spoken, and the rest is left out. CIC and the study: the largest run of a capture with a command.
-    Calls: the runs of datagrams of at least 5 kB. Everything else was not spoken.
+    Everything else was not spoken.
     """
-    largest = max((run.bytes for run in seen), default=0)
+    largest = max((run.bytes for run, _ in seen), default=0)
     hosts: collections.Counter[tuple[int, int]] = collections.Counter()
-    for run in seen:
+    for run, _ in seen:
         hosts[run.flow.dst] += run.bytes
     main = hosts.most_common(1)[0][0] if hosts else None
-    for run in seen:
-        flow, size, rows, case = run.flow, run.bytes, run.rows, run.case
+    for run, _ in seen:
+        observed = run.hypotheses[0]
         if capture.dataset == "vcf":
-            long = size >= 10_000 and case.shape.duration >= 1.2
-            if flow.dst == main and not long:
+            long = run.bytes >= 10_000 and observed.shape.duration >= 1.2
+            if run.flow.dst == main and not long:
                 continue
-            yield flow.dst == main, rows, case
-        elif capture.dataset == "calls":
-            if flow.proto == 17 and size >= 5_000:
-                yield True, rows, case
+            yield run.flow.dst == main, run.rows, observed
         else:
-            yield capture.expected > 0 and size == largest, rows, case
+            yield capture.expected > 0 and run.bytes == largest, run.rows, observed
 
 
-def forms(rows: Rows, case: Observation, speech: bool, rng: np.random.Generator) -> Iterator[Rows]:
+def forms(rows: Rows, observed: Observation, speech: bool, rng: np.random.Generator) -> Iterator[Rows]:
     """The same run as another device, home or radio would have sent it."""
-    begin = case.shape.begin
+    begin = observed.shape.begin
     if speech:
         yield cut(rows, begin + rng.uniform(0.4, 0.9))
         yield cut(rows, begin + rng.uniform(0.9, 2.0))
@@ -295,26 +265,25 @@ def samples(paths: list[Path]) -> list[Sample]:
     weights = load_rulebook(config).weights
     rng = np.random.default_rng(SEED)
     captures = find(paths).captures
-    for root in paths:
-        for stem in ("telegram", "wa_voice"):
-            captures += [LabelledCapture(p, "calls", "calls", 1) for p in root.rglob(f"ndpi/{stem}.pcap")]
     found = []
     for capture in captures:
-        for speech, rows, case in labelled(capture, runs(capture, config, weights)):
-            case = dataclasses.replace(case, service=Service(), learned=None)
+        for speech, rows, observed in labelled(capture, runs(capture, config, weights)):
+            observed = dataclasses.replace(observed, service=Service(), profile=None)
             line = Line(int(rows.bytes.max()))
-            found.append(Sample(capture.device, speech, True, readings(rows, case, line), stream(case)))
-            for form in forms(rows, case, speech, rng):
+            found.append(Sample(capture.device, speech, True, readings(rows, observed, line), stream(rows, observed)))
+            for form in forms(rows, observed, speech, rng):
                 if len(form.seconds) >= 4:
-                    other = dataclasses.replace(case, shape=measure(form, line))
-                    found.append(Sample(capture.device, speech, False, readings(form, other, line), stream(other)))
+                    other = dataclasses.replace(observed, shape=measure(form, line))
+                    found.append(
+                        Sample(capture.device, speech, False, readings(form, other, line), stream(form, other))
+                    )
     return found
 
 
-def readings(rows: Rows, case: Observation, line: Line) -> list[dict[str, float]]:
+def readings(rows: Rows, observed: Observation, line: Line) -> list[dict[str, float]]:
     """What each reading of a run says."""
-    others = [dataclasses.replace(case, shape=shape) for shape in alternatives(rows, line, case.shape)]
-    return [features(one) for one in (case, *others)]
+    others = [dataclasses.replace(observed, shape=shape) for shape in alternatives(rows, line, observed.shape)]
+    return [features(one) for one in (observed, *others)]
 
 
 def simulated(number: int) -> list[Sample]:
@@ -323,9 +292,8 @@ def simulated(number: int) -> list[Sample]:
     weights = load_rulebook(Config()).weights
     house = House(number)
     watched = dict.fromkeys((resident.mac for resident in house.residents), 0)
-    detector = Detector(Config().detect, weights, house.names, {})
-    recorder = Recorder(weights, house.names, detector._silence_ns, {})
-    detector._scorer = recorder
+    recorder = Recorder()
+    detector = Detector(Config().detect, weights, house.names, {}, on_scored=recorder)
     truths = []
     for batch, happened in house.days(DAYS):
         truths += happened
@@ -339,7 +307,7 @@ def _known(seen: list[Seen], truths: list[Truth], rng: np.random.Generator) -> I
     spoken: dict[int, tuple[float, Truth, Seen]] = {}
     begins = np.array([truth.begin for truth in truths])
     longest = max((truth.end - truth.begin for truth in truths), default=0.0) + MARGIN
-    for run in seen:
+    for run, numbers in seen:
         begin, end = ((moment - START_NS) / 1e9 for moment in (run.first_ns, run.last_ns))
         low, high = np.searchsorted(begins, (begin - longest, end + MARGIN))
         near = [
@@ -349,20 +317,21 @@ def _known(seen: list[Seen], truths: list[Truth], rng: np.random.Generator) -> I
         ]
         for place, truth in near:
             if truth.kind in SPOKEN and (place not in spoken or spoken[place][0] < run.score):
-                spoken[place] = run.score, truth, run
+                spoken[place] = run.score, truth, (run, numbers)
         if run.bytes >= 2_000 and not any(truth.kind in SPOKEN | SESSIONS for _, truth in near):
             kind = near[0][1].kind if near else "nothing"
             far = run.score < FAR
             if far and rng.random() >= 1 / ONE_IN:
                 continue
             name = f"simulated {kind}{' (far)' if far else ''}"
-            yield Sample(name, False, True, run.readings, stream(run.case), simulated=True)
-    for _, truth, run in spoken.values():
-        yield Sample(f"simulated {truth.family}", True, True, run.readings, stream(run.case), simulated=True)
+            yield Sample(name, False, True, numbers, run.stream, simulated=True)
+    for _, truth, (run, numbers) in spoken.values():
+        yield Sample(f"simulated {truth.family}", True, True, numbers, run.stream, simulated=True)
 
 
-def stream(case: Observation) -> bool:
-    return classify(case, 1.0, 0.0) is UploadClass.MEDIA
+def stream(rows: Rows, observed: Observation) -> bool:
+    """Whether a run is part of a view or a call: that is decided before any score."""
+    return stream_of(Live(observed, 443, 1.0, 0.0, key_frames(rows))) is not None
 
 
 Parameters = np.ndarray  # the intercept, then the rise of each piece of each line
@@ -457,7 +426,8 @@ class Fit:
 
     def _values(self, chosen: np.ndarray | slice, at: Parameters) -> np.ndarray:
         rows, taken = bounded(self.table[chosen], at)
-        return rows @ at + taken + self.given[chosen]
+        values: np.ndarray = rows @ at + taken + self.given[chosen]
+        return values
 
     def held_out(self, at: Parameters) -> list[tuple[Sample, float]]:
         """Every real sample's score under curves that never saw its device; `at` is where to begin to look."""
@@ -472,8 +442,8 @@ class Fit:
 
 
 def bounded(rows: np.ndarray, at: Parameters) -> tuple[np.ndarray, np.ndarray]:
-    """Where habits take more than `MOST_AGAINST` together under such curves, the detector cuts them: of those rows of the
-    table without what they take, and what is to be added for it."""
+    """Where habits take more than `MOST_AGAINST` together under such curves, the detector cuts them: returns the rows
+    of the table, those without what they take, and what is to be added for it."""
     columns = collections.defaultdict(list)
     for column, (name, _, _) in enumerate(pieces(), start=1):
         if name in HABITS:
@@ -482,7 +452,7 @@ def bounded(rows: np.ndarray, at: Parameters) -> tuple[np.ndarray, np.ndarray]:
     over = -sum(taken.values()) > MOST_AGAINST
     rows = rows.copy()
     for name, mine in columns.items():
-        rows[np.ix_(np.flatnonzero(over & (taken[name] < 0)), mine)] = 0
+        rows[np.ix_(np.flatnonzero(over & (taken[name] < 0)), np.array(mine))] = 0
     return rows, np.where(over, -MOST_AGAINST, 0.0)
 
 
@@ -538,8 +508,8 @@ def reliability(scored: list[tuple[Sample, float]]) -> list[tuple[float, float, 
         inside = (said >= low) & (said < high)
         if inside.any():
             w = size[inside]
-            means = (float((values[inside] * w).sum() / w.sum()) for values in (said, truth))
-            curve.append((*means, int(inside.sum())))
+            mean, share = (float((values[inside] * w).sum() / w.sum()) for values in (said, truth))
+            curve.append((mean, share, int(inside.sum())))
     return curve
 
 
@@ -554,7 +524,8 @@ def write(at: Parameters, data: list[Sample], path: Path) -> None:
         "# sniffer/detect/scoring/evidence.py says what each number is; docs/detection.md how the lines were found.",
         "# Written by sniffer/evaluation/fit.py: do not edit by hand.",
         f"fitted: {sum(s.speech for s in real)} spoken and {sum(not s.speech for s in real)} other runs of "
-        f"{len({s.device for s in real})} sets of devices, and {len(data) - len(real)} other forms of them, seed {SEED}; {houses} runs of simulated houses",
+        f"{len({s.device for s in real})} sets of devices, and {len(data) - len(real)} other forms of them, "
+        f"seed {SEED}; {houses} runs of simulated houses",
         f"intercept: {round(float(at[0]), 2)}",
         "curves:",
         *(f"  {item.name}: {found[item.name]}" for item in ITEMS),
@@ -566,7 +537,8 @@ def measured(options: argparse.Namespace) -> list[Sample]:
     """All samples, or those that were kept."""
     if options.keep and options.keep.exists():
         with options.keep.open("rb") as kept:
-            return pickle.load(kept)
+            data: list[Sample] = pickle.load(kept)  # noqa: S301 (what this command wrote itself)
+            return data
     numbers = [seed * 100_000 + house for seed in SIMULATED for house in range(HOUSES)]
     with ProcessPoolExecutor(options.jobs) as pool:
         real = pool.submit(samples, options.data)

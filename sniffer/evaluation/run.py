@@ -14,6 +14,7 @@ from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.detect import Detector
 from sniffer.detect.flows.rows import LocalNetworks
+from sniffer.detect.parts import ALL, Parts
 from sniffer.errors import CaptureError
 from sniffer.evaluation.baselines import BASELINES, Alarm, Traffic, together, traffic_of
 from sniffer.evaluation.baselines.lsh import Stretch, Stretches
@@ -77,7 +78,9 @@ class Nameless:
         return Service()
 
 
-def play(capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names: bool = True) -> Played:
+def play(
+    capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names: bool = True, parts: Parts = ALL
+) -> Played:
     """Everything the detectors make of a capture, in two readings: who is there, and what they send. Raises
     CaptureError."""
     identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
@@ -95,7 +98,7 @@ def play(capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names:
     played = Played(capture, begin_ns=clock.begin_ns, end_ns=clock.end_ns)
     played.hours = len(watched) * clock.watched_ns / 3.6e12
     played.spoken = tuple(_window(utterance, clock.begin_ns) for utterance in capture.spoken)
-    detector = Detector(config.detect, rulebook.weights, services, {})
+    detector = Detector(config.detect, rulebook.weights, services, {}, parts=parts)
     sent: dict[int, list[Traffic]] = {key: [] for key in watched}
     cutter = Stretches(networks)
     for raw in read(capture):
@@ -106,8 +109,8 @@ def play(capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names:
         played.stretches += cutter.feed(batch, set(watched))
     _take(played, detector.finish())
     played.stretches += cutter.finish()
-    for key, parts in sent.items():
-        judged = Judged(together(parts), identifier.device(key).vendor)
+    for key, pieces in sent.items():
+        judged = Judged(together(pieces), identifier.device(key).vendor)
         played.devices.append(judged)
         for name, baseline in BASELINES.items():
             played.alarms.setdefault(name, []).extend(baseline.detect(judged.traffic, judged.vendor))

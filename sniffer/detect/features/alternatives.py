@@ -8,7 +8,7 @@ sent is explained by the reading that explains it best.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -31,13 +31,13 @@ _IMPATIENT = 0.12
 _COMB_LEAST, _COMB_PIECES = 0.3, 6
 
 
-def alternatives(rows: Rows, line: Line, plain: Shape) -> Iterator[Shape]:
-    """The other shapes of a run whose first one is `plain`."""
+def alternatives(rows: Rows, line: Line, plain: Shape, without: Container[str] = ()) -> Iterator[Shape]:
+    """The other shapes of a run whose first one is `plain`; `without` names hypotheses that are switched off."""
     large = substantial(rows)
-    impatient = _impatient(large, line, plain)
+    impatient = None if "early_body" in without else _impatient(large, line, plain)
     if impatient is not None:
         yield impatient
-    pieces = _pieces(rows, line, plain)
+    pieces = None if "frames_alone" in without else _pieces(rows, line, plain)
     if pieces is not None:
         yield pieces
 

@@ -35,6 +35,7 @@ class Observation:
     profile: DeviceProfile | None = None
     pieces: float | None = None  # `DeviceProfile.pieces`
     final: bool = True
+    lines: bool = True  # whether what is known of the line counts
 
 
 #: (number, log-odds) in order of the number: straight between them, level beyond the ends.
@@ -371,7 +372,7 @@ def _had_room(seen: Observation) -> float:
 def _usually(seen: Observation) -> float:
     """How much faster this line was on another day. That it was so to other servers says half as much: this one may
     take no more."""
-    if seen.profile is None:
+    if seen.profile is None or not seen.lines:
         return 0.0
     there, anywhere = seen.profile.lines.get(seen.server, 0.0), max(seen.profile.lines.values(), default=0.0)
     rate = max(seen.shape.rate, 1.0)

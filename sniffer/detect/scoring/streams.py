@@ -6,7 +6,7 @@ becomes one where it lasts, together with what follows on the same connection or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from sniffer.detect.features.video import KeyFrames
@@ -72,9 +72,10 @@ class Live:
 Rule = Callable[[Live], Stream | None]
 
 
-def stream_of(live: Live) -> Stream | None:
-    """The stream that a run is part of, by the first rule that says so."""
-    return next((stream for rule in RULES if (stream := rule(live)) is not None), None)
+def stream_of(live: Live, without: Container[str] = ()) -> Stream | None:
+    """The stream that a run is part of, by the first rule that says so; `without` names rules that are switched off."""
+    chosen = (rule for name, rule in RULES.items() if name not in without)
+    return next((stream for rule in chosen if (stream := rule(live)) is not None), None)
 
 
 def _key_frames(live: Live) -> Stream | None:
@@ -164,4 +165,12 @@ def lock_step(seen: Observation) -> bool:
     return not seen.datagrams and seen.shape.answer_share > 0.7 and seen.shape.writes > 8
 
 
-RULES: tuple[Rule, ...] = (_key_frames, _pictures, _exchange, _live_datagrams, _datagram_pictures, _twin, _endless)
+RULES: Mapping[str, Rule] = {
+    "key_frames": _key_frames,
+    "picture_rate": _pictures,
+    "two_way": _exchange,
+    "live_datagrams": _live_datagrams,
+    "datagram_pictures": _datagram_pictures,
+    "twin": _twin,
+    "endless": _endless,
+}

@@ -1,4 +1,4 @@
-"""`python -m sniffer.evaluation.lab --months 100 --seed 1`: false alarms per device-month and recall, over simulated houses."""
+"""Recall and false alarms per device-month over simulated houses: `python -m sniffer.evaluation.lab --months 100`."""
 
 from __future__ import annotations
 
@@ -115,6 +115,8 @@ def table(name: str, score: Score) -> str:
     for key, n in figures["false_by_kind"].items():
         kind = key.split("/", 1)[1]
         lines.append(f"  {key:30}{n:>6} of {score.impostors.get(kind, 0)}")
+    for kind, row in figures["sessions"].items():
+        lines.append(f"{kind + 's that are one upload':24}{row['whole']:>6} of {row['of']}")
     for row in figures["reliability"]:
         low, high = row["interval"]
         so = f"{row['share']:.3f}   {low:.3f} - {high:.3f}   {row['count']} uploads"

@@ -205,22 +205,44 @@ def background(luck: Luck, seconds: float, rate: float, flow: int) -> Writes:
     return writes(np.sort(luck.uniform(-0.5, seconds + 0.5, n)), True, sizes.astype(np.int64), flow)
 
 
-def call(luck: Luck, seconds: float, flow: int, *, up: bool = True, down: bool = True) -> Writes:
-    """Datagrams both ways at one rate (a call), or one way (a camera)."""
+def call(luck: Luck, seconds: float, flow: int) -> Writes:
+    """Datagrams both ways: some connections send all the time, others only while somebody speaks."""
     rate = float(luck.choice([16.7, 25, 33.3, 50, 50, 100]))
-    at = np.arange(0, seconds, 1 / rate)
+    spurts = luck.random() < 0.4
     parts = []
-    for upwards, wanted in ((True, up), (False, down)):
-        if wanted:
-            size = np.clip(luck.normal(luck.uniform(90, 900), 40, len(at)), 40, None).astype(np.int64)
-            parts.append(writes(at + luck.uniform(0, 0.3 / rate, len(at)), upwards, size, flow))
+    for upwards in (True, False):
+        at = np.arange(0, seconds, 1 / rate)
+        if spurts:  # talk for a second or three, be silent for up to four
+            edges = np.cumsum(luck.uniform(0.6, 4.0, max(int(seconds), 2)))
+            at = at[np.searchsorted(edges, at) % 2 == int(upwards and luck.random() < 0.5)]
+        size = np.clip(luck.normal(luck.uniform(70, 900), 40, len(at)), 40, None).astype(np.int64)
+        parts.append(writes(at + luck.uniform(0, 0.3 / rate, len(at)), upwards, size, flow))
     return joined(parts)
 
 
 def view(luck: Luck, seconds: float, flow: int) -> Writes:
-    """A camera is watched: frames of video, key frames now and then."""
-    rate = float(luck.choice([10, 15, 20, 30]))
+    """A camera is watched: key frames at one distance, other pictures between them, and perhaps its sound."""
+    rate = float(luck.choice([5, 8, 10, 15, 20, 25, 30]))
     at = np.arange(0, seconds, 1 / rate)
-    size = luck.lognormal(np.log(log_uniform(luck, 700, 8_000)), 0.5, len(at))
-    size[:: int(rate * 2)] *= 6
-    return writes(at + luck.uniform(0, 0.01, len(at)), True, size.astype(np.int64), flow)
+    size = luck.lognormal(np.log(log_uniform(luck, 300, 8_000)), luck.uniform(0.1, 0.5), len(at))
+    every = max(int(rate * luck.uniform(0.9, 5.2)), 2)
+    size[int(luck.integers(every)) :: every] *= luck.uniform(6, 40)
+    picture = int(luck.choice([0, 0, 1_024]))  # some tunnels send datagrams of one size
+    if picture:
+        size = np.ceil(size / picture) * picture
+    parts = [writes(at + luck.uniform(0, 0.01, len(at)), True, size.astype(np.int64), flow)]
+    if luck.random() < 0.4:
+        sound = np.arange(0, seconds, float(luck.choice([0.02, 0.032, 0.04, 0.064])))
+        parts.append(writes(sound, True, int(luck.integers(120, 700)), flow))
+    return joined(parts)
+
+
+def report_rows(luck: Luck, flow: int) -> Writes:
+    """State in rows of pieces of one or two sizes, each of which is answered."""
+    n, gap = int(luck.integers(6, 24)), log_uniform(luck, 0.02, 0.25)
+    sizes = [int(luck.integers(180, 1_300)) for _ in range(int(luck.integers(1, 3)))]
+    at = np.arange(n) * gap + luck.uniform(0, 0.004, n)
+    parts = [writes(at + 0.003 * k, True, size, flow) for k, size in enumerate(sizes)]
+    trip = luck.uniform(0.01, 0.15)
+    parts.append(writes(at + trip, False, int(luck.integers(30, 700)), flow))
+    return joined(parts)

@@ -43,7 +43,7 @@ def _bytes() -> memoryview:
     table[:, 0], table[:, 1], table[:, 2] = 0x17, 3, 3
     table[:, 3], table[:, 4] = lengths >> 8, lengths & 255
     noise = np.random.default_rng(5).integers(128, 256, 4096, dtype=np.uint8)
-    return memoryview(np.concatenate([table.ravel(), noise])).toreadonly()
+    return memoryview(np.concatenate([table.ravel(), noise]).tobytes())
 
 
 DATA = _bytes()
@@ -58,7 +58,7 @@ def batch(
     f = segments.flow
     up = segments.up
 
-    def of(values: list[int], dtype: type) -> np.ndarray:  # type: ignore[type-arg]
+    def of(values: list[int], dtype: type) -> np.ndarray:
         return np.array(values, dtype=dtype)[f] if len(values) else np.zeros(n, dtype=dtype)
 
     proto = of([x.proto for x in flows], np.uint8)

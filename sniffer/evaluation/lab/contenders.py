@@ -4,6 +4,7 @@ others are the comparison detectors of `sniffer.evaluation.baselines`."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from sniffer.detect.flows.rows import LocalNetworks
@@ -38,14 +39,18 @@ def seconds(time_ns: int) -> float:
 class Ours:
     """`sniffer.detect.Detector` with its shipped weights; fed `piece` packets at a time."""
 
-    def __init__(self, watched: Iterable[int], services: ServiceLookup, *, piece: int = 8192) -> None:
+    def __init__(
+        self, watched: Iterable[int], services: ServiceLookup, *, piece: int = 8192, off: frozenset[str] = frozenset()
+    ) -> None:
         from sniffer.detect import Detector
+        from sniffer.detect.parts import Parts
         from sniffer.detect.scoring.weights import load_weights
         from sniffer.detect.settings import DetectSettings
         from sniffer.resources import shipped
 
         weights = load_weights(shipped("rules") / "detect")
-        self._detector = Detector(DetectSettings(), weights, services, {})
+        weights = replace(weights, curves={name: c for name, c in weights.curves.items() if name not in off})
+        self._detector = Detector(DetectSettings(), weights, services, {}, parts=Parts(off))
         self._watched: Mapping[int, int] = dict.fromkeys(watched, 0)
         self._piece = piece
         self.uploads: list[Upload] = []
@@ -79,7 +84,7 @@ def claim_of(upload: Upload) -> Claim:
 
 
 class Published:
-    """A comparison detector of `sniffer.evaluation.baselines`, over all that each speaker sent, announcing nothing live."""
+    """A comparison detector of `sniffer.evaluation.baselines`, over all that each speaker sent."""
 
     def __init__(self, name: str, watched: Iterable[int], services: ServiceLookup) -> None:
         self._baseline = BASELINES[name]

@@ -1,4 +1,4 @@
-"""`python -m sniffer.evaluation.lab.endtoend --months 100`: false accusations per device-month for each combination of wake sources.
+"""False accusations per device-month by wake sources: `python -m sniffer.evaluation.lab.endtoend --months 100`.
 
 Detector and judge together, both through their public interfaces. With `--perfect`, uploads come from the truth itself,
 so that only the judge errs: thousands of months in minutes.

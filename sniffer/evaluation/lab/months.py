@@ -10,7 +10,7 @@ import numpy as np
 from sniffer.evaluation.lab import behaviours as do
 from sniffer.evaluation.lab.columns import ROUTER, Flow, Names, batch, merged, v4
 from sniffer.evaluation.lab.network import Writes, joined, stalled, through
-from sniffer.evaluation.lab.speakers import Family, Speaker, draw_speaker
+from sniffer.evaluation.lab.speakers import Family, Speaker, draw_speaker, log_uniform
 from sniffer.model import PROTO_TCP, PROTO_UDP, PacketBatch, Service
 from sniffer.model.clock import SECOND
 
@@ -66,7 +66,8 @@ class Resident:
         known = self.luck.random() < self.speaker.named
         source = str(self.luck.choice(["sni", "dns", "dns_late"]))
         service = Service(f"{purpose}.lab.example", role, source, 1.0) if known else Service()  # type: ignore[arg-type]
-        datagrams = purpose in ("call", "view", "lan") or (purpose == "voice" and self.speaker.voice.quic)
+        tunnel = purpose == "view" and self.luck.random() < 0.6  # to a phone; the others go to a server by TCP
+        datagrams = tunnel or purpose in ("call", "lan") or (purpose == "voice" and self.speaker.voice.quic)
         local, remote = self.address, self._remote(purpose)
         peer = ROUTER
         if purpose == "lan":
@@ -76,6 +77,10 @@ class Resident:
                 self.mac ^ 0x55,
             )
         port = {"log_sink": 11_095, "call": 3478, "lan": 55_444}.get(purpose, 443)
+        if tunnel:
+            port = int(
+                self.luck.choice([443, int(self.luck.integers(2_000, 60_000)), int(self.luck.integers(2_000, 60_000))])
+            )
         flow = Flow(local, self.next_port, remote, port, PROTO_UDP if datagrams else PROTO_TCP, service, peer)
         self.next_port = 32_768 + (self.next_port - 32_767) % 28_000
         self.flows.append(flow)
@@ -166,6 +171,7 @@ class Day:
         often("relayed", speaker.relayed_per_day, (7, 24))
         often("opening", speaker.reconnects_per_day)
         often("music", speaker.music_per_day, (7, 23))
+        often("report_rows", speaker.state_per_day / 3)
         often("boot", speaker.boots_per_month / 30)
         often("call", speaker.calls_per_week / 7, (8, 22))
         often("view", speaker.views_per_day)
@@ -243,7 +249,7 @@ class Day:
             parts[0].flow[late] = flow
         snr = float("inf")
         if luck.random() < speaker.background:
-            rate = do.log_uniform(luck, 100, 20_000)
+            rate = log_uniform(luck, 100, 20_000)
             same = luck.random() < 0.5
             parts.append(do.background(luck, seconds, rate, flow if same else who.flow("telemetry")))
             snr = speaker.voice.bytes_per_second / rate if same else snr
@@ -301,6 +307,9 @@ class Day:
     def _view(self, at: float) -> None:
         luck = self.house.luck
         self.happened("view", at, do.view(luck, luck.uniform(3, 40), self.resident.connect("view")))
+
+    def _report_rows(self, at: float) -> None:
+        self.happened("report_rows", at, do.report_rows(self.house.luck, self.resident.connect("control")))
 
     def _firmware(self, at: float) -> None:
         self.happened("firmware", at, do.firmware(self.house.luck, self.resident.connect("update")))

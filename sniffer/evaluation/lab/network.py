@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -118,14 +119,15 @@ def through(luck: np.random.Generator, w: Writes, network: Network, counters: di
     up, flow, flags = w.up[row], w.flow[row], w.flags[row]
     record = np.where((within == 0) & (size > 5), w.size[row] - 5, -1)
     order = np.lexsort((t, up, flow))
-    t, up, size, flow, flags, record = (c[order] for c in (t, up, size, flow, flags, record))
+    t, up, size = t[order], up[order], size[order]
+    flow, flags, record = flow[order], flags[order], record[order]
     # Nothing of one flow and direction leaves at the same nanosecond.
     same = np.r_[False, (flow[1:] == flow[:-1]) & (up[1:] == up[:-1])]
     if network.offload:
         t, up, size, flow, flags, record, same = _merged(t, up, size, flow, flags, record, same, network)
     seq = _sequence(up, size, flow, same, counters)
     order = np.argsort(t, kind="stable")
-    columns = [c[order] for c in (t, up, size, flow, flags, record, seq)]
+    columns: list[npt.NDArray[Any]] = [c[order] for c in (t, up, size, flow, flags, record, seq)]
     if network.retransmit:
         again = np.flatnonzero((luck.random(len(t)) < network.retransmit) & columns[1] & (columns[2] > 0))
         late = [c[again] for c in columns]

@@ -15,6 +15,8 @@ from sniffer.evaluation.statistics import reliability
 MARGIN = 1.5
 #: Seconds by which a claim may be longer than what was spoken: an alarm over four hours does not say that it was.
 LONGEST = 60.0
+#: Seconds from which on a view or a call has to be one upload.
+LEAST_SESSION = 5.0
 LENGTHS = (1.0, 1.5, 2.5, 5.0, 10.0)
 RATIOS = (0.5, 1.0, 3.0, 10.0)
 
@@ -43,6 +45,8 @@ class Score:
     judged: Counter[str] = field(default_factory=Counter)
     false: Counter[str] = field(default_factory=Counter)
     impostors: Counter[str] = field(default_factory=Counter)
+    sessions: Counter[str] = field(default_factory=Counter)
+    whole: Counter[str] = field(default_factory=Counter)
     listening_delay: list[float] = field(default_factory=list)
     final_delay: list[float] = field(default_factory=list)
     missed: list[dict[str, Any]] = field(default_factory=list)
@@ -53,7 +57,7 @@ class Score:
         """Add another score to this one."""
         self.device_months += other.device_months
         self.packets += other.packets
-        for name in ("found", "expected", "judged", "false", "impostors"):
+        for name in ("found", "expected", "judged", "false", "impostors", "sessions", "whole"):
             getattr(self, name).update(getattr(other, name))
         for name in ("listening_delay", "final_delay", "missed", "wrong", "said"):
             getattr(self, name).extend(getattr(other, name))
@@ -83,6 +87,7 @@ class Score:
             },
             "false_by_kind": dict(self.false.most_common()),
             "impostors": dict(self.impostors),
+            "sessions": {kind: {"of": n, "whole": self.whole[kind]} for kind, n in sorted(self.sessions.items())},
             "reliability": [
                 {"said": one.said, "share": one.share, "interval": one.interval, "count": one.count}
                 for one in reliability(self.said)
@@ -128,6 +133,7 @@ def compare(
                 _recall(score, truth, said[mac], live[mac], seed)
             else:
                 score.impostors[truth.kind] += 1
+                _session(score, truth, said[mac], happened)
     for mac, heard in said.items():
         for claim in heard:
             _false(score, claim, by_device[mac], seed)
@@ -174,11 +180,26 @@ def _recall(score: Score, truth: Truth, claims: Sequence[Claim], live: Sequence[
     score.final_delay += [c.final - c.end for c in near if c.upload_class == "speech" and c.final is not None]
 
 
+def _session(score: Score, truth: Truth, claims: Sequence[Claim], truths: Sequence[Truth]) -> None:
+    """Count a view or a call of over five seconds, with nothing spoken beside it, and whether it is one upload."""
+    length = truth.end - truth.begin
+    if truth.kind not in SESSIONS or length <= LEAST_SESSION:
+        return
+    if any(other.kind in SPOKEN and other.begin < truth.end and other.end > truth.begin for other in truths):
+        return
+    near = [claim for claim in claims if _overlaps(claim, truth) and claim.upload_class in ("speech", "media", "bulk")]
+    score.sessions[truth.kind] += 1
+    if len(near) == 1 and near[0].upload_class == "media":
+        score.whole[truth.kind] += abs(near[0].end - near[0].begin - length) <= max(2.0, 0.15 * length)
+
+
 def _false(score: Score, claim: Claim, truths: Sequence[Truth], seed: int) -> None:
     if claim.upload_class not in ("speech", "media", "bulk"):
         return
     near = [truth for truth in truths if _overlaps(claim, truth)]
-    if any(truth.kind in SPOKEN | SESSIONS for truth in near):
+    if any(truth.kind in SPOKEN for truth in near):
+        return
+    if claim.upload_class != "speech" and any(truth.kind in SESSIONS for truth in near):
         return
     about = near[0].kind if near else "nothing"
     score.false[f"{claim.upload_class}/{about}"] += 1
