@@ -16,16 +16,18 @@ from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
 from sniffer.detect.parts import ALL, OnScored, Parts, Scored
-from sniffer.detect.profiles.profile import SURE, DeviceProfile, server_of
+from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
-from sniffer.detect.scoring.classes import SPEECH_SCORE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import Observation, Weights, opens, probability, score_of, weigh
-from sniffer.detect.scoring.streams import Live, Stream, stream_of
+from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
+from sniffer.detect.scoring.evidence import Observation, Weighed, Weights, opens, probability, score_of, weigh
+from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
+from sniffer.detect.spread import Spread, Sum
 from sniffer.model import (
     JUDGED_CLASSES,
     PROTO_UDP,
     Drift,
+    Evidence,
     Listening,
     Service,
     ServiceLookup,
@@ -50,6 +52,14 @@ _STALLS = 3
 _ANSWER_BYTES = 4_000
 #: Two connections send the same where they begin within this time, and their bytes and sizes differ by this share.
 _TWIN_NS, _TWIN_SHARE = SECOND // 4, 0.1
+#: Connections over which speech is dealt, at least, and bytes of it: two are a connection and its successor.
+_LEAST_DEALT, _LEAST_DEALT_BYTES = 3, 6_000
+#: Several bursts to a voice service are a recording from `BULK_BYTES` and this on: one state report may be beside them.
+_MARGIN_BYTES = 16_000
+#: Connections that such an upload names.
+_MAX_SUM_FLOWS = 16
+#: Services that get no speech.
+_SILENT_ROLES = frozenset({"telemetry", "update", "time", "media"})
 #: How long what an upload taught can be taken back, and how many lessons of a device are kept for that.
 _LESSON_NS, _MAX_LESSONS = 120 * SECOND, 8
 #: Devices whose profiles are kept: more than a house has.
@@ -102,6 +112,7 @@ class Scorer:
         self._profiles = profiles
         self._slow = SlowUploads()
         self._sessions = Sessions()
+        self._spread = Spread()
         self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the number of the run
         self._measured: dict[int, tuple[tuple[int, int], Stretch]] = {}  # the last window of each run
         self._streams: dict[int, Stream] = {}  # what each run is part of, as far as is known
@@ -124,11 +135,15 @@ class Scorer:
 
     def expire(self, now_ns: int) -> Iterator[Event]:
         """What becomes known since time has passed."""
-        return self._sessions.expire(now_ns, self._lasting)
+        yield from self._sessions.expire(now_ns, self._lasting)
+        for due_ns, parts in self._spread.expire(now_ns, lambda key, at_ns: bool(self._lasting(key, at_ns))):
+            yield from self._summed(parts, due_ns)
 
     def finish(self) -> Iterator[Event]:
         """Nothing follows."""
-        return self._sessions.finish()
+        yield from self._sessions.finish()
+        for due_ns, parts in self._spread.finish():
+            yield from self._summed(parts, due_ns)
 
     def _lasting(self, key: int, at_ns: int) -> set[int]:
         return {flow.connection for flow, run in self._open.get(key, {}).values() if run.warm_ns <= at_ns}
@@ -339,6 +354,8 @@ class Scorer:
             return
         if upload_class not in JUDGED_CLASSES:
             yield from self._add_up(flow, part.first_ns, upload.bins, final_ns)
+            if seen.service.role not in _SILENT_ROLES:
+                self._spread.add(upload, _service_of(seen.service, flow), part.first_ns, part.rows)
         if upload.bytes < LEAST_BYTES and upload_class is not UploadClass.SPEECH:
             return
         profile = self._profile(flow.key)
@@ -391,6 +408,60 @@ class Scorer:
             body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
         )
 
+    def _summed(self, parts: Sum, final_ns: int) -> Iterator[Event]:
+        """What parts to one service are together: speech dealt over connections, or a recording dealt over bursts."""
+        flows, first = parts.flows, parts.uploads[0]
+        if len(flows) >= _LEAST_DEALT and parts.bytes >= _LEAST_DEALT_BYTES:
+            shape = measure(parts.together())
+            seen = Observation(
+                shape=shape,
+                service=parts.service,
+                datagrams=first.flows[0].proto == PROTO_UDP,
+                opened_before=None,
+                down_body=sum(upload.bytes_toclient for upload in parts.uploads),
+                down_after=0,
+                profile=self._known(parts.key),
+            )
+            weighed = weigh(seen, self._weights)
+            if weighed.score >= SPEECH_SCORE and not lock_step(seen):
+                text = f"It was dealt over {len(flows)} connections, which together carry one steady stream"
+                yield self._sum_of(parts, UploadClass.SPEECH, weighed, shape.spoken, text, final_ns)
+                return
+        profile = self._known(parts.key)
+        voice = parts.service.role == "voice" or (profile is not None and profile.knows_server(parts.server))
+        if voice and len(parts.uploads) > 1 and parts.bytes >= BULK_BYTES + _MARGIN_BYTES:
+            text = (
+                f"{len(parts.uploads)} bursts of {parts.bytes / 1000:.0f} kB together went to a server that takes voice"
+            )
+            none = Weighed(0.0, 0.0, ())
+            yield self._sum_of(parts, UploadClass.BULK, none, parts.bytes / STORED_RATE, text, final_ns)
+
+    @staticmethod
+    def _sum_of(
+        parts: Sum, upload_class: UploadClass, weighed: Weighed, speech: float, text: str, final_ns: int
+    ) -> Upload:
+        return Upload(
+            key=parts.key,
+            flows=parts.flows[:_MAX_SUM_FLOWS],
+            service=parts.service,
+            start_ns=parts.start_ns,
+            end_ns=max(upload.end_ns for upload in parts.uploads),
+            final_ns=final_ns,
+            upload_class=upload_class,
+            score=weighed.score,
+            probability=probability(weighed.score),
+            bytes=parts.bytes,
+            bytes_toclient=sum(upload.bytes_toclient for upload in parts.uploads),
+            packets=sum(upload.packets for upload in parts.uploads),
+            chunk_bytes=None,
+            chunks_per_second=None,
+            speech_seconds=speech,
+            evidence=(Evidence("dealt_out", float(len(parts.uploads)), 0.0, text), *weighed.evidence),
+            answered=any(upload.answered for upload in parts.uploads),
+            one_sided=all(upload.one_sided for upload in parts.uploads),
+            bins=parts.bins(),
+        )
+
     def _add_up(self, flow: Flow, start_ns: int, bins: Iterable[int], final_ns: int) -> Iterator[Event]:
         """What was not judged by itself may be much when added up."""
         parts = [((start_ns + place * BIN_NS) // MINUTE_NS, amount) for place, amount in enumerate(bins) if amount]
@@ -430,6 +501,11 @@ class Scorer:
                 while len(lessons) > place:
                     lessons.pop()
                 return
+
+
+def _service_of(service: Service, flow: Flow) -> str:
+    """The service that a flow goes to: its name, else its address, whatever the port."""
+    return service.host or address_of(flow.flow).partition(":")[0]
 
 
 def _continues(part: Stretch, silent_ns: int) -> bool:

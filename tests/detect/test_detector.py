@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sniffer.detect import Detector
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.detect.settings import DetectSettings
-from sniffer.model import Listening, PacketBatch, Upload, UploadClass
+from sniffer.model import Listening, PacketBatch, Service, Upload, UploadClass
 from sniffer.resources import shipped
 from tests.detect.traffic import BASE, DEVICE, Nobody, Wire
 
@@ -204,3 +204,59 @@ def test_sound_from_before_the_wake_word_counts_in_seconds() -> None:
         wire.send(1.1 + number * 0.1, 1_062, payload=b"\x17\x03\x03" + (1_057).to_bytes(2, "big"))
     (upload,) = uploads(detect(wire.batch()))
     assert upload.speech_seconds == pytest.approx(4.4, abs=0.4)
+
+
+def test_speech_that_is_dealt_over_connections_adds_up() -> None:
+    wire = Wire()
+    for port in range(8):
+        wire.send(0.9, 0, port=40_000 + port, flags=2)
+    for number in range(160):  # 8 s at 20 pieces a second over 8 connections
+        wire.send(1 + number * 0.05, 437, port=40_000 + number % 8)
+    found = [upload for upload in uploads(detect(wire.batch())) if upload.upload_class is UploadClass.SPEECH]
+    assert len(found) == 1
+    assert len(found[0].flows) == 8
+    assert found[0].speech_seconds == pytest.approx(8, abs=0.6)
+    assert "8 connections" in found[0].evidence[0].text
+
+
+def test_speech_in_half_seconds_on_connections_one_after_the_other_adds_up() -> None:
+    wire = Wire()
+    for number in range(160):
+        if number % 10 == 0:
+            wire.send(0.98 + number * 0.05, 0, port=40_000 + number // 10, flags=2)
+        wire.send(1 + number * 0.05, 437, port=40_000 + number // 10)
+    found = [upload for upload in uploads(detect(wire.batch())) if upload.upload_class is UploadClass.SPEECH]
+    assert len(found) == 1
+    assert len(found[0].flows) == 16
+
+
+def test_bursts_to_a_voice_service_add_up_and_others_do_not() -> None:
+    for role, classes in (("voice", {UploadClass.SYNC, UploadClass.BULK}), ("control", {UploadClass.SYNC})):
+        wire = Wire()
+        for number in range(3):
+            wire.burst(1.0 + 4 * number, 40_000)
+        detector = Detector(DetectSettings(), WEIGHTS, Nobody(Service("voice.example", role, "sni", 1.0)), {})
+        events = [*detector.feed(wire.batch(), {DEVICE: 0}), *detector.finish()]
+        assert {upload.upload_class for upload in uploads(events)} == classes
+        bulk = [upload for upload in uploads(events) if upload.upload_class is UploadClass.BULK]
+        assert [upload.speech_seconds for upload in bulk] == ([30.0] if role == "voice" else [])
+
+
+def test_pages_of_a_browser_over_many_connections_are_no_speech() -> None:
+    wire = Wire()
+    for number in range(12):
+        wire.burst(1 + 0.4 * (number // 4), 3_000, port=40_000 + number)
+        wire.send(1.1 + 0.4 * (number // 4), 1_400, port=40_000 + number, down=True)
+    assert UploadClass.SPEECH not in [upload.upload_class for upload in uploads(detect(wire.batch()))]
+
+
+def test_state_in_rows_of_two_pieces_that_are_answered_is_no_speech() -> None:
+    for seconds in (0.5, 3.0):
+        wire = Wire()
+        for number in range(round(seconds / 0.045)):
+            at = 1 + number * 0.045
+            wire.send(at, 853)
+            wire.send(at + 0.005, 1_045)
+            wire.send(at + 0.03, 300, down=True)
+            wire.send(at + 0.031, 200, down=True)
+        assert UploadClass.SPEECH not in [upload.upload_class for upload in uploads(detect(wire.batch()))]

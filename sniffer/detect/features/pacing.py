@@ -236,7 +236,8 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts:
     writes = body.seconds[starts]
     sizes = np.add.reduceat(body.bytes, starts)
     filled = body_full[np.concatenate((starts[1:], [len(body_full)])) - 1]  # to the last packet: the line's own sizes
-    answer_share = int(np.count_nonzero(np.logical_or.reduceat(body.answers, starts))) / len(starts)
+    turns = burst_starts(body.seconds, LINE_GAP)  # what is written in two pieces is answered once
+    answer_share = int(np.count_nonzero(np.logical_or.reduceat(body.answers, turns))) / len(turns)
     begin, end = float(body.seconds[0]), float(body.seconds[-1])
     amount = int(body.bytes.sum())
     constancy, chunk = _constancy(body, body_full, sizes, filled)

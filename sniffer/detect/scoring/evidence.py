@@ -159,7 +159,8 @@ def _regular_gaps(seen: Observation) -> tuple[float, float] | None:
 def _chunk_constancy(seen: Observation) -> tuple[float, float] | None:
     if seen.shape.writes < 5:
         return None
-    return seen.shape.constancy * _confidence(seen) * (1 - _recovering(seen)), seen.shape.constancy
+    own = (1 - _asked(seen)) * (1 - _recovering(seen))
+    return seen.shape.constancy * _confidence(seen) * own, seen.shape.constancy
 
 
 def _comb(seen: Observation) -> tuple[float, float] | None:
