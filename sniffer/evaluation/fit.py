@@ -33,7 +33,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.optimize import minimize  # type: ignore[import-untyped]
+from scipy.optimize import minimize
 
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config

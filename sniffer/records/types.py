@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from sniffer.model import StreamKind, Answer, Level, Trust, UploadClass, VerdictKind, WakeKind
+from sniffer.model import Answer, Level, StreamKind, Trust, UploadClass, VerdictKind, WakeKind
 from sniffer.records.codec import to_json
 
 

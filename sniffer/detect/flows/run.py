@@ -18,7 +18,7 @@ LONGEST_NS = 600 * SECOND
 #: A run of fewer packets than this, and of fewer bytes, is a sign of life: a speaker gives hundreds an hour.
 LEAST_PACKETS, LEAST_BYTES = 4, 2_000
 #: A segment that was repeated up to this long ago says that the line stalls.
-_STALLED_NS = 3 * _SECOND
+_STALLED_NS = 3 * SECOND
 #: How many times longer the silence that ends a run is then: radios come back after two seconds, TCP's timers double.
 STALLED_TIMES = 2.5
 #: Rows a run keeps; what comes later is counted only. At 50 packets a second this is seven minutes.

@@ -20,7 +20,7 @@ import numpy as np
 
 from sniffer.detect.features.pacing import WRITE_GAP, Rows, Shape, cut_sizes, fastest
 from sniffer.detect.profiles.baseline import IN_A_ROW, Baseline
-from sniffer.model import I64, Drift, FlowKey, Service, Upload, UploadClass
+from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 from sniffer.model.clock import SECOND
 
 _HOUR_NS = 3600 * SECOND

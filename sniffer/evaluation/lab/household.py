@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sniffer.evaluation.lab.contenders import seconds
-from sniffer.evaluation.lab.ears import SECOND, Ear, Setup, _ns
+from sniffer.evaluation.lab.ears import Ear, Setup, _ns
 from sniffer.evaluation.lab.listeners import Scene, draw_scene, testify
 from sniffer.evaluation.lab.months import DAY, Truth
 from sniffer.evaluation.lab.score import MARGIN
@@ -17,6 +17,7 @@ from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.testimony import Table
 from sniffer.model import Device, Judged, Trust, Upload, WakeEvent, WakeKind
+from sniffer.model.clock import SECOND
 
 #: Seconds between two signs of life of a listener.
 HEARTBEAT_S = 600.0

@@ -1,8 +1,8 @@
 """Listeners and people of a simulated house: what a listener testifies about an upload, and what a person answers.
 
 The shares are those that were measured with the shipped wake word model in simulated rooms (docs/wake.md); the rest is
-assumed and stated here: why a speaker sends unasked (nothing at all, ordinary speech, a word that sounds alike), and how
-people err.
+assumed and stated here: why a speaker sends unasked (nothing at all, ordinary speech, a word that sounds alike), and
+how people err.
 """
 
 from __future__ import annotations
