@@ -237,7 +237,9 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts:
     sizes = np.add.reduceat(body.bytes, starts)
     filled = body_full[np.concatenate((starts[1:], [len(body_full)])) - 1]  # to the last packet: the line's own sizes
     turns = burst_starts(body.seconds, LINE_GAP)  # what is written in two pieces is answered once
-    answer_share = int(np.count_nonzero(np.logical_or.reduceat(body.answers, turns))) / len(turns)
+    answer_share = max(
+        int(np.count_nonzero(np.logical_or.reduceat(body.answers, groups))) / len(groups) for groups in (starts, turns)
+    )
     begin, end = float(body.seconds[0]), float(body.seconds[-1])
     amount = int(body.bytes.sum())
     constancy, chunk = _constancy(body, body_full, sizes, filled)
