@@ -435,10 +435,10 @@ class Daemon:
             for name, hears in self._pipeline.stages.judge.listeners().items():
                 self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         if not self._replayed:
-            self._store.state_set(USED_LINKS, list(self._used_links))
-            for name, state in self._pipeline.state(*stages).items():
+            states = {f"stage.{name}": state for name, state in self._pipeline.state(*stages).items()}
+            for name, state in {**states, USED_LINKS: list(self._used_links)}.items():
                 try:
-                    self._store.state_set(f"stage.{name}", state)
+                    self._store.state_set(name, state)
                 except MemoryError:  # what was learned since the last time is not worth the watch
                     if name not in self._unsaved:
                         logger.error("%s: there is not enough memory to save what was learned", name)

@@ -9,14 +9,14 @@ from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LONGEST_NS
 from sniffer.detect.scoring.streams import LEAST_STREAM, Stream
 from sniffer.model import FlowKey, Listening, Service, StreamKind, Upload, UploadClass
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: A pause that ends a session: of a view, and of a call, in which both sides may be silent.
-_PAUSE_NS = {StreamKind.VIEW: 3 * _SECOND, StreamKind.CALL: 10 * _SECOND, StreamKind.VOICE: 3 * _SECOND}
+_PAUSE_NS = {StreamKind.VIEW: 3 * SECOND, StreamKind.CALL: 10 * SECOND, StreamKind.VOICE: 3 * SECOND}
 #: How long a session without a sure part has to last to be one: signalling is over sooner.
-_LEAST_NS = 4 * _SECOND
+_LEAST_NS = 4 * SECOND
 #: A connection that carried a session carries another one so long after it.
-_REMEMBERED_NS = 60 * _SECOND
+_REMEMBERED_NS = 60 * SECOND
 #: Bounds of what is kept: connections that carried a session, parts of a session, connections that an upload names.
 _MAX_CONNECTIONS, _MAX_PARTS, _MAX_FLOWS = 1_024, 1_024, 16
 
@@ -49,7 +49,7 @@ class Session:
         """Whether all of it together is a stream, though no part is one by itself."""
         lasted_ns = self.last_ns - self.start_ns
         amount = sum(upload.bytes for upload, _ in self.parts)
-        return lasted_ns >= _LEAST_NS and amount * _SECOND >= LEAST_STREAM * lasted_ns
+        return lasted_ns >= _LEAST_NS and amount * SECOND >= LEAST_STREAM * lasted_ns
 
 
 class Sessions:

@@ -12,14 +12,14 @@ import numpy as np
 
 from sniffer.detect.features.pacing import BIN, Rows
 from sniffer.model import FlowKey, Service, Upload
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: A pause that ends a sum: longer than between bursts of one recording that is sent in a hurry.
-_PAUSE_NS = 6 * _SECOND
+_PAUSE_NS = 6 * SECOND
 #: Services of a device, and parts of each, that are added up at the same time; rows that are kept of a part.
 _MAX_SERVICES, _MAX_PARTS, _MAX_ROWS = 8, 64, 2_000
 #: A sum that lasts longer is closed, so that something is said of it.
-_LONGEST_NS = 60 * _SECOND
+_LONGEST_NS = 60 * SECOND
 
 
 @dataclass(slots=True)

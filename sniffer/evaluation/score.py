@@ -20,8 +20,8 @@ from sniffer.evaluation.baselines import episodes, per_second
 from sniffer.evaluation.run import Played, alarms_of
 from sniffer.evaluation.windows import Piece, pieces_of
 from sniffer.model import JUDGED_CLASSES
+from sniffer.model.clock import SECOND
 
-_SECOND = 1_000_000_000
 #: A view or a call is what lasts at least this long with no pause longer than `_PAUSE_S`, in seconds.
 _STREAM_S, _PAUSE_S = 5, 2
 #: Bytes of a second that is part of one, and the share of its seconds that are.
@@ -112,9 +112,9 @@ def _streams(played: Played) -> tuple[int, int]:
         seconds, amounts = per_second(device.traffic.time_ns, device.traffic.payload)
         for span in episodes(seconds[amounts >= _STREAM_RATE], gap=_PAUSE_S + 1):
             inside_ns = device.traffic.between(span.start_ns, span.end_ns).time_ns
-            length = int(inside_ns[-1] - inside_ns[0]) / _SECOND
+            length = int(inside_ns[-1] - inside_ns[0]) / SECOND
             busy = np.count_nonzero(
-                (seconds * _SECOND >= span.start_ns) & (seconds * _SECOND < span.end_ns) & (amounts >= _STREAM_RATE)
+                (seconds * SECOND >= span.start_ns) & (seconds * SECOND < span.end_ns) & (amounts >= _STREAM_RATE)
             )
             if length <= _STREAM_S or busy < _STREAM_SHARE * length:
                 continue

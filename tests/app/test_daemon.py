@@ -339,7 +339,7 @@ def test_too_little_memory_to_save_does_not_end_the_watch(
     w.source.frames = says(3.0, at=2.0)
     w.run(15)
     assert [r["verdict"] for r in w.uploads()] == ["unexpected"]
-    assert sum("not enough memory to save" in message for message in caplog.messages) == 5
+    assert sum("not enough memory to save" in message for message in caplog.messages) == 6
 
 
 def test_a_store_that_is_damaged_while_it_runs_is_set_aside(

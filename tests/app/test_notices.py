@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ def test_the_mute_button_mutes_for_an_hour_and_says_until_when() -> None:
         asked.append(request)
         return {"device": request["device"], "until": "2026-11-22T19:04:05.000000Z"}
 
-    purpose = purposes(mute, "Europe/Berlin")["mute"]
+    purpose = purposes(SimpleNamespace(mute=mute), "Europe/Berlin")["mute"]  # type: ignore[arg-type]
     assert purpose.question("kitchen") == "Mute alerts about kitchen for 1 hour?"
     assert purpose.act("kitchen") == "No alerts about kitchen until 2026-11-22 20:04 CET."
     assert asked == [{"device": "kitchen", "seconds": 3600}]

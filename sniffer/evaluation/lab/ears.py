@@ -21,7 +21,8 @@ class Ear:
     `skew` its clock's error and `jitter` that of each time stamp; `false_per_day` what it hears that nobody said;
     `named` whether it knows which speaker was meant; `outages_per_day` and `outage` how often and how long it is down,
     which it says (`honest`) or does not; `vendor` a vendor's history, which also reports false activations. With a
-    `room` it testifies about every upload, and its `miss` follows from that; `covered` is a listener whose microphone is covered from the tenth day on.
+    `room` it testifies about every upload, and its `miss` follows from that; `covered` is a listener whose microphone
+    is covered from the tenth day on.
     """
 
     name: str

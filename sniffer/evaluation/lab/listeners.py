@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sniffer.model import Answer, Testimony
+from sniffer.model.clock import SECOND
 
-SECOND = 1_000_000_000
 #: Classes of scores: nothing alike, a little alike, almost heard, heard.
 CLASSES = ((0.0, 0.02), (0.02, 0.3), (0.3, 0.9), (0.9, 1.0))
 
