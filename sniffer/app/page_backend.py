@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 MAX_LOG_LINES = 300
 #: Seconds for which the answers of `doctor` hold: some of them look at the whole machine.
 CHECK_SECONDS = 20.0
-#: Nanoseconds for which an upload waits for an answer: who was asked has forgotten after a week.
-OPEN_NS = 7 * 86_400 * SECOND
+#: Nanoseconds for which an upload waits for an answer: a day later its verdict is final.
+OPEN_NS = 86_400 * SECOND
 #: Questions that are shown at once.
 MAX_QUESTIONS = 200
 #: Reasons of doubt that no answer of a person settles: it was no sound, or a rule says so whatever was asked.
@@ -171,7 +171,6 @@ class PageBackend:
             "interfaces": self._daemon.interfaces(),
             "listening": listening if ready else (),
             "version": __version__,
-            "can_answer": hasattr(self._daemon, "answer"),
             "memory_bytes": _memory_bytes(),
             "store_bytes": self._reader().used_bytes(),
             "store_max_bytes": self._config().store.max_bytes,
@@ -339,10 +338,7 @@ class PageBackend:
         return self._reader().records(("answer",), limit=limit, newest_first=True)
 
     def answer(self, upload_id: str, answer: str, way: str) -> Record:
-        give: Callable[[str, str, str], Record] | None = getattr(self._daemon, "answer", None)
-        if give is None:
-            raise UsageError("this version cannot take answers")
-        return give(upload_id, answer, way)
+        return self._daemon.answer(upload_id, answer, way)
 
     # --- changes ---
 

@@ -14,7 +14,8 @@ from sniffer.web.refusal import Refusal
 from sniffer.web.views import devices, sources
 from sniffer.web.views.common import Page
 
-ANSWERS = ("asked", "unasked", "unsure")
+#: What the buttons of a question say, as an answer is recorded.
+ANSWERS = {"asked": "yes", "unasked": "no", "unsure": "unsure"}
 #: Uploads that one form may answer at once.
 MOST_ANSWERS = 200
 NAME = re.compile(r"[\w .:-]{1,64}")
@@ -36,7 +37,7 @@ def answer(page: Page, request: Request, form: Form) -> str:
     for identifier in identifiers:
         if page.backend.upload(identifier) is None:
             raise Refusal(404, "refused.no_upload")
-        page.backend.answer(identifier, given, WAY)
+        page.backend.answer(identifier, ANSWERS[given], WAY)
     return "answered"
 
 

@@ -18,7 +18,7 @@ class PageBackend(Backend, Protocol):
 
     def state(self) -> Record:
         """How the daemon is: `now_ns`, `ready`, `reason`, `replayed`, `capture`, `began_ns`, `last_packet_ns`,
-        `interfaces` (name to up), `listening` (records), `version`, `can_answer`, `memory_bytes`, `store_bytes`,
+        `interfaces` (name to up), `listening` (records), `version`, `memory_bytes`, `store_bytes`,
         `store_max_bytes`, and the counters of `stats`."""
         ...
 
@@ -39,7 +39,7 @@ class PageBackend(Backend, Protocol):
         ...
 
     def answer(self, upload_id: str, answer: str, way: str) -> Record:
-        """Somebody says whether an upload was asked for: `asked`, `unasked` or `unsure`."""
+        """Somebody says whether an upload was asked for: `yes`, `no` or `unsure`."""
         ...
 
     def sources(self) -> Sequence[Record]:

@@ -217,12 +217,11 @@ def asking(house: PageHouse, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str,
     def answer(identifier: str, answer: str, way: str) -> dict[str, Any]:
         given.append((identifier, answer, way))
         record = {"event_type": "answer", "id": f"{identifier}-{len(given)}", "timestamp": upload(0)["timestamp"],
-                  "upload_id": identifier, "answer": answer, "way": way, "device": None}  # fmt: skip
+                  "upload_id": identifier, "answer": answer, "source": way}  # fmt: skip
         house.store.emit(record)
         return record
 
-    monkeypatch.setattr(house.daemon, "answer", answer, raising=False)
-    monkeypatch.setattr("sniffer.sinks.storage.store.STORED", frozenset({"upload", "answer"}))
+    monkeypatch.setattr(house.daemon, "answer", answer)
     with house.store.transaction():
         for number, verdict, reason in (
             (1, "unexpected", "no_wake_event"),
@@ -241,7 +240,7 @@ def test_a_question_is_answered_with_one_tap(house: PageHouse, asking: list[tupl
     identifier = upload(1)["id"]
     answer = send(client, "/questions", id=identifier, answer="asked", back="/questions")
     assert answer.headers["location"] == "/questions?done=answered"
-    assert asking == [(identifier, "asked", "page")]
+    assert asking == [(identifier, "yes", "page")]
     text = client.get("/questions").text
     assert "2 open questions" in text
     assert "Change this answer" in text
@@ -253,7 +252,7 @@ def test_several_are_answered_at_once(house: PageHouse, asking: list[tuple[str, 
     body = "&".join([f"form={token(client)}", "answer=unasked", *(f"id={upload(n)['id']}" for n in (1, 2, 3))])
     headers = {**SAME, "Content-Type": "application/x-www-form-urlencoded"}
     assert client.post("/questions", content=body, headers=headers).status_code == 303
-    assert [given[1] for given in asking] == ["unasked"] * 3
+    assert [given[1] for given in asking] == ["no"] * 3
     assert "No question is open" in client.get("/questions").text
 
 

@@ -76,7 +76,7 @@ CREATE TRIGGER IF NOT EXISTS summary_gone AFTER DELETE ON records WHEN old.type 
 """
 
 #: Records that are kept. The others (`listening`, `stats`) are of the moment; the event log has them.
-STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "digest", "device"})
+STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "digest", "device", "question", "answer"})
 
 #: What goes first when the store is full, and the share of it that each kind may hold on to: what a device does by
 #: itself; what was asked for; what nobody asked for, and who was told.

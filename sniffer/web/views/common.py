@@ -91,6 +91,12 @@ def called(words: Words, names: Mapping[str, str], device: object) -> str:
     return plain(names.get(str(named).casefold(), str(named)))
 
 
+def answer_words(words: Words, record: Record) -> str:
+    """What a person answered, as the buttons say it."""
+    said = {"yes": "asked", "no": "unasked"}.get(str(record["answer"]), "unsure")
+    return words(f"answer.{said}")
+
+
 def upload_of(record: Record) -> str:
     """The id of the upload that a record is about, or nothing. (Version 0.1 called it `upload`.)"""
     found = record.get("upload_id") or record.get("upload")

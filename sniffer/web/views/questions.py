@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffer.web.views.common import Page, called, names_of, row, summary_of, upload_link, upload_of
+from sniffer.web.views.common import Page, answer_words, called, names_of, row, summary_of, upload_link, upload_of
 
 #: Questions on one page, and answers that can be changed there.
 MOST, MOST_ANSWERS = 50, 20
@@ -29,7 +29,7 @@ def context(page: Page) -> dict[str, Any]:
                 **shown,
                 "id": identifier,
                 "link": upload_link(identifier),
-                "answer": words.either(f"answer.{record.get('answer')}", "?"),
+                "answer": answer_words(words, record),
                 "answered": record["timestamp"],
             }
         )
@@ -37,5 +37,5 @@ def context(page: Page) -> dict[str, Any]:
         "questions": [row(words, upload) for upload in waiting[:MOST]],
         "total": len(waiting),
         "answers": given,
-        "can_answer": bool(page.backend.state()["can_answer"]),
+        "can_answer": True,
     }

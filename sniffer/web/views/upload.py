@@ -8,7 +8,17 @@ from urllib.parse import urlencode
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
 from sniffer.web.svg import bars, weight_bar
-from sniffer.web.views.common import JUDGED, Page, called, device_link, names_of, row, summary_of, upload_of
+from sniffer.web.views.common import (
+    JUDGED,
+    Page,
+    answer_words,
+    called,
+    device_link,
+    names_of,
+    row,
+    summary_of,
+    upload_of,
+)
 from sniffer.web.words import Words, plain
 
 #: Wake events and answers this near are shown.
@@ -29,7 +39,7 @@ def context(page: Page, record: Record) -> dict[str, Any]:
         **described(words, record),
         "wakes": _wakes(page, near, start_ns),
         "answers": _answers(page, str(record["id"])),
-        "can_answer": bool(page.backend.state()["can_answer"]) and record.get("verdict") is not None,
+        "can_answer": record.get("verdict") is not None,
         "has_capture": page.backend.capture_file(str(record["id"])) is not None,
         "timeline": "/timeline?"
         + urlencode({"span": "10m", "at": words.local(start_ns).replace(tzinfo=None).isoformat(timespec="minutes")}),
@@ -167,8 +177,8 @@ def heard(words: Words, record: Record) -> str:
 
 def _answers(page: Page, identifier: str) -> list[dict[str, Any]]:
     return [
-        {"time": record["timestamp"], "answer": page.words.either(f"answer.{record.get('answer')}", "?"),
-         "way": plain(record.get("way") or "")}
+        {"time": record["timestamp"], "answer": answer_words(page.words, record),
+         "way": plain(record.get("source") or "")}
         for record in page.backend.answers(500)
         if upload_of(record) == identifier
     ]  # fmt: skip
