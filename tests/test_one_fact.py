@@ -23,7 +23,7 @@ HOME = {
     "protocols": r"_?(TCP_)?(SYN|ACK|FIN|RST|PSH)|_?TLS_HEADER(_BYTES)?|_?(ETH|ETHER|ETHERTYPE)_(IPV4|IPV6|ARP)"
     r"|_?(IPV4|IPV6|ARP)|_?VLAN_TAGS|_?(UDP|TCP)(_IDENTITY)?_PORTS|_?QUIC_(V2|VERSIONS|PORT)|_?PORT_(DNS|QUIC|MDNS|SSDP)",
     "addresses": r"_?LOCAL_(NETWORKS|IPV4|IPV6|V4|V6)|_?V4_MAPPED",
-    "facts": r"_?(FACT_KINDS|NAME_KINDS|OWN_FACTS|SHOWN|IDENTITY_FACTS)",
+    "facts": r"_?(FACT_KINDS|NAME_KINDS|OWN_FACTS|IDENTITY_FACTS)",
 }
 #: Numbers that only the home of a fact spells out: multipliers of the hash for keys, private networks, the group bit.
 NUMBERS = {*MIX, 0x0A000000, 0xAC100000, 0xC0A80000, 0xA9FE0000, 0x64400000, 0x9200, 0x86DD, 0x88A8}
