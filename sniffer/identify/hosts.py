@@ -113,8 +113,11 @@ class Hosts:
         host = self._table[key] = Host(key, time_ns)
         if len(self._table) <= self._limit:
             return host, None
-        victim = next((k for k in self._table if k != key and not self._kept(k)), None)
-        victim = victim if victim is not None else next(iter(self._table))
+        for _ in range(len(self._table)):
+            victim = next(iter(self._table))
+            if victim != key and not self._kept(victim):
+                break
+            self._table.move_to_end(victim)  # so that the kept ones are not looked at again and again
         del self._table[victim]
         return host, victim
 

@@ -36,6 +36,7 @@ class Watchlist:
         self._limit = limit
         self._watched: dict[int, _Place] = {}
         self._waiting: dict[int, _Place] = {}
+        self._weakest: int | None = None  # of the watched hosts, while nothing has changed there
 
     def __contains__(self, key: int) -> bool:
         return key in self._watched
@@ -59,6 +60,7 @@ class Watchlist:
         if place is None:
             place = self._waiting[key] = _Place(1, time_ns // ACTIVE_NS, hits, first_ns)
         place.hits = hits
+        self._changed(key)
         self._settle(key)
 
     def active(self, key: int, time_ns: int) -> None:
@@ -66,11 +68,13 @@ class Watchlist:
         place = self._watched.get(key) or self._waiting.get(key)
         if place is not None and time_ns // ACTIVE_NS > place.span:
             place.active, place.span = place.active + 1, time_ns // ACTIVE_NS
+            self._changed(key)
             self._settle(key)
 
     def drop(self, key: int) -> bool:
         """A host is not recognised any more, or forgotten. Return whether it was watched."""
         self._waiting.pop(key, None)
+        self._changed(key)
         if self._watched.pop(key, None) is None:
             return False
         if self._waiting:
@@ -87,8 +91,15 @@ class Watchlist:
         if place is None:
             return
         if len(self._watched) >= self._limit:
-            weakest = min(self._watched, key=lambda other: self._watched[other].rank)
-            if self._watched[weakest].rank >= place.rank:
+            if self._weakest is None:
+                self._weakest = min(self._watched, key=lambda other: self._watched[other].rank)
+            if self._watched[self._weakest].rank >= place.rank:
                 return
-            self._waiting[weakest] = self._watched.pop(weakest)
+            self._waiting[self._weakest] = self._watched.pop(self._weakest)
         self._watched[key] = self._waiting.pop(key)
+        self._weakest = None
+
+    def _changed(self, key: int) -> None:
+        """The rank of a host changed: which watched host is the weakest is found out anew."""
+        if key in self._watched:
+            self._weakest = None
