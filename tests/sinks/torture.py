@@ -98,7 +98,10 @@ def nursery(path: str, port: int) -> None:
     import os
     import signal
 
-    import httpx  # noqa: F401 - imported once, before any child
+    import httpx  # noqa: F401 - imported once, before any child: a life of some milliseconds has no time for it
+
+    import sniffer.sinks.delivery.webhook  # noqa: F401
+    import tests.sinks.builders  # noqa: F401
 
     logging.disable()
 

@@ -372,6 +372,9 @@ class Store:
         """Hold some room on the disk, so that a daemon that ends on a full one can write what waited."""
         path = _beside(self.path, RESERVE_SUFFIX)
         with contextlib.suppress(OSError):
+            if path.stat().st_size == RESERVE_BYTES:
+                return
+        with contextlib.suppress(OSError):
             held = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 os.posix_fallocate(held, 0, RESERVE_BYTES)
