@@ -25,6 +25,10 @@ _WEIGHT: Mapping[UploadClass, float] = {UploadClass.SPEECH: 1.0, UploadClass.BUL
 _CALL_PAUSE_NS = 30 * SECOND
 
 
+#: Relations of uploads that had a wake word of their own.
+OWN_WORD = frozenset({"direct", "faint"})
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """The wake event that explains an upload, and how. `depth` counts follow-ups since the event."""

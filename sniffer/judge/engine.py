@@ -15,7 +15,7 @@ from typing import Any, assert_never
 from sniffer.judge import state as saved
 from sniffer.judge.answers import AnswerBook
 from sniffer.judge.case import Case, Speaker, Stage, covers, upload_key
-from sniffer.judge.correlation import correlate
+from sniffer.judge.correlation import OWN_WORD, correlate
 from sniffer.judge.coverage import Losses, Mark, Marks
 from sniffer.judge.hearing import Hearings
 from sniffer.judge.learning import Learning
@@ -382,7 +382,7 @@ class Judge:
             case.listened = judgement.listened
             case.answer = self._answers.about(case.identifier)
             case.heard = {name: item.log_odds for name, (_, item) in heard[case.number].items()}
-            case.joined = match is not None and match.relation != "direct"
+            case.joined = match is not None and match.relation not in OWN_WORD
             before = case.verdict
             if before is None or _differs(before, judgement.verdict):
                 revision = 0 if before is None else before.revision + 1

@@ -36,12 +36,13 @@ MOST_DELAY_NS = 90 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was believed of one source at one time. `unheard` is the share of requests of which it hears no trace, None
-    until it has testified often enough to replace the table's own."""
+    """What was believed of one source at one time. `unheard` is the share of requests of which it hears no trace (None
+    if nothing is known), learned from `requests`."""
 
     window: Window
     miss_rate: float
     unheard: float | None = None
+    requests: float = 0.0
 
 
 def _unheard_guess() -> MissRate:
@@ -51,12 +52,13 @@ def _unheard_guess() -> MissRate:
 @dataclass(slots=True)
 class SourceLearning:
     """One source: its clock, its misses, and the counts that people are shown. `misses` are (time, miss rate),
-    `unheards` (time, share of requests of which it heard no trace), `delays` (time, delay) in nanoseconds."""
+    `unheards` (time, share of requests of which it heard no trace, number of requests), `delays` (time, delay) in
+    nanoseconds."""
 
     source: WakeSource
     miss: MissRate
     unheard: MissRate = field(default_factory=_unheard_guess)
-    unheards: list[tuple[int, float]] = field(default_factory=list)
+    unheards: list[tuple[int, float, float]] = field(default_factory=list)
     offsets: Offsets = field(default_factory=Offsets)
     misses: list[tuple[int, float]] = field(default_factory=list)
     delays: list[tuple[int, int]] = field(default_factory=list)
@@ -74,16 +76,17 @@ class SourceLearning:
         place = bisect.bisect_left(self.misses, time_ns, key=lambda item: item[0])
         return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
 
-    def unheard_as_of(self, time_ns: int) -> float:
-        """Return the share of requests of which it hears no trace, as known before a time."""
+    def unheard_as_of(self, time_ns: int) -> tuple[float, float]:
+        """Return the share of requests of which it hears no trace, and of how many, as known before a time."""
         place = bisect.bisect_left(self.unheards, time_ns, key=lambda item: item[0])
-        return self.unheards[place - 1][1] if place else UNHEARD_GUESS
+        return self.unheards[place - 1][1:] if place else (UNHEARD_GUESS, 0.0)
 
     def count_trace(self, time_ns: int, heard: bool, weight: float) -> None:
         """Count a request, shown by something else, of which its testimony had or had not a trace."""
         if weight > 0:
             self.unheard.count(heard, weight)
-            remember(self.unheards, (time_ns, self.unheard.rate), HISTORY)
+            requests = self.unheard.missed + self.unheard.heard - UNHEARD_WORTH
+            remember(self.unheards, (time_ns, self.unheard.rate, max(0.0, requests)), HISTORY)
 
     def hold_off_ns(self) -> int:
         """Return how long to wait for it: as configured, or longer if it has been slower."""
@@ -152,7 +155,7 @@ class Learning:
         if learned is None:
             return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate, UNHEARD_GUESS)
         window = learned.offsets.as_of(time_ns, learned.source, self._max_skew_ns)
-        return Known(window, learned.miss_as_of(time_ns), learned.unheard_as_of(time_ns))
+        return Known(window, learned.miss_as_of(time_ns), *learned.unheard_as_of(time_ns))
 
     def learn_gaps(self, name: str, time_ns: int, gaps: Sequence[int]) -> None:
         """Learn from the gaps between one settled upload and the source's events around it."""

@@ -197,7 +197,7 @@ class SourceBook:
             skew_seconds=window.skew_ns / SECOND if window.calibrated else None,
             spread_seconds=window.spread_ns / SECOND if window.calibrated else None,
             last_event_ns=learned.last_event_ns or None,
-            unheard=learned.unheard_as_of(now_ns + 1),
+            unheard=learned.unheard_as_of(now_ns + 1)[0],
             clock_offset_seconds=None if offset is None else offset / SECOND,
             unresponsive_since_ns=silent[-1][0] if silent and silent[-1][1] == OPEN_END_NS else None,
         )

@@ -34,7 +34,7 @@ class Teacher:
         for name, source in self._book.configured.items():
             self._gaps(case, name, around.get(name, ()), now_ns)
             self._misses(case, name, source, now_ns)
-        if case.listened:
+        if case.listened and not case.joined:  # what is judged by silence is compared with requests that stand alone
             direct = verdict.kind is VerdictKind.EXPECTED and verdict.wake.trust is Trust.INDEPENDENT
             answered = case.upload.answered if direct else None
             self._learning.learn_habit(case.upload.key, now_ns, case.unasked, answered)

@@ -24,6 +24,8 @@ from sniffer.judge.sources import SourceBook
 from sniffer.model import Answer, Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
 
+#: A person who says "I asked" explains an upload if that is more likely than not.
+MORE_LIKELY = 0.5
 #: Relations that rest on a time or a distance: a person who says that nobody asked outweighs them.
 _ASSUMED = frozenset({"follow_up", "arbitration", "faint"})
 #: A source that is configured to miss nothing counts as missing this share: the logarithm of 0 is no number.
@@ -225,7 +227,7 @@ def answered(situation: Situation) -> Decision | None:
     """A person answered, and the rest of the evidence agrees."""
     asked, bound = 1.0 - situation.unasked, situation.settings.bound
     match = situation.disbelieved
-    if situation.answer is Answer.YES and asked >= bound:
+    if situation.answer is Answer.YES and asked > MORE_LIKELY:
         shown = replace(match, seen=True, relation="answer", trust=Trust.PERSON)
         confidence = min(situation.settings.confidence.person_says_asked, asked)
         return Decision(Reason.PERSON_SAYS_ASKED, confidence, shown)

@@ -77,7 +77,7 @@ def test_the_follow_ups_of_a_faint_wake_word_are_explained() -> None:
 def test_a_later_part_of_a_dialogue_is_no_less_asked_for_than_its_first() -> None:
     judge, now = experienced()
     items = [
-        story.speaks_of(now, 0.15),
+        story.speaks_of(now, 0.2),
         says(now, answered=False),
         story.speaks_of(now + 9, 0.0),
         says(now + 9, answered=False),
@@ -123,7 +123,7 @@ def test_a_covered_microphone_is_noticed_and_accuses_nobody() -> None:
 
 def test_a_late_testimony_judges_anew() -> None:
     judge, now = experienced()
-    hand(judge, [*beats(now + 200, now - 60), story.speaks_of(now, 0.4, late=100), says(now, answered=False)])
+    hand(judge, [*beats(now + 200, now - 60), story.speaks_of(now, 0.7, late=100), says(now, answered=False)])
     verdict = last(judge, now).verdict
     assert (verdict.reason, verdict.revision) == ("wake_word_faint", 1)
 
