@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from sniffer.alerts.policy import AlertPolicy
 from sniffer.app.config import parse_config
 from sniffer.app.notices import link_key, notices, purposes
 from sniffer.errors import ConfigError
+from sniffer.model import Answer
 from sniffer.model.clock import SECOND
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
@@ -42,16 +43,42 @@ def test_an_alert_leads_to_its_upload_and_mutes_its_device_for_an_hour() -> None
 
 
 def test_the_mute_button_mutes_for_an_hour_and_says_until_when() -> None:
-    asked: list[Any] = []
-
-    def mute(request: Any) -> dict[str, Any]:
-        asked.append(request)
-        return {"device": request["device"], "until": "2026-11-22T19:04:05.000000Z"}
-
-    purpose = purposes(SimpleNamespace(mute=mute), "Europe/Berlin")["mute"]  # type: ignore[arg-type]
+    daemon = Daemon()
+    purpose = purposes(daemon, "Europe/Berlin")["mute"]
     assert purpose.question("kitchen") == "Mute alerts about kitchen for 1 hour?"
     assert purpose.act("kitchen") == "No alerts about kitchen until 2026-11-22 20:04 CET."
-    assert asked == [{"device": "kitchen", "seconds": 3600}]
+    assert daemon.asked == [{"device": "kitchen", "seconds": 3600}]
+
+
+@pytest.mark.parametrize("answer", Answer)
+def test_a_question_has_a_button_for_each_answer(answer: Answer) -> None:
+    record = {"event_type": "question", "upload_id": "20261118T110640.000-07e42f87", "summary": "Was that you?"}
+    actions = notices(HOUSE, KEY, ManualClock(START))(record).actions
+    tokens = [action.url.removeprefix(f"{HOUSE}/act/") for action in actions]
+    links = [verify(KEY, token, START // SECOND) for token in tokens]
+    (link,) = (link for link in links if link.purpose == f"answer-{answer}")
+    daemon = Daemon()
+    assert purposes(daemon)[link.purpose].act(link.subject) == "Thank you."
+    assert daemon.answered == [("20261118T110640.000-07e42f87", answer)]
+
+
+class Daemon:
+    """What signed links act on."""
+
+    def __init__(self) -> None:
+        self.asked: list[Mapping[str, Any]] = []
+        self.answered: list[tuple[str, str]] = []
+
+    def mute(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        self.asked.append(request)
+        return {"device": request["device"], "until": "2026-11-22T19:04:05.000000Z"}
+
+    def question(self, upload: str) -> str:
+        return f"Was {upload} you?"
+
+    def answer_link(self, upload: str, answer: str) -> str:
+        self.answered.append((upload, answer))
+        return "Thank you."
 
 
 def test_an_upload_links_to_itself_and_a_digest_to_the_page() -> None:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer import model
 from sniffer.errors import ConfigError, RuleError
 from sniffer.judge.settings import ExceptionSettings, RuleSettings
 from sniffer.model import (
@@ -26,9 +25,8 @@ from sniffer.model import (
     address_pair,
     mac_key,
 )
-from sniffer.records import build
 from sniffer.records.build import upload_record, with_rules
-from sniffer.records.codec import from_json, to_json
+from sniffer.records.codec import from_json
 from sniffer.records.schemas import rule_fields
 from sniffer.records.types import UploadRecord
 from sniffer.resources import shipped
@@ -111,9 +109,8 @@ def paths(value: Any, prefix: str = "") -> set[str]:
 def test_the_fields_are_those_of_a_record() -> None:
     made = record()
     made["evidence"] = [{"name": "a", "value": 1.0, "weight": 1.0, "text": "b"}]
-    heard = to_json(build.testimony_fields(model.Testimony(0, 1, (), 0.0, -60.0, -60.0, 8.0)))
-    heard["scores"] = None  # by wake word: one field
-    made["wake"]["testimony"] = [{"source": "a", "heard": heard, "weight": 1.0}]
+    heard = dict.fromkeys(("from", "to", "scores", "voice", "level_db", "noise_db", "seconds"))
+    made["wake"]["testimony"] = [{"source": "ear", "weight": 1.0, "heard": heard}]
     assert paths(made) == FIELDS
 
 
