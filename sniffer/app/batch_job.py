@@ -19,6 +19,8 @@ from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.pipe import read_stream
 from sniffer.capture.files.reader import CaptureReader
 from sniffer.decode import decode
+from sniffer.decode.frames.unread import Unread
+from sniffer.errors import CaptureError
 from sniffer.identify import Identifier
 from sniffer.identify.configured import Unseen
 from sniffer.model import Device, Fact, Loss, Record, Selection, Upload, UploadClass, WakeEvent, sorted_keys
@@ -45,7 +47,7 @@ class Outcome:
 
     capture: str
     packets: int = 0
-    undecoded: int = 0
+    undecoded: int = 0  # frames of which something could not be decoded
     problems: list[str] = field(default_factory=list)
     hosts: list[Device] = field(default_factory=list)
     watched: list[Device] = field(default_factory=list)
@@ -88,8 +90,8 @@ class OfflineJudge:
         """
         pipeline, look, reader, measured = self._who_is_who(path, outcome.capture, progress)
         outcome.packets = look.packets
-        outcome.undecoded = look.undecoded
         outcome.problems.extend(reader.problems)
+        _note_unread(look.unread, outcome)
         total, dropped = 2 * (reader.size or 0), reader.dropped
         if self._listen_to_unknown(path, pipeline, reader.size or 0):
             measured = None
@@ -161,11 +163,13 @@ class OfflineJudge:
         pipeline = self._pipeline(outcome.capture)
         yield from self._wake(pipeline)
         reader = read_stream(stream, outcome.capture)
+        unread = Unread()
         for block in reader:
             outcome.packets += len(block)
             batch, errors = decode(block, EVERYTHING)
-            outcome.undecoded += sum(errors.by_protocol.values())
+            unread.add(block.link_type, len(block), errors)
             yield from pipeline.packets(batch)
+        _note_unread(unread, outcome)
         outcome.problems.extend(reader.problems)
         yield from _losses(pipeline, reader.dropped, outcome)
         yield from pipeline.finish()
@@ -177,6 +181,14 @@ class OfflineJudge:
     def _wake(self, pipeline: Pipeline) -> Iterator[Record]:
         for event in self.events:
             yield from pipeline.wake(event)
+
+
+def _note_unread(unread: Unread, outcome: Outcome) -> None:
+    """Report what could not be decoded. Raises CaptureError where that was everything."""
+    outcome.undecoded = unread.total
+    if unread.nothing_else:
+        raise CaptureError(f"{outcome.capture}: nothing in it can be decoded: {'; '.join(unread.sentences(0))}")
+    outcome.problems.extend(unread.sentences())
 
 
 def _losses(pipeline: Pipeline, dropped: dict[str, int], outcome: Outcome) -> Iterator[Record]:

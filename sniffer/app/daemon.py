@@ -22,12 +22,14 @@ from sniffer.app.asks import Asks
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.decode import decode
+from sniffer.decode.frames.unread import Unread
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.visibility import LONGEST_FRAME
 from sniffer.errors import MisdatedError, SnifferError, StoreError, UsageError, WakeError
 from sniffer.explain.question import ANSWER_WORDS, question_text
 from sniffer.model import (
     Answer,
+    DecodeErrors,
     FrameBlock,
     Loss,
     PacketBatch,
@@ -55,6 +57,8 @@ SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
 #: Seconds after which a configured device that has sent nothing is reported: speakers send something every minute.
 UNSEEN_AFTER = 300.0
+#: Seconds over which the share of the frames that cannot be decoded is looked at.
+UNREAD_SECONDS = 60.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
 #: An answer changes the verdict on an upload that ended within this time: the judge remembers as long.
@@ -168,12 +172,15 @@ class Daemon:
         self._said_unseen = False
         self._hidden: dict[str, HiddenBytes] = {}
         self._told_hidden: set[str] = set()
+        self._unread, self._told_unread = Unread(), set[str]()
+        self._suspicious = 0
         self._told_unknown: set[str] = set()
         self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
         self._looked = clock.now_ns(), clock.monotonic()
         self._began = self._next_save = self._next_stats = clock.monotonic()
+        self._next_unread = self._began + UNREAD_SECONDS
         self._last_packet_ns = 0
         self._polled = self._ended = False
         self._saved_changes = 0
@@ -261,6 +268,7 @@ class Daemon:
     def _block(self, block: FrameBlock) -> None:
         batch, errors = decode(block, EVERYTHING)
         self._wrong(errors.by_protocol)
+        self._note_unread(block, errors)
         if len(block):
             self._totals["packets"] += len(block)
             self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
@@ -297,6 +305,21 @@ class Daemon:
         self._said_unseen = True
         for unseen in self._pipeline.stages.identifier.unseen():
             logger.warning("%s since the start, %d minutes ago", unseen, running // 60)
+
+    def _note_unread(self, block: FrameBlock, errors: DecodeErrors) -> None:
+        """Count what is suspicious; each minute, warn once about every kind of frame that cannot be decoded."""
+        segments = self._pipeline.stages.detector.suspicious_segments
+        if errors.overlong:
+            self._metrics.suspicious("length", errors.overlong)
+        if segments > self._suspicious:
+            self._metrics.suspicious("sequence", segments - self._suspicious)
+        self._suspicious = segments
+        self._unread.add(block.link_type, len(block), errors)
+        if self._clock.monotonic() >= self._next_unread:
+            self._next_unread = self._clock.monotonic() + UNREAD_SECONDS
+            for sentence in self._unread.news(self._told_unread):
+                logger.warning("%s: %s", block.interface, sentence)
+            self._unread = Unread()
 
     def _wrong(self, errors: Mapping[str, int]) -> None:
         """What could not be decoded, by protocol."""

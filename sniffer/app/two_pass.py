@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from sniffer.app.pipeline import EVERYTHING, Pipeline
 from sniffer.decode import decode
 from sniffer.decode.frames.batcher import Gatherer
+from sniffer.decode.frames.unread import Unread
 from sniffer.decode.novelty import News
 from sniffer.detect import Detector
 from sniffer.identify import Identifier
@@ -46,7 +47,7 @@ class FirstLook:
         self._selection = Selection(keys=sorted_keys(self._suspects), identity=True)
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
-        self.packets = self._undecoded = 0
+        self.packets = 0
         self.start_ns = self.time_ns = 0
 
     def block(self, block: FrameBlock) -> None:
@@ -56,7 +57,7 @@ class FirstLook:
             self._detector = None
             self._flush()
             batch, errors = decode(block, EVERYTHING)
-            self._undecoded += sum(errors.by_protocol.values())
+            self.unread.add(block.link_type, len(block), errors)
             self._look(batch)
             return
         for batch in self._gatherer.add(block, self._selection, self._news, slim=True):
@@ -64,9 +65,9 @@ class FirstLook:
             del batch  # before the next one grows
 
     @property
-    def undecoded(self) -> int:
-        """Frames of which something could not be decoded."""
-        return self._undecoded + self._gatherer.undecoded
+    def unread(self) -> Unread:
+        """What could not be decoded."""
+        return self._gatherer.unread
 
     def finish(self) -> list[tuple[int, list[Event]]] | None:
         """What was measured, each with the time it became known; None where the file must be looked at again."""

@@ -15,6 +15,7 @@ from sniffer.capture.files.pipe import read_stream
 from sniffer.capture.live.live import LiveCapture
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
+from sniffer.decode.frames.unread import Unread
 from sniffer.errors import CaptureError
 from sniffer.identify import Identifier
 from sniffer.identify.traffic_volume import Traffic
@@ -39,11 +40,13 @@ class Observer:
         self._dissector = Dissector()
         self.packets = 0
 
-    def take(self, blocks: Iterable[FrameBlock]) -> None:
-        """Take in all frames of these blocks."""
+    def take(self, blocks: Iterable[FrameBlock]) -> Unread:
+        """Look at all frames of these blocks; return what could not be decoded."""
+        unread = Unread()
         for block in blocks:
-            batch, _ = decode(block, _EVERYTHING)
+            batch, errors = decode(block, _EVERYTHING)
             self.packets += len(batch)
+            unread.add(block.link_type, len(block), errors)
             batch = self.identifier.resolve(batch)
             fresh = self.traffic.add(batch) | (batch.tcp_flags & TCP_SYN > 0)
             doubtful = [key for key in np.unique(batch.eth_src).tolist() if self.identifier.doubtful(key)]
@@ -53,6 +56,7 @@ class Observer:
             if len(telling):  # the others show nothing new of the sender and its addresses
                 self.identifier.seen(batch.take(telling))
             self.identifier.observe(self._dissector.dissect(batch))
+        return unread
 
     def captures(self, paths: Sequence[Path], say: Callable[[str], None]) -> None:
         """Read files, or standard input (`-`). A file that cannot be read is reported and the others are read; raises
@@ -73,10 +77,10 @@ class Observer:
         for path in paths:
             try:
                 if str(path) == "-":
-                    self.take(read_stream(sys.stdin.buffer, "-"))
+                    _tell_unread(self.take(read_stream(sys.stdin.buffer, "-")), path, say)
                     continue
                 with open_capture(path) as reader:
-                    self.take(reader)
+                    _tell_unread(self.take(reader), path, say)
                     for problem in reader.problems:
                         say(f"{path}: {problem}")
             except CaptureError as error:
@@ -107,3 +111,11 @@ def what(device: Device) -> str:
     if device.kind == "unknown":
         return thing or "unknown"
     return f"{thing}, {device.kind}" if thing else device.kind
+
+
+def _tell_unread(unread: Unread, path: Path, say: Callable[[str], None]) -> None:
+    """Report what could not be decoded. Raises CaptureError where that was everything."""
+    if unread.nothing_else:
+        raise CaptureError(f"{path}: nothing in it can be decoded: {'; '.join(unread.sentences(0))}")
+    for sentence in unread.sentences():
+        say(f"{path}: {sentence}")

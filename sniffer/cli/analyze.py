@@ -49,7 +49,9 @@ MAX_HOSTS = 20
 @format_option("table", "jsonl", "html")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
 @click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
-@click.option("--strict", is_flag=True, help="Exit with status 3 where a single capture cannot be read.")
+@click.option(
+    "--strict", is_flag=True, help="Exit with status 3 if any capture cannot be read, or any packet cannot be decoded."
+)
 @click.option(
     "-j",
     "--jobs",
@@ -103,7 +105,7 @@ def command(
         report.unknown({event.device for event in events if event.device}, own)
         if output_format == "html":
             report.html(config, config_path, wake_files)
-    if report.read == 0 or (strict and report.bad):
+    if report.read == 0 or (strict and (report.bad or report.undecoded)):
         return 3
     return 1 if fail_on and report.verdicts["unexpected"] else 0
 
@@ -122,7 +124,7 @@ class _Report:
                 raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
         self._bar = Bar(stack, wanted=not quiet)
         self._headed = False
-        self.read = self.bad = 0
+        self.read = self.bad = self.undecoded = 0
         self.verdicts: Counter[str] = Counter()
         self._watched: set[int] = set()
         self._nobody: list[Outcome] = []
@@ -191,6 +193,7 @@ class _Report:
         self._show(records)
         self.read += 1
         self._outcomes.append(outcome)
+        self.undecoded += outcome.undecoded
         for problem in outcome.problems:
             self._say(f"{outcome.capture}: {problem}")
         seen = {device.name for device in outcome.hosts} - {unseen.name for unseen in outcome.unseen}

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 6
+#define REVISION 7
 
 enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
@@ -21,6 +21,8 @@ enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 static inline uint32_t u16(const uint8_t *p) { return (uint32_t)p[0] << 8 | p[1]; }
 static inline uint32_t u32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 static inline uint64_t u64(const uint8_t *p) { return (uint64_t)u32(p) << 32 | u32(p + 4); }
+static inline uint32_t le16(const uint8_t *p) { return (uint32_t)p[1] << 8 | p[0]; }
+static inline uint32_t le32(const uint8_t *p) { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
 static inline uint64_t mac48(const uint8_t *p) { return (uint64_t)u16(p) << 32 | u32(p + 2); }
 
 #include "_protocols.h"
@@ -31,79 +33,319 @@ struct row {
     int32_t network, transport, length; /* `length`: bytes behind `transport` on the wire */
     uint16_t ether_type, src_port, dst_port;
     uint8_t version, proto, flags, has_src, has_dst, fragment, later, bad4, bad6, bad_tcp, bad_udp;
+    uint8_t other, tunnel, overlong, layers; /* an unknown type; a tunnel that was not peeled; claims more than the frame has */
 };
 
 /* --- link ---------------------------------------------------------------------------------------------------- */
 
+/* What reading a link gives. In the other cases the frame belongs to nobody. */
+enum { GOOD = 1, DAMAGED = 0, UNKNOWN_LINK = -1, ENCRYPTED = -2 };
+enum { ARP = 0x0806, TRANSPARENT = 0x6558, MPLS = 0x8847, MPLS_MULTICAST = 0x8848, BATMAN = 0x4305, MACSEC = 0x88E5 };
+/* Headers within each other: more are no packet of ours. */
+enum { MAX_LAYERS = 16, MAX_TUNNELS = 8 };
+
+static int ethernet(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r);
+
+static int family_type(uint32_t family) {
+    return family == 2 ? IPV4 : family == 10 || family == 24 || family == 28 || family == 30 ? IPV6 : 0;
+}
+
+/* Nothing that we decode, and nothing wrong with it. */
+static int no_packet(struct row *r) {
+    r->ether_type = 0;
+    return GOOD;
+}
+
 static int ppp_protocol(const uint8_t *p, int64_t cap, struct row *r) {
-    if (cap < r->network + 2) return 0;
+    if (cap < r->network + 2) return DAMAGED;
     int brief = p[r->network] & 1;
     uint32_t protocol = brief ? p[r->network] : u16(p + r->network);
     r->ether_type = protocol == 0x21 ? IPV4 : protocol == 0x57 ? IPV6 : 0;
     r->network += brief ? 1 : 2;
-    return 1;
+    return GOOD;
 }
 
-static int inner(const uint8_t *p, int64_t cap, struct row *r) {
+/* Whether a header that we decode stands at `at`, if its type says so. */
+static int plausible(const uint8_t *p, int64_t cap, int64_t wire, uint32_t type, int64_t at) {
+    if (type == IPV4 && cap >= at + 20)
+        return p[at] >> 4 == 4 && (p[at] & 15) >= 5 && (int64_t)u16(p + at + 2) >= (p[at] & 15) * 4 && at + (int64_t)u16(p + at + 2) <= wire && p[at + 8];
+    if (type == IPV6 && cap >= at + 40) return p[at] >> 4 == 6 && at + 40 + (int64_t)u16(p + at + 4) <= wire && p[at + 7];
+    if (type == ARP && cap >= at + 8) return u32(p + at) == 0x00010800 && u16(p + at + 4) == 0x0604;
+    if (is_tag((int)type) && cap >= at + 4 && !is_tag((int)u16(p + at + 2))) return plausible(p, cap, wire, u16(p + at + 2), at + 4);
+    return 0;
+}
+
+/* A switch's tag of 2, 4, 6 or 8 bytes before the type: its length, or 0. */
+static int switch_tag(const uint8_t *p, int64_t cap, int64_t wire, int64_t at) {
+    for (int skip = 2; skip <= 8; skip += 2)
+        if (cap >= at + skip + 2 && plausible(p, cap, wire, u16(p + at + skip), at + skip + 2)) return skip;
+    return 0;
+}
+
+/* Protocols of a LAN that carry no IP: nothing is missed where they are not decoded. */
+static int is_plain(uint32_t type) {
+    switch (type) {
+    case IPV4: case IPV6: case ARP: case 0x0842: case 0x22EA: case 0x22F0: case 0x8035: case 0x809B: case 0x80F3: case 0x8137:
+    case 0x8808: case 0x8809: case 0x8863: case 0x886D: case 0x887B: case 0x888E: case 0x8892: case 0x8899: case 0x88A4:
+    case 0x88B8: case 0x88CC: case 0x88CD: case 0x88E1: case 0x88E3: case 0x88F5: case 0x88F6: case 0x88F7: case 0x8902:
+    case 0x8912: case 0x890D: case 0x8914: case 0x893A: case 0x8999: case 0x9000: return 1;
+    }
+    return 0;
+}
+
+/* Step over everything that stands between a link header and the network layer. */
+static int inner(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     int tags = 0;
-    while (is_tag(r->ether_type)) {
-        if (tags++ == MAX_TAGS || cap < r->network + 4) return 0;
-        r->ether_type = (int)u16(p + r->network + 2);
-        r->network += 4;
+    for (int layer = 0; layer < MAX_LAYERS; layer++) {
+        int64_t at = r->network, size;
+        uint32_t type = r->ether_type;
+        if (is_tag((int)type)) {
+            if (tags++ == MAX_TAGS || cap < at + 4) return DAMAGED;
+            r->ether_type = (uint16_t)u16(p + at + 2);
+            r->network += 4;
+            continue;
+        }
+        switch (type) {
+        case IPV4: case IPV6: case ARP: return GOOD;
+        case PPPOE:
+            r->network += 6;
+            return ppp_protocol(p, cap, r);
+        case MPLS: case MPLS_MULTICAST:
+            for (int labels = 1;; labels++, at += 4) {
+                if (labels > MAX_TAGS || cap < at + 4) return DAMAGED;
+                if (p[at + 2] & 1) break;
+            }
+            at += 4;
+            if (cap < at + 1) return DAMAGED;
+            r->network = (int32_t)at;
+            if (p[at] >> 4 == 4 || p[at] >> 4 == 6) {
+                r->ether_type = p[at] >> 4 == 4 ? IPV4 : IPV6;
+                return GOOD;
+            }
+            return ethernet(p, cap, wire, p[at] >> 4 ? at : at + 4, r); /* a pseudowire, with or without a control word */
+        case TRANSPARENT: return ethernet(p, cap, wire, at, r);
+        case BATMAN:
+            if (cap < at + 10) return DAMAGED;
+            if (p[at + 1] != 15 || (p[at] != 0x40 && p[at] != 0x42 && p[at] != 0x01)) return no_packet(r);
+            return ethernet(p, cap, wire, at + (p[at] == 0x40 ? 10 : p[at] == 0x42 ? 18 : 14), r);
+        case MACSEC: /* encrypted, or only signed */
+            if (cap < at + 1) return DAMAGED;
+            if (p[at] & 0x0C) return ENCRYPTED;
+            size = p[at] & 0x20 ? 14 : 6;
+            break;
+        case 0x88E7: return ethernet(p, cap, wire, at + 4, r); /* provider backbone bridging */
+        case 0x8926: case 0x892F: size = 4; break; /* VN-tag, HSR */
+        case 0x8909: size = 6; break;              /* Cisco metadata */
+        case 0x894F:                               /* network service header */
+            if (cap < at + 8) return DAMAGED;
+            size = (p[at + 1] & 63) * 4;
+            if (size < 8) return DAMAGED;
+            if (p[at + 3] == 3) return ethernet(p, cap, wire, at + size, r);
+            r->network += (int32_t)size;
+            r->ether_type = p[at + 3] == 1 ? IPV4 : p[at + 3] == 2 ? IPV6 : p[at + 3] == 5 ? MPLS : 0;
+            if (r->ether_type == 0) return GOOD;
+            continue;
+        case 0x22F3: /* TRILL */
+            if (cap < at + 6) return DAMAGED;
+            return ethernet(p, cap, wire, at + 6 + ((p[at] & 7) << 2 | p[at + 1] >> 6) * 4, r);
+        default:
+            if (type < 0x600 && cap >= at + 8 && u16(p + at) == 0xAAAA && p[at + 2] == 3 && !p[at + 3] && !p[at + 4] && (!p[at + 5] || p[at + 5] == 0xF8)) {
+                r->ether_type = (uint16_t)u16(p + at + 6);
+                r->network += 8;
+                continue;
+            }
+            size = r->has_dst ? switch_tag(p, cap, wire, at - 2) : 0;
+            if (size) {
+                r->ether_type = (uint16_t)u16(p + at - 2 + size);
+                r->network += (int32_t)size;
+                continue;
+            }
+            r->other = type >= 0x600 && !is_plain(type);
+            return GOOD;
+        }
+        if (cap < at + size + 2) return DAMAGED;
+        r->ether_type = (uint16_t)u16(p + at + size);
+        r->network += (int32_t)size + 2;
     }
-    if (r->ether_type == PPPOE) {
-        r->network += 6;
-        return ppp_protocol(p, cap, r);
-    }
-    return 1;
+    return DAMAGED;
 }
 
-static int cooked(const uint8_t *p, int64_t cap, struct row *r, int version) {
+static int ethernet(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    if (cap < at + 14 || r->layers++ == MAX_LAYERS) return DAMAGED;
+    r->has_src = r->has_dst = 1;
+    r->dst = mac48(p + at);
+    r->src = mac48(p + at + 6);
+    r->ether_type = (uint16_t)u16(p + at + 12);
+    r->network = (int32_t)at + 14;
+    return r->ether_type == IPV4 ? GOOD : inner(p, cap, wire, r);
+}
+
+/* Ethernet with a switch's tag of a known length before the type. */
+static int tagged_ethernet(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, int tag, struct row *r) {
+    if (cap < at + 14 + tag) return DAMAGED;
+    r->has_src = r->has_dst = 1;
+    r->dst = mac48(p + at);
+    r->src = mac48(p + at + 6);
+    r->ether_type = (uint16_t)u16(p + at + 12 + tag);
+    r->network = (int32_t)at + 14 + tag;
+    return inner(p, cap, wire, r);
+}
+
+static int wifi(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, int padded, struct row *r) {
+    if (cap < at + 2 || p[at] & 3) return DAMAGED;
+    r->network = (int32_t)at;
+    if ((p[at] >> 2 & 3) != 2 || p[at] & 0x40) return no_packet(r); /* management, control, or no data */
+    if (cap < at + 24) return DAMAGED;
+    if (p[at + 1] & 0x40) return ENCRYPTED;
+    if (p[at + 22] & 15) return no_packet(r); /* a later fragment */
+    int between = p[at + 1] & 3, service = p[at] >> 7;
+    int64_t header = between == 3 ? 30 : 24, end = at + header + service * 2 + (service && p[at + 1] & 0x80 ? 4 : 0);
+    if (padded) end = at + ((end - at + 3) & ~(int64_t)3);
+    if (cap < end + 8) return DAMAGED;
+    r->has_src = r->has_dst = 1;
+    r->dst = mac48(p + at + (between & 1 ? 16 : 4));
+    r->src = mac48(p + at + (between == 3 ? 24 : between == 2 ? 16 : 10));
+    if (service && p[at + header] & 0x80) { /* several in one: the first */
+        if (cap < end + 22) return DAMAGED;
+        r->dst = mac48(p + end);
+        r->src = mac48(p + end + 6);
+        end += 14;
+    }
+    r->network = (int32_t)end;
+    r->ether_type = 0;
+    r->has_dst = 0; /* no switch tags here */
+    int status = inner(p, cap, wire, r);
+    if (status == GOOD) r->has_dst = 1;
+    return status;
+}
+
+static int radiotap(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    if (cap < at + 8 || p[at]) return DAMAGED;
+    int64_t end = at + le16(p + at + 2), field = at + 8;
+    uint32_t present = le32(p + at + 4), word = present;
+    if (end < at + 8 || cap < end) return DAMAGED;
+    for (; word >> 31; field += 4) {
+        if (field + 4 > end) return DAMAGED;
+        word = le32(p + field);
+    }
+    if (present & 1) field = at + ((field - at + 7) & ~(int64_t)7) + 8;
+    int flags = present & 2 && field < end ? p[field] : 0;
+    return flags & 0x40 ? DAMAGED : wifi(p, cap, wire, end, flags & 0x20, r);
+}
+
+/* Netfilter's log: fields of length and kind in the byte order of the host, and among them the packet. */
+static int nflog(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    if (cap < at + 8 || p[at + 1]) return DAMAGED;
+    int64_t field = at + 4;
+    int big = le16(p + field) > u16(p + field), type = family_type(p[at]);
+    for (int fields = 0; fields < 64 && cap >= field + 4; fields++) {
+        int64_t size = big ? u16(p + field) : le16(p + field), value = field + 4;
+        uint32_t kind = (big ? u16(p + field + 2) : le16(p + field + 2)) & 0x7FFF;
+        if (size < 4) return DAMAGED;
+        if (kind == 9) {
+            r->network = (int32_t)value;
+            r->ether_type = (uint16_t)type;
+            return inner(p, cap, wire, r);
+        }
+        if (cap < field + size) return DAMAGED;
+        if (kind == 1 && size >= 6 && !type) type = (int)u16(p + value);
+        if (kind == 8 && size >= 14 && u16(p + value) == 6 && !r->has_dst) {
+            r->has_src = 1;
+            r->src = mac48(p + value + 4);
+        }
+        if (kind == 16 && size == 18) {
+            r->has_src = r->has_dst = 1;
+            r->dst = mac48(p + value);
+            r->src = mac48(p + value + 6);
+        }
+        field += (size + 3) & ~(int64_t)3;
+    }
+    return DAMAGED;
+}
+
+static int cooked(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r, int version) {
     int header = version == 1 ? 16 : 20;
-    if (cap < header) return 0;
-    uint32_t size = version == 1 ? u16(p + 4) : p[11];
-    uint32_t hardware = u16(p + (version == 1 ? 2 : 8));
+    if (cap < at + header) return DAMAGED;
+    uint32_t size = version == 1 ? u16(p + at + 4) : p[at + 11];
+    uint32_t hardware = u16(p + at + (version == 1 ? 2 : 8));
+    r->network = (int32_t)at + header;
+    if (hardware == 803) return radiotap(p, cap, wire, at + header, r);
+    if (hardware == 801) return wifi(p, cap, wire, at + header, 0, r);
     r->has_src = size == 6 && hardware != 772;
-    if (r->has_src) r->src = mac48(p + (version == 1 ? 6 : 12));
-    r->ether_type = (int)u16(p + (version == 1 ? 14 : 0));
-    r->network = header;
-    return inner(p, cap, r);
+    if (r->has_src) r->src = mac48(p + at + (version == 1 ? 6 : 12));
+    r->ether_type = (uint16_t)u16(p + at + (version == 1 ? 14 : 0));
+    return inner(p, cap, wire, r);
 }
 
-/* 1: a whole link header; 0: none; -1: the link type is not known. */
-static int read_link(int link_type, const uint8_t *p, int64_t cap, struct row *r) {
+static int read_link(uint32_t link_type, const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    int64_t size;
     uint32_t family;
+    if (link_type != 1 && r->layers++ == MAX_LAYERS) return DAMAGED;
     switch (link_type) {
-    case 1:
-        if (cap < 14) return 0;
-        r->has_src = r->has_dst = 1;
-        r->dst = mac48(p);
-        r->src = mac48(p + 6);
-        r->ether_type = (int)u16(p + 12);
-        r->network = 14;
-        return r->ether_type == IPV4 ? 1 : inner(p, cap, r);
-    case 113: return cooked(p, cap, r, 1);
-    case 276: return cooked(p, cap, r, 2);
+    case 1: return ethernet(p, cap, wire, at, r);
+    case 113: return cooked(p, cap, wire, at, r, 1);
+    case 276: return cooked(p, cap, wire, at, r, 2);
     case 12: case 14: case 101: case 228: case 229:
-        if (cap < 1 || (p[0] >> 4 != 4 && p[0] >> 4 != 6)) return 0;
-        r->ether_type = p[0] >> 4 == 4 ? IPV4 : IPV6;
-        return 1;
-    case 0: case 108:
-        if (cap < 4) return 0;
-        family = u32(p);
-        if (family > 0xFFFF) family = (uint32_t)p[1] << 8 | p[0];
-        r->ether_type = family == 2 ? IPV4 : family == 10 || family == 24 || family == 28 || family == 30 ? IPV6 : 0;
-        r->network = 4;
-        return 1;
+        if (cap < at + 1 || (p[at] >> 4 != 4 && p[at] >> 4 != 6)) return DAMAGED;
+        r->ether_type = p[at] >> 4 == 4 ? IPV4 : IPV6;
+        r->network = (int32_t)at;
+        return GOOD;
+    case 0: case 108: case 109: /* 109: OpenBSD's IPsec, with eight bytes more */
+        size = link_type == 109 ? 12 : 4;
+        if (cap < at + size) return DAMAGED;
+        family = u32(p + at);
+        if (family > 0xFFFF) family = (uint32_t)p[at + 1] << 8 | p[at];
+        r->ether_type = (uint16_t)family_type(family);
+        r->network = (int32_t)(at + size);
+        return GOOD;
+    case 166: case 204: at++; /* PPP behind a byte for the direction */ /* fall through */
     case 9: case 50:
-        if (cap < 4) return 0;
-        r->network = u16(p) == 0xFF03 ? 2 : 0;
+        if (cap < at + 4) return DAMAGED;
+        r->network = (int32_t)at + (u16(p + at) == 0xFF03 ? 2 : 0);
         return ppp_protocol(p, cap, r);
     case 51:
         r->ether_type = PPPOE;
-        return inner(p, cap, r);
+        r->network = (int32_t)at;
+        return inner(p, cap, wire, r);
+    case 104: /* Cisco HDLC */
+        if (cap < at + 4) return DAMAGED;
+        r->ether_type = (uint16_t)u16(p + at + 2);
+        r->network = (int32_t)at + 4;
+        return inner(p, cap, wire, r);
+    case 105: return wifi(p, cap, wire, at, 0, r);
+    case 127: return radiotap(p, cap, wire, at, r);
+    case 119: case 163: /* Prism, AVS */
+        if (cap < at + 8) return DAMAGED;
+        size = u32(p + at) >> 12 == 0x80211 || !p[at] ? u32(p + at + 4) : le32(p + at + 4);
+        if (size < 8 || cap < at + size) return DAMAGED;
+        return wifi(p, cap, wire, at + size, 0, r);
+    case 192: /* PPI */
+        if (cap < at + 8) return DAMAGED;
+        size = le16(p + at + 2);
+        if (size < 8 || cap < at + size) return DAMAGED;
+        return read_link(le32(p + at + 4), p, cap, wire, at + size, r);
+    case 258: /* PKTAP */
+        if (cap < at + 12) return DAMAGED;
+        size = le32(p + at);
+        if (size < 12 || cap < at + size) return DAMAGED;
+        if (le32(p + at + 4) != 1) {
+            r->network = (int32_t)(at + size);
+            return no_packet(r);
+        }
+        return read_link(le32(p + at + 8), p, cap, wire, at + size, r);
+    case 117: /* PF's log */
+        if (cap < at + 4) return DAMAGED;
+        size = (p[at] + 3) & ~3;
+        if (size < 4 || cap < at + size) return DAMAGED;
+        r->ether_type = (uint16_t)family_type(p[at + 1]);
+        r->network = (int32_t)(at + size);
+        return GOOD;
+    case 239: return nflog(p, cap, wire, at, r);
+    case 240: case 282: return ethernet(p, cap, wire, at + 4, r); /* netANALYZER; Broadcom's tag in front */
+    case 281: case 284: return tagged_ethernet(p, cap, wire, at, 4, r);
+    case 285: return tagged_ethernet(p, cap, wire, at, 8, r);
     }
-    return -1;
+    return UNKNOWN_LINK;
 }
 
 /* --- network: 1 where it could be read ------------------------------------------------------------------------- */
@@ -113,7 +355,8 @@ static int read_ipv4(const uint8_t *p, int64_t cap, int64_t wire, struct row *r)
     if (cap < r->network + 20) return !(r->bad4 = 1);
     int64_t header = (at[0] & 15) * 4, total = u16(at + 2);
     /* No packet is longer than its frame, whatever it claims. Segmentation offload leaves the length empty. */
-    if (total == 0 || total > wire - r->network) total = wire - r->network;
+    r->overlong = total > wire - r->network;
+    if (total == 0 || r->overlong) total = wire - r->network;
     if (at[0] >> 4 != 4 || header < 20 || total < header) return !(r->bad4 = 1);
     uint32_t fragment = u16(at + 6);
     r->version = 4;
@@ -138,7 +381,8 @@ static int read_ipv6(const uint8_t *p, int64_t cap, int64_t wire, struct row *r)
     const uint8_t *at = p + r->network;
     if (cap < r->network + 40 || at[0] >> 4 != 6) return !(r->bad6 = 1);
     int64_t length = u16(at + 4), room = wire - r->network - 40;
-    if (length == 0 || length > room) length = room > 0 ? room : 0; /* 0: a jumbogram, or offload */
+    r->overlong = length > (room > 0 ? room : 0);
+    if (length == 0 || r->overlong) length = room > 0 ? room : 0; /* 0: a jumbogram, or offload */
     r->version = 6;
     r->src_high = u64(at + 8);
     r->src_low = u64(at + 16);
@@ -192,21 +436,135 @@ static int64_t payload_captured(const struct row *r, int64_t cap) {
     return seen > 0 ? seen : 0;
 }
 
-static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
-    /* One by one: compilers clear a struct of this size by an instruction that takes longer than all of these. */
-    r->src = r->dst = r->src_high = r->src_low = r->dst_high = r->dst_low = 0;
-    r->seq = r->ack = 0;
-    r->network = r->transport = r->length = 0;
-    r->ether_type = r->src_port = r->dst_port = 0;
-    r->version = r->proto = r->flags = r->has_src = r->has_dst = r->fragment = r->later = 0;
-    r->bad4 = r->bad6 = r->bad_tcp = r->bad_udp = 0;
-    if (read_link(link_type, p, cap, r) != 1) return 0;
+/* --- tunnels ------------------------------------------------------------------------------------------------------ */
+
+static int is_global(uint64_t high, uint64_t low) {
+    if (high == 0 && low >> 32 == 0xFFFF) {
+        uint32_t a = (uint32_t)low;
+        return !(a >> 24 == 0 || a >> 24 == 10 || a >> 24 == 127 || a >> 20 == 0xAC1 || a >> 16 == 0xC0A8 || a >> 16 == 0xA9FE ||
+                 a >> 22 == 0x191 || a >> 8 == 0xC00002 || a >> 8 == 0xC63364 || a >> 8 == 0xCB0071 || a >> 17 == 0x6309 || a >> 28 >= 14);
+    }
+    return !(high == 0 || high >> 57 == 0x7E || high >> 54 == 0x3FA || high >> 56 == 0xFF || high >> 32 == 0x20010DB8);
+}
+
+static int is_tunnel_port(int port) { return port == 4789 || port == 8472 || port == 4790 || port == 6081 || port == 37008; }
+
+/* 1: a packet of a tunnel that is peeled, if what is in it can be read. A speaker that wraps its uploads and sends them
+ * over the Internet shall not hide them: UDP tunnels are peeled only where they end in the house. */
+static inline int is_tunnel(const struct row *r) {
+    if (r->proto == TCP || !r->version || r->later || r->bad4 || r->bad6) return 0;
+    if (r->proto == UDP) return !r->bad_udp && is_tunnel_port(r->dst_port) && !is_global(r->dst_high, r->dst_low);
+    return r->proto == 4 || r->proto == 41 || r->proto == 47 || r->proto == 97 || r->proto == 137;
+}
+
+static int address_only(const uint8_t *p, int64_t cap, int64_t wire, uint32_t type, int64_t at, struct row *r) {
+    r->ether_type = (uint16_t)type;
+    r->network = (int32_t)at;
+    int status = inner(p, cap, wire, r);
+    return status == GOOD && (r->ether_type == IPV4 || r->ether_type == IPV6 || r->has_dst);
+}
+
+static int gre(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    if (cap < at + 4) return 0;
+    uint32_t flags = u16(p + at), type = u16(p + at + 2), version = flags & 7;
+    if (flags & 0x4000 || version > 1) return 0;
+    int64_t body = at + 4 + (flags & 0x8000 ? 4 : 0) + (flags & 0x2000 ? 4 : 0) + (flags & 0x1000 ? 4 : 0);
+    if (version == 1) { /* PPTP */
+        body += flags & 0x0080 ? 4 : 0;
+        if (type != 0x880B || cap < body + 4) return 0;
+        r->network = (int32_t)body + (u16(p + body) == 0xFF03 ? 2 : 0);
+        return ppp_protocol(p, cap, r) == GOOD && r->ether_type;
+    }
+    if (type == 0x88BE) return ethernet(p, cap, wire, body + (flags & 0x1000 ? 8 : 0), r) == GOOD; /* ERSPAN II, I */
+    if (type == 0x22EB) { /* ERSPAN III */
+        if (cap < body + 12) return 0;
+        uint32_t kind = p[body + 10] >> 2 & 31;
+        int64_t frame = body + 12 + (p[body + 11] & 1 ? 8 : 0);
+        if (kind == 2 && cap > frame) return address_only(p, cap, wire, p[frame] >> 4 == 6 ? IPV6 : IPV4, frame, r);
+        return kind == 0 && ethernet(p, cap, wire, frame, r) == GOOD;
+    }
+    if (type == TRANSPARENT) return ethernet(p, cap, wire, body, r) == GOOD;
+    return address_only(p, cap, wire, type, body, r);
+}
+
+static int tzsp(const uint8_t *p, int64_t cap, int64_t wire, int64_t at, struct row *r) {
+    if (cap < at + 4 || p[at] != 1 || p[at + 1] > 1) return 0;
+    uint32_t kind = u16(p + at + 2);
+    at += 4;
+    for (int tags = 0; tags < 64 && cap > at; tags++) {
+        if (p[at] == 1) {
+            uint32_t link_type = kind == 1 ? 1 : kind == 18 ? 105 : kind == 119 ? 119 : kind == 127 ? 163 : 0xFFFFFFFF;
+            return read_link(link_type, p, cap, wire, at + 1, r) == GOOD;
+        }
+        if (!p[at]) at++;
+        else if (cap > at + 1) at += 2 + p[at + 1];
+        else return 0;
+    }
+    return 0;
+}
+
+/* 1 where what is in the tunnel could be read: then `r` is that, as far as `inner` goes. */
+static int peel(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
+    int64_t at = r->transport;
+    switch (r->proto) {
+    case 4: return address_only(p, cap, wire, IPV4, at, r);
+    case 41: return address_only(p, cap, wire, IPV6, at, r);
+    case 47: return gre(p, cap, wire, at, r);
+    case 97: return cap >= at + 2 && u16(p + at) == 0x3000 && ethernet(p, cap, wire, at + 2, r) == GOOD;
+    case 137: return address_only(p, cap, wire, MPLS, at, r);
+    }
+    if (r->dst_port == 37008) return tzsp(p, cap, wire, at, r);
+    if (cap < at + 8) return 0;
+    if (r->dst_port == 6081) { /* Geneve */
+        int64_t body = at + 8 + (p[at] & 63) * 4;
+        if (p[at] >> 6) return 0;
+        if (u16(p + at + 2) == TRANSPARENT) return ethernet(p, cap, wire, body, r) == GOOD;
+        return address_only(p, cap, wire, u16(p + at + 2), body, r);
+    }
+    if (!(p[at] & 8)) return 0; /* VXLAN */
+    if (r->dst_port != 4790 || p[at + 3] == 3) return ethernet(p, cap, wire, at + 8, r) == GOOD;
+    return p[at + 3] >= 1 && p[at + 3] <= 2 && address_only(p, cap, wire, p[at + 3] == 1 ? IPV4 : IPV6, at + 8, r);
+}
+
+static void read_packet(const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     r->transport = r->network;
-    r->length = wire > r->network ? wire - r->network : 0;
+    r->length = wire > r->network ? (int32_t)(wire - r->network) : 0;
     int good = r->ether_type == IPV4 ? read_ipv4(p, cap, wire, r) : r->ether_type == IPV6 ? read_ipv6(p, cap, wire, r) : 1;
     if (good && r->version && !r->later) good = read_transport(p, cap, r);
     if (!good) r->length = 0;
-    return 1;
+}
+
+static void clear_packet(struct row *r) {
+    r->src_high = r->src_low = r->dst_high = r->dst_low = 0;
+    r->seq = r->ack = 0;
+    r->src_port = r->dst_port = 0;
+    r->version = r->proto = r->flags = r->fragment = r->later = 0;
+    r->bad4 = r->bad6 = r->bad_tcp = r->bad_udp = r->overlong = 0;
+}
+
+static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
+    /* One by one: compilers clear a struct of this size by an instruction that takes longer than all of these. */
+    r->src = r->dst = 0;
+    r->network = r->transport = r->length = 0;
+    r->ether_type = 0;
+    r->has_src = r->has_dst = r->other = r->tunnel = r->layers = 0;
+    clear_packet(r);
+    int status = read_link((uint32_t)link_type, p, cap, wire, 0, r);
+    if (status != GOOD) return status;
+    read_packet(p, cap, wire, r);
+    for (int tunnels = 0; is_tunnel(r); tunnels++) {
+        struct row outer = *r;
+        r->src = r->dst = 0;
+        r->has_src = r->has_dst = r->layers = 0;
+        if (tunnels == MAX_TUNNELS || !peel(p, cap, wire, r)) {
+            *r = outer;
+            r->tunnel = 1;
+            break;
+        }
+        clear_packet(r);
+        read_packet(p, cap, wire, r);
+    }
+    return GOOD;
 }
 
 /* --- who -------------------------------------------------------------------------------------------------------- */
@@ -340,9 +698,28 @@ static void release(struct call *c) {
     for (int i = 0; i < c->outs; i++) PyBuffer_Release(&c->out[i]);
 }
 
+/* Types that are not known, counted; of too many kinds the rest together, as type 0. */
+enum { MAX_OTHERS = 16 };
+struct other {
+    int type;
+    long count;
+};
+
+static int count_other(struct other *others, int kinds, int type) {
+    int k = 0;
+    while (k < kinds && others[k].type != type) k++;
+    if (k == kinds && kinds >= MAX_OTHERS) {
+        type = 0;
+        for (k = 0; k < kinds && others[k].type; k++);
+    }
+    if (k == kinds) others[kinds++] = (struct other){type, 0};
+    others[k].count++;
+    return kinds;
+}
+
 PyDoc_STRVAR(decode_doc,
     "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns, row, frames, filled, "
-    "largest, first) -> (next, row, filled, link, ipv4, ipv6, tcp, udp, fragments)\n\nWrite the selected rows of a block, from frame "
+    "largest, first) -> (next, row, filled, (link, encrypted, tunnel, ipv4, ipv6, tcp, udp), fragments, overlong, packets, ((ether_type, count), ...))\n\nWrite the selected rows of a block, from frame "
     "`first` on, into the columns of a PacketBatch, from `row` on, until there is no room. `frames` is None, or a buffer "
     "for the bytes of these rows, of which `filled` are taken; where less than `largest` is left there is no room. `slim` leaves out what decode.frames.batch.decode says; `news` is "
     "None or (table, taken, most, wanted).");
@@ -350,7 +727,9 @@ PyDoc_STRVAR(decode_doc,
 static PyObject *decode(PyObject *self, PyObject *args) {
     PyObject *inputs[INPUTS + 1], *columns, *told, *kept;
     int link_type, identity, slim;
-    long link = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
+    long link = 0, encrypted = 0, tunnel = 0, overlong = 0, packets = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
+    struct other others[MAX_OTHERS + 1];
+    int kinds = 0;
     Py_ssize_t n, filled, largest, i;
     (void)self;
     if (!PyArg_ParseTuple(args, "OiOOOOOppOOnOnnn", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
@@ -437,7 +816,15 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         }
         const uint8_t *p = data + at;
         struct row r;
-        if (!parse(link_type, p, cap, wire[i], &r)) { link++; continue; }
+        int status = parse(link_type, p, cap, wire[i], &r);
+        if (status != GOOD) {
+            encrypted += status == ENCRYPTED;
+            link += status != ENCRYPTED;
+            continue;
+        }
+        tunnel += r.tunnel;
+        packets += r.version != 0;
+        if (r.other) kinds = count_other(others, kinds, r.ether_type);
         if (!r.has_src && r.version) r.src = address_key(r.src_high, r.src_low);
         if (!r.has_dst && r.version) r.dst = address_key(r.dst_high, r.dst_low);
         int fresh = news.table ? is_news(&news, &r, &keys) : 0;
@@ -458,6 +845,7 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         tcp += r.bad_tcp;
         udp += r.bad_udp;
         fragments += r.fragment;
+        overlong += r.overlong;
         o_time[n] = time_ns[i];
         o_src[n] = r.src;
         o_dst[n] = r.dst;
@@ -486,7 +874,11 @@ done:
     free(keys.slots);
     release(&c);
     if (PyErr_Occurred()) return NULL;
-    return Py_BuildValue("nnnllllll", i, n, filled, link, ipv4, ipv6, tcp, udp, fragments);
+    PyObject *unknown = PyTuple_New(kinds);
+    for (int k = 0; unknown && k < kinds; k++)
+        if (PyTuple_SetItem(unknown, k, Py_BuildValue("il", others[k].type, others[k].count)) < 0) Py_CLEAR(unknown);
+    if (!unknown) return NULL;
+    return Py_BuildValue("nnn(lllllll)lllN", i, n, filled, link, encrypted, tunnel, ipv4, ipv6, tcp, udp, fragments, overlong, packets, unknown);
 }
 
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {NULL, NULL, 0, NULL}};

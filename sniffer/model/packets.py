@@ -104,10 +104,18 @@ PACKET_COLUMNS: tuple[str, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class DecodeErrors:
-    """What could not be decoded, counted by the protocol that was wrong: `{"ipv4": 3, "tcp": 1}`; and fragments."""
+    """What could not be decoded, counted by the protocol that was wrong: `{"ipv4": 3, "tcp": 1}`.
+
+    `fragments` are parts of IP packets that were cut up, `overlong` packets claim to be longer than their frames (which
+    is not believed), `packets` are frames that carry IP. `ether_types` has the unknown EtherTypes, each with the number
+    of its frames; 0 stands for the rest of too many.
+    """
 
     by_protocol: Mapping[str, int] = field(default_factory=dict)
     fragments: int = 0
+    overlong: int = 0
+    packets: int = 0
+    ether_types: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

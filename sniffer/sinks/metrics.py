@@ -33,7 +33,9 @@ OTHER = "other"
 DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
 
 #: Where packets can be wrong, and what a device's habits are: these series begin at zero.
-LAYERS = ("link", "ipv4", "ipv6", "tcp", "udp")
+LAYERS = ("link", "encrypted", "tunnel", "ether_type", "ipv4", "ipv6", "tcp", "udp")
+#: What packets claim that was not on the wire.
+SUSPICIOUS = ("length", "sequence")
 HABITS = (
     "chunk_bytes", "bytes_per_second", "opening_bytes", "idle_bytes_per_hour", "periodic_upload_bytes",
     "usual_upload_bytes",
@@ -178,6 +180,13 @@ class Metrics:
         )
         self._capturing = gauge("sniffer_capture_up", "1 where the interface is there and up.", "interface")
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
+        self._suspicious = counter(
+            "sniffer_suspicious_packets_total",
+            "Packets that claim what was not on the wire: a length beyond their frame, or bytes far ahead of a stream.",
+            "kind",
+        )
+        for kind in SUSPICIOUS:
+            self._suspicious.labels(kind)
         for layer in LAYERS:
             self._decode_errors.labels(self._protocol(layer))
         self._identity_skipped = counter(
@@ -429,6 +438,10 @@ class Metrics:
     def identity_change(self, change: str, count: int) -> None:
         """More hosts were `lost` (no speaker any more), `refused` (too many speakers) or found to be `shared`."""
         self._identity_changes.labels(change).inc(count)
+
+    def suspicious(self, kind: str, count: int) -> None:
+        """Count packets that claim what was not on the wire; `kind` is one of `SUSPICIOUS`."""
+        self._suspicious.labels(kind).inc(count)
 
     def last_packet(self, interface: str, time_ns: int) -> None:
         """When the last packet was captured."""

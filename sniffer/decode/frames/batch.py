@@ -9,10 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer import native
+from sniffer.decode.frames.heads import read_packets
 from sniffer.decode.frames.layout import Bytes, Mask
-from sniffer.decode.frames.link import LINKS
-from sniffer.decode.frames.network import network
-from sniffer.decode.frames.transport import transport
 from sniffer.decode.identity import identity_mask
 from sniffer.decode.novelty import MOST, News
 from sniffer.model import (
@@ -44,6 +42,8 @@ def decode(
     return (_decode_python if native.DECODE is None else _decode_native)(block, selection, news, slim)
 
 
+#: What is counted in `DecodeErrors.by_protocol`.
+COUNTED = ("link", "encrypted", "tunnel", "ether_type", "ipv4", "ipv6", "tcp", "udp")
 #: No frame in a block is larger (bytes).
 LARGEST_FRAME = 1 << 20
 
@@ -75,7 +75,7 @@ class Room:
         """Write what `decode` gives from one frame of a block on, as far as there is room; where that was. Compiled."""
         assert native.DECODE is not None
         keys = selection.keys if news is None else news.also(selection.keys)
-        first, self.rows, self.filled, link, ipv4, ipv6, tcp, udp, fragments = native.DECODE.decode(
+        first, self.rows, self.filled, counts, fragments, overlong, packets, unknown = native.DECODE.decode(
             block.data,
             block.link_type,
             np.ascontiguousarray(block.offset, dtype=np.int64),
@@ -93,8 +93,10 @@ class Room:
             LARGEST_FRAME,
             first,
         )
-        count = {"link": link, "ipv4": ipv4, "ipv6": ipv6, "tcp": tcp, "udp": udp}
-        return first, DecodeErrors({name: number for name, number in count.items() if number}, fragments)
+        unknown_types = dict(unknown)
+        named = dict(zip(COUNTED, (*counts[:3], sum(unknown_types.values()), *counts[3:]), strict=True))
+        errors = DecodeErrors({name: n for name, n in named.items() if n}, fragments, overlong, packets, unknown_types)
+        return first, errors
 
     def copy(self, batch: PacketBatch) -> int:
         """Take the rows of a batch, and their bytes, as far as there is room; how many that were. Not compiled."""
@@ -128,24 +130,9 @@ def _decode_native(
 def _decode_python(
     block: FrameBlock, selection: Selection, news: News | None, slim: bool
 ) -> tuple[PacketBatch, DecodeErrors]:
-    rows = np.arange(len(block), dtype=np.int64)
     data = Bytes(block.data)
-    read_link = LINKS.get(block.link_type)
-    count = {"link": 0}
-    if read_link is None:
-        count["link"] = len(rows)
-        rows = rows[:0]
-        read_link = LINKS[1]
-    offset, captured, wire = (
-        block.offset[rows],
-        block.captured[rows].astype(np.int64),
-        block.wire[rows].astype(np.int64),
-    )
-    links = read_link(data, offset, captured)
-    if not links.good.all():
-        count["link"] += int(np.count_nonzero(~links.good))
-    networks = network(data, offset, captured, wire, links.good, links.ether_type, links.network)
-    transports = transport(data, offset, captured, networks)
+    offset, captured, wire = block.offset, block.captured.astype(np.int64), block.wire.astype(np.int64)
+    links, networks, transports, marks = read_packets(block.link_type, data, offset, captured, wire)
 
     is_ip = networks.version != 0
     src, dst = links.src, links.dst
@@ -159,7 +146,7 @@ def _decode_python(
         interface=block.interface,
         link_type=block.link_type,
         data=block.data,
-        time_ns=block.time_ns[rows],
+        time_ns=block.time_ns,
         eth_src=src,
         eth_dst=dst,
         ether_type=links.ether_type.astype(np.uint16),
@@ -186,16 +173,23 @@ def _decode_python(
         batch = _without_bytes(batch, ~whole)
     if not keep.all():
         batch = batch.take(np.flatnonzero(keep))
-    for name, bad in (
-        ("ipv4", networks.bad4),
-        ("ipv6", networks.bad6),
-        ("tcp", transports.bad_tcp),
-        ("udp", transports.bad_udp),
-    ):
-        count[name] = int(np.count_nonzero(bad & keep))
+    wrong = {
+        "link": ~links.good & ~marks.encrypted,
+        "encrypted": marks.encrypted,
+        "tunnel": marks.tunnel & links.good,
+        "ether_type": marks.other & links.good,
+        "ipv4": networks.bad4 & keep,
+        "ipv6": networks.bad6 & keep,
+        "tcp": transports.bad_tcp & keep,
+        "udp": transports.bad_udp & keep,
+    }
+    types, numbers = np.unique(links.ether_type[wrong["ether_type"]], return_counts=True)
     errors = DecodeErrors(
-        by_protocol={name: number for name, number in count.items() if number},
+        by_protocol={name: int(np.count_nonzero(wrong[name])) for name in COUNTED if wrong[name].any()},
         fragments=int(np.count_nonzero(networks.fragment & keep)),
+        overlong=int(np.count_nonzero(networks.overlong & keep)),
+        packets=int(np.count_nonzero(is_ip & links.good)),
+        ether_types=dict(zip(types.tolist(), numbers.tolist(), strict=True)),
     )
     return batch, errors
 

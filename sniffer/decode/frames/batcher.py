@@ -9,6 +9,7 @@ import numpy as np
 
 from sniffer import native
 from sniffer.decode.frames.batch import LARGEST_FRAME, Room, decode, empty_columns
+from sniffer.decode.frames.unread import Unread
 from sniffer.decode.novelty import News
 from sniffer.model import FrameBlock, PacketBatch, Selection
 
@@ -24,8 +25,7 @@ class Gatherer:
     def __init__(self) -> None:
         self._link = ("", 0)
         self._room: Room | None = None
-        #: Frames of which something could not be decoded.
-        self.undecoded = 0
+        self.unread = Unread()
 
     def add(
         self, block: FrameBlock, selection: Selection, news: News | None = None, *, slim: bool = False
@@ -40,8 +40,9 @@ class Gatherer:
             return
         first = 0
         while first < len(block):
+            before = first
             first, errors = self._open().fill(block, first, selection, news, slim=slim)
-            self.undecoded += sum(errors.by_protocol.values())
+            self.unread.add(block.link_type, first - before, errors)
             if first < len(block):
                 yield from self.flush()
 
@@ -49,7 +50,7 @@ class Gatherer:
         self, block: FrameBlock, selection: Selection, news: News | None, slim: bool
     ) -> Iterator[PacketBatch]:
         batch, errors = decode(block, selection, news, slim=slim)
-        self.undecoded += sum(errors.by_protocol.values())
+        self.unread.add(block.link_type, len(block), errors)
         first = 0
         while first < len(batch):
             first += self._open().copy(batch.take(slice(first, None)))

@@ -21,6 +21,10 @@ class Bytes:
         self._data = data
         self._u8 = np.frombuffer(data, dtype=np.uint8)
 
+    def frame(self, at: int, size: int) -> memoryview:
+        """The bytes of one frame."""
+        return self._data[at : at + size]
+
     def _every(self, width: int) -> npt.NDArray[Any]:
         """All (overlapping, unaligned) numbers of this width, as a view."""
         return np.ndarray(

@@ -1,4 +1,4 @@
-"""The link layer: whose frame it is, and where the network layer begins. One function a link type, and a table."""
+"""The usual link layers in columns: MAC addresses, and where the network layer begins. For others: `encapsulation`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sniffer.decode.frames.encapsulation import MAX_TAGS
 from sniffer.decode.frames.layout import Bytes, Index, Mask
 from sniffer.model import I64, U64
 from sniffer.model.protocols import ETHER_IPV4 as IPV4
@@ -14,7 +15,6 @@ from sniffer.model.protocols import ETHER_IPV6 as IPV6
 from sniffer.model.protocols import ETHER_PPPOE as PPPOE_SESSION
 from sniffer.model.protocols import VLAN_TAGS
 
-MAX_TAGS = 8
 PPP_TYPES: Mapping[int, int] = {0x0021: IPV4, 0x0057: IPV6}
 
 
@@ -32,7 +32,7 @@ class Links:
     network: I64
 
 
-def _blank(rows: int) -> Links:
+def blank(rows: int) -> Links:
     return Links(
         good=np.zeros(rows, dtype=np.bool_),
         src=np.zeros(rows, dtype=np.uint64),
@@ -45,7 +45,7 @@ def _blank(rows: int) -> Links:
 
 
 def ethernet(data: Bytes, offset: Index, captured: I64) -> Links:
-    links = _blank(len(offset))
+    links = blank(len(offset))
     rows = np.flatnonzero(captured >= 14)
     at = offset[rows]
     links.good[rows] = links.has_src[rows] = links.has_dst[rows] = True
@@ -69,22 +69,23 @@ def cooked2(data: Bytes, offset: Index, captured: I64) -> Links:
 def _cooked(
     data: Bytes, offset: Index, captured: I64, *, header: int, hardware: int, length: int, address: int, protocol: int
 ) -> Links:
-    links = _blank(len(offset))
+    links = blank(len(offset))
     rows = np.flatnonzero(captured >= header)
     at = offset[rows]
     links.good[rows] = True
     size = data.u16(at + length) if header == 16 else data.u8(at + length)
-    known = (size == 6) & (data.u16(at + hardware) != 772)  # 772 is loopback: its address is zeros
+    kind = data.u16(at + hardware)
+    known = (size == 6) & (kind != 772)  # 772 is loopback: its address is zeros
     links.has_src[rows] = known
     links.src[rows] = np.where(known, data.mac(at + address), np.uint64(0))
-    links.ether_type[rows] = data.u16(at + protocol)
+    links.ether_type[rows] = np.where((kind == 801) | (kind == 803), 0, data.u16(at + protocol))  # 801, 803: Wi-Fi
     links.network[rows] = header
     return _inner(data, offset, captured, links)
 
 
 def raw_ip(data: Bytes, offset: Index, captured: I64) -> Links:
     """No link header at all: the version is in the first four bits."""
-    links = _blank(len(offset))
+    links = blank(len(offset))
     rows = np.flatnonzero(captured >= 1)
     version = data.u8(offset[rows]) >> 4
     links.good[rows] = (version == 4) | (version == 6)
@@ -94,7 +95,7 @@ def raw_ip(data: Bytes, offset: Index, captured: I64) -> Links:
 
 def loopback(data: Bytes, offset: Index, captured: I64) -> Links:
     """BSD's null and loop: an address family in four bytes, in either order; IPv6 has a number for each system."""
-    links = _blank(len(offset))
+    links = blank(len(offset))
     rows = np.flatnonzero(captured >= 4)
     at = offset[rows]
     family = data.u32(at)
@@ -109,7 +110,7 @@ def loopback(data: Bytes, offset: Index, captured: I64) -> Links:
 
 def ppp(data: Bytes, offset: Index, captured: I64) -> Links:
     """PPP, with or without the HDLC address and control bytes."""
-    links = _blank(len(offset))
+    links = blank(len(offset))
     rows = np.flatnonzero(captured >= 4)
     framed = data.u16(offset[rows]) == 0xFF03
     links.good[rows] = True
@@ -120,7 +121,7 @@ def ppp(data: Bytes, offset: Index, captured: I64) -> Links:
 
 def pppoe(data: Bytes, offset: Index, captured: I64) -> Links:
     """PPPoE without Ethernet below it."""
-    links = _blank(len(offset))
+    links = blank(len(offset))
     links.good[:] = True
     links.ether_type[:] = PPPOE_SESSION
     return _inner(data, offset, captured, links)

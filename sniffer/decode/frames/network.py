@@ -20,7 +20,8 @@ MAX_EXTENSIONS = 16
 @dataclass(slots=True)
 class Networks:
     """What the network layer says of each row. `transport` is where its payload begins, from the start of the frame,
-    and `length` how long that payload is on the wire. A `later` fragment holds no transport header."""
+    and `length` how long that payload is on the wire. A `later` fragment holds no transport header; an `overlong`
+    packet claims to be longer than its frame."""
 
     version: I64
     src_high: U64
@@ -34,6 +35,7 @@ class Networks:
     later: Mask
     bad4: Mask
     bad6: Mask
+    overlong: Mask
 
 
 def network(data: Bytes, offset: Index, captured: I64, wire: I64, good: Mask, ether_type: I64, begins: I64) -> Networks:
@@ -70,6 +72,7 @@ def _blank(rows: int) -> Networks:
         later=masks(),
         bad4=masks(),
         bad6=masks(),
+        overlong=masks(),
     )
 
 
@@ -82,6 +85,7 @@ def _ipv4(data: Bytes, offset: Index, captured: I64, wire: I64, rows: Index, beg
     header = (first & 15) * 4
     total = data.u16(at + 2)
     room = wire[rows] - begins[rows]
+    found.overlong[rows] = total > room
     # No packet is longer than its frame, whatever it claims. Segmentation offload leaves the length empty.
     total = np.where(total == 0, room, np.minimum(total, room))
     right = (first >> 4 == 4) & (header >= 20) & (total >= header)
@@ -108,6 +112,7 @@ def _ipv6(data: Bytes, offset: Index, captured: I64, wire: I64, rows: Index, beg
     rows, at = rows[right], at[right]
     length = data.u16(at + 4)
     room = np.maximum(wire[rows] - begins[rows] - 40, 0)
+    found.overlong[rows] = length > room
     length = np.where(length == 0, room, np.minimum(length, room))  # 0: a jumbogram, or offload
     found.version[rows] = 6
     found.src_high[rows] = data.u64(at + 8)

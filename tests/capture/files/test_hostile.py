@@ -66,7 +66,7 @@ def outcome(data: bytes, selection: Selection, *, gather: bool = False) -> Outco
         found.errors.append(({}, len(batch)))
         found.columns += zip(*(getattr(batch, name).tolist() for name in names), strict=True)
         found.frames += [("", 0, 0, 0, 0, bytes(batch.frame(i)) + bytes(batch.payload(i))) for i in range(len(batch))]
-    found.errors.append(({}, gatherer.undecoded))
+    found.errors.append(({}, gatherer.unread.total))
     found.problems = capture.problems
     return found
 

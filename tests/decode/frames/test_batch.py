@@ -188,7 +188,7 @@ def test_what_cannot_be_decoded_is_counted(frame: bytes, protocol: str) -> None:
 
 
 def test_an_unknown_link_type_is_counted() -> None:
-    batch, errors = decode(frames_block([bytes(60), bytes(60)], link_type=105), Selection())
+    batch, errors = decode(frames_block([bytes(60), bytes(60)], link_type=147), Selection())
     assert len(batch) == 0
     assert dict(errors.by_protocol) == {"link": 2}
 
