@@ -20,6 +20,8 @@ from sniffer.capture.files.pipe import read_stream
 from sniffer.capture.files.reader import CaptureReader
 from sniffer.decode import decode
 from sniffer.decode.frames.unread import Unread
+from sniffer.diagnostics import clock_steps
+from sniffer.diagnostics.clock_steps import ClockSteps
 from sniffer.errors import CaptureError
 from sniffer.identify import Identifier
 from sniffer.identify.configured import Unseen
@@ -92,6 +94,7 @@ class OfflineJudge:
         outcome.packets = look.packets
         outcome.problems.extend(reader.problems)
         _note_unread(look.unread, outcome)
+        outcome.problems.extend(clock_steps.sentences(look.steps))
         total, dropped = 2 * (reader.size or 0), reader.dropped
         if self._listen_to_unknown(path, pipeline, reader.size or 0):
             measured = None
@@ -101,6 +104,7 @@ class OfflineJudge:
         pipeline.look_again()
         yield from pipeline.devices()
         yield from self._wake(pipeline)
+        yield from _doubts(pipeline, look.steps, outcome)
         if measured is not None:
             pipeline.start_ns = look.start_ns
             for time_ns, events in measured:
@@ -110,6 +114,7 @@ class OfflineJudge:
                 for batch in gathered(reader, pipeline.selection):
                     yield from pipeline.packets(batch)
                     progress(total // 2 + reader.bytes_read, total)
+        _note_repeats(max(look.repeated_datagrams, pipeline.stages.detector.repeated_datagrams), outcome)
         yield from _losses(pipeline, dropped, outcome)
         yield from pipeline.finish()
 
@@ -163,15 +168,21 @@ class OfflineJudge:
         pipeline = self._pipeline(outcome.capture)
         yield from self._wake(pipeline)
         reader = read_stream(stream, outcome.capture)
-        unread = Unread()
+        unread, steps = Unread(), clock_steps.ClockSteps()
         for block in reader:
             outcome.packets += len(block)
             batch, errors = decode(block, EVERYTHING)
             unread.add(block.link_type, len(block), errors)
+            steps.add(block.time_ns)
+            steps.look(batch)
             yield from pipeline.packets(batch)
         _note_unread(unread, outcome)
+        steps.finish()
+        outcome.problems.extend(clock_steps.sentences(steps))
         outcome.problems.extend(reader.problems)
         yield from _losses(pipeline, reader.dropped, outcome)
+        yield from _doubts(pipeline, steps, outcome)
+        _note_repeats(pipeline.stages.detector.repeated_datagrams, outcome)
         yield from pipeline.finish()
         _take_stock(pipeline, outcome)
 
@@ -199,6 +210,18 @@ def _losses(pipeline: Pipeline, dropped: dict[str, int], outcome: Outcome) -> It
             outcome.problems.append(f"the capturing host dropped {count} packets")
         if count > MAX_DROPPED_SHARE * outcome.packets:
             yield from pipeline.loss(Loss(interface or outcome.capture, pipeline.start_ns, pipeline.time_ns, count))
+
+
+def _note_repeats(count: int, outcome: Outcome) -> None:
+    if count:
+        outcome.problems.append(f"{count} datagrams were captured twice (as at a mirror port) and are counted once")
+
+
+def _doubts(pipeline: Pipeline, steps: ClockSteps, outcome: Outcome) -> Iterator[Record]:
+    """Around a step of the clock, what time it was is not known: it counts as packets that were lost."""
+    for step in steps.steps:
+        doubt = step.doubt(outcome.capture)
+        yield from pipeline.leap(doubt.start_ns, doubt.end_ns)
 
 
 def _take_stock(pipeline: Pipeline, outcome: Outcome) -> None:

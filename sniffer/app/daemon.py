@@ -173,7 +173,7 @@ class Daemon:
         self._hidden: dict[str, HiddenBytes] = {}
         self._told_hidden: set[str] = set()
         self._unread, self._told_unread = Unread(), set[str]()
-        self._suspicious = 0
+        self._suspicious, self._told_repeats = 0, False
         self._told_unknown: set[str] = set()
         self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
@@ -314,6 +314,9 @@ class Daemon:
         if segments > self._suspicious:
             self._metrics.suspicious("sequence", segments - self._suspicious)
         self._suspicious = segments
+        if self._pipeline.stages.detector.repeated_datagrams and not self._told_repeats:
+            self._told_repeats = True
+            logger.warning("%s: datagrams are captured twice, and counted once (as at a mirror port)", block.interface)
         self._unread.add(block.link_type, len(block), errors)
         if self._clock.monotonic() >= self._next_unread:
             self._next_unread = self._clock.monotonic() + UNREAD_SECONDS

@@ -15,6 +15,7 @@ from sniffer.decode.frames.batcher import Gatherer
 from sniffer.decode.frames.unread import Unread
 from sniffer.decode.novelty import News
 from sniffer.detect import Detector
+from sniffer.diagnostics.clock_steps import ClockSteps
 from sniffer.identify import Identifier
 from sniffer.model import Drift, FrameBlock, Listening, PacketBatch, Selection, Upload, sorted_keys
 
@@ -48,11 +49,13 @@ class FirstLook:
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
         self.packets = 0
+        self.steps = ClockSteps()
         self.start_ns = self.time_ns = 0
 
     def block(self, block: FrameBlock) -> None:
         """Look at the next block."""
         self.packets += len(block)
+        self.steps.add(block.time_ns)
         if block.link_type != ETHERNET:  # hosts are known by what is learned of their addresses, perhaps later
             self._detector = None
             self._flush()
@@ -65,6 +68,11 @@ class FirstLook:
             del batch  # before the next one grows
 
     @property
+    def repeated_datagrams(self) -> int:
+        """Datagrams that were captured twice."""
+        return self._detector.repeated_datagrams if self._detector is not None else 0
+
+    @property
     def unread(self) -> Unread:
         """What could not be decoded."""
         return self._gatherer.unread
@@ -72,6 +80,7 @@ class FirstLook:
     def finish(self) -> list[tuple[int, list[Event]]] | None:
         """What was measured, each with the time it became known; None where the file must be looked at again."""
         self._flush()
+        self.steps.finish()
         if self._identifier.carriers:  # their packets were measured as those of one host
             return None
         if self._detector is None or not self._suspects >= self._identifier.watched().keys():
@@ -96,6 +105,7 @@ class FirstLook:
         self._measure(batch)
 
     def _look(self, batch: PacketBatch) -> None:
+        self.steps.look(batch)
         batch = self._identifier.resolve(batch)
         for _ in self._pipeline.look(batch):
             pass

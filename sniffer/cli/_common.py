@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # a listener reads no configuration: it need not hold what on
 #: What `sniffer setup` writes, and `sniffer config check` looks for.
 DEFAULT_CONFIG = Path("sniffer.yaml")
 CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".dmp", ".ntar"})
+COMPRESSED_SUFFIXES = frozenset({".gz", ".xz", ".bz2", ".zst"})
 #: First bytes of pcap (micro- and nanoseconds, both byte orders, and the modified one of 1998) and of pcapng.
 CAPTURE_MAGIC = frozenset(
     bytes.fromhex(text) for text in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "34cdb2a1", "a1b2cd34", "0a0d0d0a")
@@ -137,7 +138,7 @@ def captures_in(paths: Iterable[Path]) -> Iterator[Path]:
 
 def looks_like_capture(path: Path) -> bool:
     """By name, or by the first four bytes, also inside gzip."""
-    suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
+    suffix = Path(path.stem).suffix if path.suffix in COMPRESSED_SUFFIXES else path.suffix
     if suffix.lower() in CAPTURE_SUFFIXES:
         return True
     try:

@@ -16,8 +16,15 @@ import click
 from sniffer.explain.headline import LIVE
 from sniffer.explain.words import words_of
 from sniffer.model import Record, VerdictKind
+from sniffer.model.clock import local_zone
 
-HEADER = f"{'time':<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
+
+def header() -> str:
+    """Return the line above the rows. It names the time zone of the times below."""
+    moment = f"time ({local_zone()})"
+    return f"{moment:<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
+
+
 #: More devices than a house has: then they are introduced again.
 MOST_INTRODUCED = 4096
 COLOURS = {"unexpected": "red", "expected": "green", "inconclusive": "yellow"}
@@ -88,7 +95,7 @@ class RecordLines:
             case "upload" if record["verdict"] is not None:
                 if not self._headed:
                     self._headed = True
-                    yield HEADER
+                    yield header()
                 yield row(record, colour=self._out.isatty())
             case "listening" if record["listening"]:
                 moment = datetime.fromisoformat(record["start"]).astimezone()

@@ -24,7 +24,7 @@ from sniffer.app.config_lint import unknown_name
 from sniffer.app.parallel import in_order
 from sniffer.cli._common import captures_in, config_option, device_option, effective_config, format_option
 from sniffer.cli._progress import Bar
-from sniffer.cli._show import HEADER, plain, row
+from sniffer.cli._show import header, plain, row
 from sniffer.errors import CaptureError, UsageError
 from sniffer.identify.configured import Unseen
 from sniffer.model import Device, Fact, Record, key_text
@@ -262,7 +262,7 @@ class _Report:
             return
         if not self._headed:
             self._headed = True
-            self._line(HEADER)
+            self._line(header())
         self._line(row(record, colour=self._out.isatty()))
 
     def _line(self, text: str) -> None:

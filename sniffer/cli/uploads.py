@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from sniffer.cli._common import config_option, effective_config, format_option, nobody
-from sniffer.cli._show import HEADER, row
+from sniffer.cli._show import header, row
 from sniffer.cli._times import Moment
 from sniffer.sinks.storage.store import Store
 
@@ -59,7 +59,7 @@ def command(
     if not found:
         click.echo(f"no such uploads{why}", err=True)
         return
-    click.echo(HEADER)
+    click.echo(header())
     for record in reversed(found):
         click.echo(row(record, colour=sys.stdout.isatty()))
     where = "" if store_path is None else f" --store {store_path}"

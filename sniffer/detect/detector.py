@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sniffer.detect.flows.repeats import Repeats
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
 from sniffer.detect.flows.segmenter import Segmenter, ShortBurst, Task
 from sniffer.detect.parts import ALL, OnScored, Parts
@@ -46,6 +47,7 @@ class Detector:
         self._now_ns: int | None = None
         self._since_ns = 0
         self._count = 0  # packets so far
+        self._repeats = Repeats()
         self._segmenter = self._new_segmenter()
 
     def _new_segmenter(self) -> Segmenter:
@@ -65,6 +67,11 @@ class Detector:
     def suspicious_segments(self) -> int:
         """Segments of devices whose sequence numbers left out many bytes or scattered."""
         return self._segmenter.flows.streams.suspicious
+
+    @property
+    def repeated_datagrams(self) -> int:
+        """Datagrams of devices that were captured twice, and count once."""
+        return self._repeats.count
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
@@ -99,6 +106,7 @@ class Detector:
         if not self._since_ns:
             self._since_ns = int(clock[0])
         packets, acknowledgements = (take(batch, watched, clock) for take in (packets_of, acknowledgements_to))
+        packets = self._repeats.drop(packets)
         now_ns = int(clock[-1])
         events: list[Event] = []
         while len(packets):

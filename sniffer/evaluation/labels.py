@@ -10,12 +10,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sniffer.errors import UsageError
 from sniffer.evaluation.datasets import LabelledCapture, Utterance
 from sniffer.model import host_key
+from sniffer.model.clock import parse_written
 
 NAME = "labels.csv"
 COLUMNS = ("capture", "device", "home", "commands", "start", "end")
@@ -114,11 +114,9 @@ def _moment(where: str, column: str, text: str) -> tuple[int, bool]:
         number = float(text)
     except ValueError:
         try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
+            return parse_written(text), False
+        except (ValueError, OverflowError):
             raise UsageError(f"{where}: {column}: {text!r} is neither a number of seconds nor ISO 8601") from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1e6) * 1000, False
     if not 0 <= number < 1e11:
         raise UsageError(f"{where}: {column}: {text!r} is no time in seconds")
     return round(number * 1e9), number < _RELATIVE_BELOW

@@ -38,9 +38,24 @@ def timestamp(time_ns: int) -> str:
 
 
 def parse_timestamp(text: str) -> int:
-    """Nanoseconds of an ISO-8601 time; without an offset it is UTC. Raises ValueError."""
+    """Return the nanoseconds of an ISO-8601 time in a record; without an offset it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    return _nanoseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def parse_written(text: str) -> int:
+    """Return the nanoseconds of an ISO-8601 time that a person wrote; without an offset it is local time, as tables
+    print it. Raises ValueError and OverflowError."""
+    moment = datetime.fromisoformat(text.strip())
+    return _nanoseconds(moment if moment.tzinfo else moment.astimezone())
+
+
+def local_zone() -> str:
+    """Return what the time zone of this machine is called, or its offset from UTC."""
+    name = datetime.now().astimezone().tzname() or ""
+    return name if name.isalpha() else f"UTC{name}"
+
+
+def _nanoseconds(moment: datetime) -> int:
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000

@@ -13,12 +13,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sniffer.errors import MisdatedError, WakeError
 from sniffer.model import Answer, Testimony, Trust, WakeEvent, WakeKind
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import SECOND, parse_written
 
 #: What may be in an event; more is refused, because a misspelt `device` would speak for the whole house.
 KEYS = frozenset(
@@ -219,20 +218,14 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def parse_time(value: object, key: str = "timestamp") -> int:
-    """ISO-8601 or epoch seconds, as nanoseconds. Raises WakeError."""
+    """Return ISO-8601 (local time where no zone is given) or epoch seconds as nanoseconds. Raises WakeError."""
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value.strip())
+            nanoseconds = parse_written(value)
         except ValueError:
             raise WakeError(f"{key} {value[:40]!r} is neither ISO-8601 nor a number of seconds") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        whole = moment.replace(microsecond=0)
-        try:
-            seconds = round(whole.timestamp())
-        except (OverflowError, ValueError):
+        except OverflowError:
             raise WakeError(f"{key} {value[:40]!r} is out of range") from None
-        nanoseconds = seconds * SECOND + moment.microsecond * 1000
     elif _is_number(value):
         assert isinstance(value, int | float)
         if abs(value) >= 1e11:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol
 
@@ -16,11 +17,15 @@ import numpy as np
 from sniffer.capture.files.byte_stream import GZIP_MAGIC, Counted, Gunzip, Source
 from sniffer.capture.files.pcap import PcapWalker
 from sniffer.capture.files.pcapng import PcapngWalker
+from sniffer.capture.files.unpack import Unpacker, unpacker
 from sniffer.errors import CaptureError
 from sniffer.model import FrameBlock
 
 #: Large enough that the work per block is small beside that per packet, small enough to stay in the cache.
 BUFFER_BYTES = 2 << 20
+
+#: Packets that leap back by more than this (ns), and forth again, are put in order within a block.
+LEAP_NS = 1_000_000_000
 
 #: Packets that claim to be this much younger than now are told of (and kept).
 FUTURE_NS = 2 * 86_400 * 1_000_000_000
@@ -54,9 +59,10 @@ class CaptureReader:
         self.size = size
         self._counted = Counted(source)
         self._problems: list[str] = []
-        self._gunzip: Gunzip | None = None
+        self._unpacked: Unpacker | None = None
         self._walker: Walker | None = None
         self._ended = False
+        self._reordered = 0
 
     def __enter__(self) -> CaptureReader:
         return self
@@ -84,8 +90,10 @@ class CaptureReader:
     @property
     def problems(self) -> list[str]:
         found = list(self._problems)
-        if self._gunzip is not None and self._gunzip.problem is not None:
-            found.append(self._gunzip.problem)
+        if self._unpacked is not None and self._unpacked.problem is not None:
+            found.append(self._unpacked.problem)
+        if self._reordered:
+            found.append(f"{self._reordered} packets were not in the order of time and were sorted")
         if self._walker is not None:
             found += [text.format(count) for text, count in self._walker.notes.items()]
             if self._walker.latest_ns > time.time_ns() + FUTURE_NS:
@@ -99,13 +107,13 @@ class CaptureReader:
             return
         source: Source = self._counted
         magic = self._peek(self._counted, 4)
-        if magic[:2] == GZIP_MAGIC:
-            self._gunzip = Gunzip(self._counted)
-            unpacked = Counted(self._gunzip)
+        self._unpacked = Gunzip(self._counted) if magic[:2] == GZIP_MAGIC else unpacker(self._counted, magic, self.name)
+        if self._unpacked is not None:
+            unpacked = Counted(self._unpacked)
             magic = self._peek(unpacked, 4)
             source = unpacked
         if not magic:
-            why = self._gunzip.problem if self._gunzip is not None else None
+            why = self._unpacked.problem if self._unpacked is not None else None
             raise CaptureError(f"{self.name}: {why or 'is empty'}")
         walker: Walker | None = PcapWalker.recognise(magic, self.name) or PcapngWalker.recognise(magic, self.name)
         if walker is None:
@@ -144,7 +152,8 @@ class CaptureReader:
                 count -= gone
             fill += count
             blocks, taken = walker.walk(data, fill)
-            yield from blocks
+            for block in blocks:
+                yield self._ordered(block)
             if walker.problem is not None:
                 self._fail(walker, walker.problem)
                 break
@@ -155,9 +164,22 @@ class CaptureReader:
                 fill -= taken
         self._ended = True
 
+    def _ordered(self, block: FrameBlock) -> FrameBlock:
+        """Put a block in the order of time whose packets leap back and forth. Where they leap back and stay, the clock
+        was set."""
+        leaps = np.diff(block.time_ns)
+        back = int(np.count_nonzero(leaps < -LEAP_NS))
+        if not back or int(np.count_nonzero(leaps > LEAP_NS)) < back:
+            return block
+        order = np.argsort(block.time_ns, kind="stable")
+        self._reordered += int(np.count_nonzero(order != np.arange(len(order))))
+        columns = {name: getattr(block, name)[order] for name in ("offset", "captured", "wire", "time_ns")}
+        return replace(block, **columns)
+
     def _finish(self, walker: Walker, left: int, skip: int) -> None:
         if not walker.started:
-            raise CaptureError(f"{self.name}: ends inside its header")
+            why = self._unpacked.problem if self._unpacked is not None else None
+            raise CaptureError(f"{self.name}: {why or 'ends inside its header'}")
         if left or skip:
             self._problems.append(f"is truncated after {walker.packets} packets")
 
