@@ -42,6 +42,8 @@ def decode(
     return (_decode_python if native.DECODE is None else _decode_native)(block, selection, news, slim)
 
 
+#: Unknown EtherTypes that are counted one by one, in a block.
+MAX_ETHER_TYPES = 16
 #: What is counted in `DecodeErrors.by_protocol`.
 COUNTED = ("link", "encrypted", "tunnel", "ether_type", "ipv4", "ipv6", "tcp", "udp")
 #: No frame in a block is larger (bytes).
@@ -183,15 +185,23 @@ def _decode_python(
         "tcp": transports.bad_tcp & keep,
         "udp": transports.bad_udp & keep,
     }
-    types, numbers = np.unique(links.ether_type[wrong["ether_type"]], return_counts=True)
     errors = DecodeErrors(
         by_protocol={name: int(np.count_nonzero(wrong[name])) for name in COUNTED if wrong[name].any()},
         fragments=int(np.count_nonzero(networks.fragment & keep)),
         overlong=int(np.count_nonzero(networks.overlong & keep)),
         packets=int(np.count_nonzero(is_ip & links.good)),
-        ether_types=dict(zip(types.tolist(), numbers.tolist(), strict=True)),
+        ether_types=_kinds(links.ether_type[wrong["ether_type"]].tolist()),
     )
     return batch, errors
+
+
+def _kinds(ether_types: list[int]) -> dict[int, int]:
+    """Return how often each type occurs; of too many the later ones together, as type 0."""
+    kinds: dict[int, int] = {}
+    for ether_type in ether_types:
+        known = ether_type in kinds or len(kinds) < MAX_ETHER_TYPES
+        kinds[ether_type if known else 0] = kinds.get(ether_type if known else 0, 0) + 1
+    return kinds
 
 
 def _or_address(keys: U64, known: Mask, is_ip: Mask, high: U64, low: U64) -> U64:
