@@ -14,17 +14,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.model import I64, Loss, PacketBatch
-from sniffer.model.clock import timestamp
+from sniffer.model.clock import SECOND, timestamp
 
-_SECOND = 1_000_000_000
 #: Interfaces and capture threads deliver a little out of order: less than this (ns) is no step back.
-_JITTER_NS = 5 * _SECOND
+_JITTER_NS = 5 * SECOND
 #: A shorter gap is no step (ns); a longer one than the second is always one.
-_GAP_NS, _ALWAYS_NS = 30 * _SECOND, 86_400 * _SECOND
+_GAP_NS, _ALWAYS_NS = 30 * SECOND, 86_400 * SECOND
 #: The pace of an upload is compared over this long (ns) on either side of a gap, if there are that many packets.
-_PACE_NS, _PACED_PACKETS = _SECOND, 8
+_PACE_NS, _PACED_PACKETS = SECOND, 8
 #: On either side of a step, what time it was is in doubt for at least this long and at most that long (ns).
-_LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * _SECOND, 3600 * _SECOND
+_LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
 #: Steps that are remembered of one capture.
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
@@ -148,7 +147,7 @@ def _is_flow(batch: PacketBatch, other: PacketBatch, row: int) -> npt.NDArray[np
 def sentences(steps: ClockSteps) -> Iterator[str]:
     """Say what was found."""
     for step in steps.steps:
-        seconds = (step.after_ns - step.before_ns) / _SECOND
+        seconds = (step.after_ns - step.before_ns) / SECOND
         way = "forward" if seconds > 0 else "back"
         yield (
             f"the capturing clock was set {way} by {abs(seconds):.0f} s at {timestamp(step.before_ns)}: "

@@ -5,7 +5,7 @@
 "testimony", "trust": "independent" | "self_report"}``; `kind` defaults to `wake`, `trust` to `independent`; `null` is
 every speaker in the house. `vendor` limits an event to one vendor's speakers, `miss_rate` belongs to `source_up`,
 `testimony` to `testimony`. The kinds `answer` and `misdated` are made by the program, and only files may hold them.
-A time without a zone is UTC.
+A time without a zone is in the local zone of this machine.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def test_who_reads_nothing_is_disconnected() -> None:
 def _descriptors(port: int) -> int:
     """How many sockets of this process have this local port."""
     number = 0
-    for path in Path("/proc/self/fd").iterdir():
+    for path in list(Path("/proc/self/fd").iterdir()):  # before it changes
         with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as copy:
             number += copy.family == socket.AF_INET and copy.getsockname()[1] == port
     return number

@@ -165,11 +165,19 @@ class CaptureReader:
         self._ended = True
 
     def _ordered(self, block: FrameBlock) -> FrameBlock:
-        """Put a block in the order of time whose packets leap back and forth. Where they leap back and stay, the clock
-        was set."""
+        """Put a block in the order of time whose stretches were written in another order.
+
+        Where time leaps back and stays, or where stretches would overlap, the clock was set: the order stays.
+        """
         leaps = np.diff(block.time_ns)
-        back = int(np.count_nonzero(leaps < -LEAP_NS))
-        if not back or int(np.count_nonzero(leaps > LEAP_NS)) < back:
+        cuts = np.flatnonzero(np.abs(leaps) > LEAP_NS) + 1
+        far = leaps[cuts - 1]
+        if not (far < 0).any() or int(far.sum()) < 0:
+            return block
+        starts = np.concatenate(([0], cuts))
+        first, last = np.minimum.reduceat(block.time_ns, starts), np.maximum.reduceat(block.time_ns, starts)
+        stretch = np.argsort(first, kind="stable")
+        if (last[stretch][:-1] > first[stretch][1:]).any():
             return block
         order = np.argsort(block.time_ns, kind="stable")
         self._reordered += int(np.count_nonzero(order != np.arange(len(order))))

@@ -6,13 +6,14 @@ import numpy as np
 
 from sniffer.detect.flows.rows import Packets
 from sniffer.model import I64, PROTO_UDP, U64
+from sniffer.model.addresses import MIX
 
 #: Copies of one packet stand at most this far apart (ns).
 _APART_NS = 20_000_000
 #: How much of a datagram is compared (bytes), beside its connection, length and IP identification.
 _MOST_COMPARED, _LEAST_COMPARED = 16, 9
 _UDP_HEADER, _IPV4_HEADER = 8, 20
-_MIX = np.uint64(0x9E37_79B9_7F4A_7C15)
+_MIX = np.uint64(MIX[0])
 _SHIFT = np.uint64(29)
 
 
