@@ -293,7 +293,7 @@ class Scorer:
     def _observation(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
         body = part.body_ns
         service = self._services.service(flow.key, flow.flow, at_ns)
-        answered_by = min(at_ns, body[1] + _ANSWER_NS)
+        answered_by = min(at_ns, body[1] + _ANSWER_NS + BIN_NS)  # never later than now: a batch may hold more
         return Observation(
             shape=part.shape,
             service=service,
@@ -303,7 +303,7 @@ class Scorer:
             down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
             down_total=run.bytes_down,
             repeats=run.repeated(*body),
-            down_after=run.received(body[1] - BIN_NS, answered_by + BIN_NS) if final else 0,
+            down_after=run.received(body[1] - BIN_NS, answered_by) if final else 0,
             profile=self._known(flow.key),
             pieces=part.pieces,
             final=final,

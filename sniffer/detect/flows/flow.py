@@ -48,6 +48,7 @@ class Flows:
         self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
         self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
         self.streams = TcpStreams(limit)
+        self.fresh_ns = np.zeros(limit, dtype=np.int64)  # the last segment with new bytes
         self.repeats: dict[int, list[int]] = {}  # when segments without a new byte were seen, by place
         self.device = np.zeros(limit, dtype=np.uint64)
         self.connection = np.zeros(limit, dtype=np.uint64)  # 0 where a place is free

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sniffer.detect.flows.rows import Packets
+from sniffer.detect.flows.tcp_upstream import COPY_NS
 from sniffer.model import I64, PROTO_UDP, U64
 from sniffer.model.addresses import MIX
 
-#: Copies of one packet stand at most this far apart (ns).
-_APART_NS = 20_000_000
 #: How much of a datagram is compared (bytes), beside its connection, length and IP identification.
 _MOST_COMPARED, _LEAST_COMPARED = 16, 9
 _UDP_HEADER, _IPV4_HEADER = 8, 20
@@ -38,11 +37,11 @@ class Repeats:
         keys, times = np.concatenate((self._keys, keys)), np.concatenate((self._times, times))
         order = np.argsort(keys, kind="stable")
         since = np.diff(times[order])
-        again = (keys[order][1:] == keys[order][:-1]) & (since >= 0) & (since <= _APART_NS)
+        again = (keys[order][1:] == keys[order][:-1]) & (since >= 0) & (since <= COPY_NS)
         copies = order[1:][again] - len(self._keys)
         copies = copies[copies >= 0]
         if len(times):
-            recent = times >= times[-1] - _APART_NS
+            recent = times >= times[-1] - COPY_NS
             self._keys, self._times = keys[recent], times[recent]
         if not copies.size:
             return packets

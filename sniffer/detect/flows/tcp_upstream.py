@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from sniffer.detect.flows.flow import Flows
 from sniffer.detect.flows.rows import Flags, Packets, record_headers
@@ -19,6 +20,9 @@ HEIGHT = NUMBER + 1
 #: Datagrams smaller than this are acknowledgements of the transport (QUIC), not answers.
 _ANSWER_DATAGRAM = 64
 
+#: Copies of one packet, as mirror ports and two interfaces deliver them, stand at most this far apart (ns). Timers of
+#: TCP take ten times as long: 200 ms at least on Linux.
+COPY_NS = 20_000_000
 #: Times of repeated segments that are kept of a connection.
 _MAX_REPEATS = 4_096
 
@@ -86,12 +90,23 @@ def upstream(packets: Packets, places: I64, flows: Flows, before: int) -> tuple[
         length[came],
     )
     fresh = rows[BYTES] > 0
-    for place, time_ns in rows[[PLACE, TIME]][:, ~fresh].T.tolist():
+    for place, time_ns in rows[[PLACE, TIME]][:, _repeated(rows, fresh, flows)].T.tolist():
         times = flows.repeats.setdefault(place, [])
         times.append(time_ns)
         if len(times) > _MAX_REPEATS:
             del times[: _MAX_REPEATS // 2]
     return rows if bool(fresh.all()) else rows[:, fresh], received
+
+
+def _repeated(rows: I64, fresh: npt.NDArray[np.bool_], flows: Flows) -> I64:
+    """Return the segments that the sender repeated: not the copies of a mirror port, right behind their original."""
+    old = np.flatnonzero(~fresh)
+    sent = np.maximum.accumulate(np.where(fresh, np.arange(len(fresh)), -1))[old]
+    same = (sent >= 0) & (rows[PLACE, sent] == rows[PLACE, old])
+    last_ns = np.where(same, rows[TIME, sent], flows.fresh_ns[rows[PLACE, old]])
+    flows.fresh_ns[rows[PLACE, fresh]] = rows[TIME, fresh]
+    repeated: I64 = old[rows[TIME, old] - last_ns > COPY_NS]
+    return repeated
 
 
 def by_place(places: I64, limit: int) -> I64:
