@@ -146,7 +146,7 @@ class PageBackend:
     # --- how it is ---
 
     def _heard(self, record: Record) -> None:
-        if record["event_type"] != "listening":
+        if record.get("event_type") != "listening":  # an ask has no type
             return
         key = str(record["device"].get("mac") or record["device"].get("ip") or record["device"]["name"])
         with self._lock:
