@@ -61,11 +61,12 @@ class WakeError(SnifferError):
 
 
 class DaemonError(SnifferError):
-    """The daemon cannot be reached, or does not answer as it should; `status` is its HTTP status, if it answered."""
+    """The daemon cannot be reached, or does not answer as it should; `status` is its HTTP status and `date` the time of
+    its answer (the header `Date`), if it answered."""
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, date: str | None = None) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.date = status, date
 
 
 class DaemonRefusalError(DaemonError):

@@ -146,9 +146,12 @@ class Reporter:
 
     def _send(self, events: list[dict[str, Any]]) -> None:
         sent_ns = self._clock.now_ns()
-        answer, date = self._client.ask("POST", "/api/v1/wake", json=events)
-        self._offset.observe(sent_ns, self._clock.now_ns(), date)
-        self._check_offset()
+        try:
+            answer, date = self._client.ask("POST", "/api/v1/wake", json=events)
+        except DaemonError as error:  # a refusal tells the daemon's time too, and may be due to ours
+            self._compare_clocks(sent_ns, error.date)
+            raise
+        self._compare_clocks(sent_ns, date)
         warnings = answer.get("warnings", []) if isinstance(answer, dict) else []
         for warning in warnings if isinstance(warnings, list) else []:
             if warning != self._warning:
@@ -158,7 +161,8 @@ class Reporter:
             log.warning("%s: connected again", self._client.url)
             self._problem = None
 
-    def _check_offset(self) -> None:
+    def _compare_clocks(self, sent_ns: int, date: str | None) -> None:
+        self._offset.observe(sent_ns, self._clock.now_ns(), date)
         offset = self._offset.offset_ns
         if abs(offset) > WARN_OFFSET_NS and not self._warned_offset:
             self._warned_offset = True

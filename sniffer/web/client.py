@@ -99,7 +99,9 @@ class Client:
         if 300 <= answer.status_code < 400:
             reason = f"it redirects to {answer.headers.get('location', '')[:200]}"
         kind = DaemonRefusalError if answer.status_code in REFUSED else DaemonError
-        return kind(f"{self.url} answered {answer.status_code}: {reason}", answer.status_code)
+        return kind(
+            f"{self.url} answered {answer.status_code}: {reason}", answer.status_code, answer.headers.get("date")
+        )
 
     def _try(self, what: Callable[[], T]) -> T:
         try:

@@ -37,7 +37,7 @@ class Router:
     def unknown(self, device: str) -> str | None:
         return f"no device is called '{device}'" if device == "kitchn" else None
 
-    def subscribe(self, listener: Callable[[Record], None]) -> Callable[[], None]:
+    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
         self._followers.append(listener)
         return lambda: self._followers.remove(listener)
 
@@ -49,7 +49,7 @@ class Router:
     def ask(self, from_ns: int, to_ns: int) -> None:
         """Send an `ask` to all followers."""
         for follower in self._followers:
-            follower({"event_type": "ask", "from": timestamp(from_ns), "to": timestamp(to_ns)})
+            follower({"from": timestamp(from_ns), "to": timestamp(to_ns)})
 
 
 @contextmanager

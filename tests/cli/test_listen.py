@@ -14,7 +14,10 @@ from click.testing import CliRunner
 
 from sniffer.cli.listen import command as listen
 from sniffer.errors import UsageError
+from sniffer.listener.reporter import Reporter
 from sniffer.model.clock import SystemClock
+from sniffer.testing import ManualClock
+from sniffer.web.client import Client
 from tests.cli.router import TOKEN, Router, serving
 from tests.listener.listening import room, speech, wav
 from tests.wake.ears import until
@@ -183,6 +186,22 @@ def test_a_wrong_token_is_one_line_and_it_goes_on(router: tuple[Router, str], al
     assert b"Traceback" not in done.stderr
     assert done.returncode == 2
     assert b"Alexa" in done.stdout
+
+
+@pytest.mark.parametrize("seconds", [-300, 300])
+def test_a_wrong_clock_does_not_keep_it_from_reporting(router: tuple[Router, str], seconds: int) -> None:
+    """The daemon refuses what lies 300 s in the future, and says what time it is."""
+    backend, url = router
+    clock = ManualClock(SystemClock().now_ns() + seconds * S)
+    with Client(url, TOKEN) as client:
+        reporter = Reporter(client, clock, heartbeat=20.0)
+        for _ in range(3):
+            reporter.step()
+    assert backend.events
+    ago = (SystemClock().now_ns() - backend.events[-1].time_ns) / S
+    assert seconds > 0 or len(backend.events) == 1, "accepted, as late as it said"
+    if seconds > 0:
+        assert abs(ago) < 20, "corrected"
 
 
 @pytest.mark.slow
