@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -43,6 +44,18 @@ class Bar:
             self._shown.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(text, err=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Take the bar off the terminal while results are written to the same terminal."""
+        if self._shown is None or not sys.stdout.isatty():
+            yield
+            return
+        self._shown.stop()
+        try:
+            yield
+        finally:
+            self._shown.start()
 
     def end(self) -> None:
         """No bar any more."""

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -18,11 +19,17 @@ from sniffer.explain.words import words_of
 from sniffer.model import Record, VerdictKind
 from sniffer.model.clock import local_zone
 
+#: Characters at the end of an upload's id that are shown; `sniffer explain` takes them.
+SHOWN_ID = 8
+#: Characters of a capture's name that are shown.
+SHOWN_NAME = 24
 
-def header() -> str:
-    """Return the line above the rows. It names the time zone of the times below."""
+
+def header(*, captures: bool = False) -> str:
+    """Return the line above the rows. It names the time zone of the times below; `captures` adds the capture's name."""
     moment = f"time ({local_zone()})"
-    return f"{moment:<19}  {'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} why"
+    file = f"{'capture':<{SHOWN_NAME}} " if captures else ""
+    return f"{moment:<19}  {file}{'device':<16} {'class':<9} {'speech':>8}  {'verdict':<18} {'id':<{SHOWN_ID}}  why"
 
 
 #: More devices than a house has: then they are introduced again.
@@ -30,8 +37,8 @@ MOST_INTRODUCED = 4096
 COLOURS = {"unexpected": "red", "expected": "green", "inconclusive": "yellow"}
 
 
-def row(record: Record, *, colour: bool) -> str:
-    """One upload record as one line; times are local."""
+def row(record: Record, *, colour: bool, captures: bool = False) -> str:
+    """Return one upload record as one line; times are local. `captures` adds the name of its capture."""
     moment = datetime.fromisoformat(record["timestamp"]).astimezone()
     upload, verdict = record["upload"], record["verdict"] or "-"
     said = f"{verdict} ({record['confidence']:.0%})" if verdict == "unexpected" else verdict
@@ -39,9 +46,10 @@ def row(record: Record, *, colour: bool) -> str:
     host = plain(record["service"]["host"] or record["dest_ip"], 60)
     speech = f"{upload['speech_seconds']:.1f} s" if upload["speech_seconds"] else "-"
     why = words_of(str(record["reason"]), VerdictKind(record["verdict"]) if record["verdict"] else None).headline
+    file = f"{plain(Path(str(record['capture'])).name, SHOWN_NAME):<{SHOWN_NAME}} " if captures else ""
     line = (
-        f"{moment:%Y-%m-%d %H:%M:%S}  {plain(record['device']['name'], 16):<16} {upload['class']:<9} {speech:>8}  "
-        f"{said:<18} {why}, to {host}{again}"
+        f"{moment:%Y-%m-%d %H:%M:%S}  {file}{plain(record['device']['name'], 16):<16} {upload['class']:<9} "
+        f"{speech:>8}  {said:<18} {plain(str(record['id'])[-SHOWN_ID:], SHOWN_ID):<{SHOWN_ID}}  {why}, to {host}{again}"
     )
     return click.style(line, fg=COLOURS.get(verdict)) if colour else line
 

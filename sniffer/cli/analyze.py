@@ -22,6 +22,7 @@ from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.parallel import in_order
+from sniffer.capture.files.open import open_capture
 from sniffer.cli._common import captures_in, config_option, device_option, effective_config, format_option
 from sniffer.cli._progress import Bar
 from sniffer.cli._show import header, plain, row
@@ -123,7 +124,7 @@ class _Report:
             except OSError as error:
                 raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
         self._bar = Bar(stack, wanted=not quiet)
-        self._headed = False
+        self._headed = self._several = False
         self.read = self.bad = self.undecoded = 0
         self.verdicts: Counter[str] = Counter()
         self._watched: set[int] = set()
@@ -136,6 +137,8 @@ class _Report:
 
     def files(self, judge: OfflineJudge, captures: Sequence[Path], jobs: int) -> None:
         jobs = min(jobs, len(captures))
+        self._several = len(captures) > 1
+        captures = sorted(captures, key=_first_moment)
         if len(captures) > 1:
             # Who is who, in all captures together. What cannot be read is told when it is its turn to be judged.
             found = in_order(partial(_facts, judge), captures, jobs)
@@ -262,12 +265,13 @@ class _Report:
             return
         if not self._headed:
             self._headed = True
-            self._line(header())
-        self._line(row(record, colour=self._out.isatty()))
+            self._line(header(captures=self._several))
+        self._line(row(record, colour=self._out.isatty(), captures=self._several))
 
     def _line(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        with self._bar.aside():
+            self._out.write(text + "\n")
+            self._out.flush()
 
     def _say(self, text: str) -> None:
         self._bar.say(f"sniffer: {text}")
@@ -309,6 +313,15 @@ class _Report:
             self._say(f"  and {len(hosts) - MAX_HOSTS} more (sniffer devices FILE lists all)")
         example = key_text(next(iter(hosts))) if hosts else "68:db:f5:90:19:64"
         self._say(f"If one of them is a speaker, name it: --device {example}=kitchen")
+
+
+def _first_moment(path: Path) -> int:
+    """Return the time (ns) of a capture's first packet; 0 where there is none, or it cannot be read."""
+    try:
+        with open_capture(path) as reader:
+            return next((int(block.time_ns[0]) for block in reader if len(block)), 0)
+    except CaptureError:
+        return 0
 
 
 def _facts(judge: OfflineJudge, path: Path) -> list[Fact]:

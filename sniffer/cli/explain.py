@@ -67,7 +67,7 @@ def command(
                 record = store.upload(upload_id)
             wakes = _nearby(store.walk(("wake",), None, *_window(record)), record) if record else []
     if record is None:
-        raise UsageError(f"no upload begins with '{upload_id}'; `sniffer uploads` lists them")
+        raise UsageError(f"no upload begins or ends with '{upload_id}'; `sniffer uploads` lists them")
     width = terminal_width()
     for line in in_words(record, wakes, width):
         click.echo(line)
@@ -191,15 +191,19 @@ def _from_log(path: Path, upload_id: str) -> tuple[dict[str, Any] | None, list[R
                 elif record.get("event_type") == "upload" and "upload" in record:
                     if upload_id == "last" and record.get("verdict"):
                         found = {str(record["id"]): record}
-                    elif str(record.get("id", "")).startswith(upload_id):
+                    elif upload_id and _matches(str(record.get("id", "")), upload_id):
                         found[str(record["id"])] = record
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CaptureError(f"{path}: cannot be read: {reason}") from None
     if len(found) > 1 and upload_id not in found:
-        raise UsageError(f"several uploads begin with '{upload_id}': {', '.join(list(found)[:3])}")
+        raise UsageError(f"several uploads begin or end with '{upload_id}': {', '.join(list(found)[:3])}")
     record = found.get(upload_id) or next(iter(found.values()), {})
     return (record or None), (_nearby(wakes, record) if record else [])
+
+
+def _matches(known: str, upload_id: str) -> bool:
+    return known.startswith(upload_id) or known.endswith(upload_id)
 
 
 def _parsed(line: str) -> dict[str, Any]:

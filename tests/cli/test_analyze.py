@@ -180,3 +180,29 @@ def test_wake_events_for_a_mistyped_device_are_told(call: Call, tmp_path: Path) 
         _, _, err = call("analyze", CAPTURE, *more, "--wake", events, "--device", "68:db:f5:00:00:01=kitchen")
         (told,) = (line for line in err.splitlines() if "wake events" in line)
         assert told.endswith("'kitchn' explain nothing: no device is called so; did you mean 'kitchen'?")
+
+
+def test_of_several_captures_each_row_names_its_own_in_the_order_of_time(call: Call, tmp_path: Path) -> None:
+    for name, start in (("a-later", 1_700_100_000), ("b-first", 1_700_000_000)):
+        house = House(seed=3, start_ns=start * 1_000_000_000)
+        house.host("kitchen", mac="68:db:f5:00:00:11").says(3).to("voice.example.com", at=2, opened=True)
+        (tmp_path / f"{name}.pcap").write_bytes(house.pcap())
+    status, out, _ = call("analyze", "-q", tmp_path, "--device", "68:db:f5:00:00:11=kitchen")
+    assert status == 0
+    head, *rows = out.splitlines()
+    assert head.startswith("time (") and " capture " in head
+    assert [line.split()[2] for line in rows] == ["b-first.pcap", "a-later.pcap"]
+
+
+def test_the_short_id_of_a_row_is_taken_by_explain(call: Call, tmp_path: Path) -> None:
+    log = tmp_path / "found.jsonl"
+    call("analyze", "-q", CAPTURE, "--format", "jsonl", "-o", log)
+    _, out, _ = call("analyze", "-q", CAPTURE)
+    head, *rows = out.splitlines()
+    place = head.index("id  ")
+    short = [line[place : place + 8] for line in rows]
+    assert len(set(short)) == 3
+    for number, line in zip(short, log.read_text().splitlines(), strict=True):
+        status, out, _ = call("explain", number, "--log", log)
+        assert status == 0
+        assert f"Upload: {json.loads(line)['id']}" in out

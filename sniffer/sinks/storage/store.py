@@ -290,14 +290,19 @@ class Store:
                 return
 
     def upload(self, upload_id: str) -> dict[str, Any] | None:
-        """One upload by its id or the beginning of it. Raises UsageError where several begin so."""
+        """Return one upload by its id, or by the beginning or end of it. Raises UsageError where several match."""
         found = self.read(
             "SELECT id, record, crc FROM records WHERE type = 'upload' AND id >= ? AND id < ? ORDER BY id LIMIT 4",
             [upload_id, upload_id + "\U0010ffff"],
+        ) or self.read(
+            "SELECT id, record, crc FROM records WHERE type = 'upload' AND substr(id, ?) = ? ORDER BY id LIMIT 4",
+            [-len(upload_id) or -1, upload_id],
         )
         exact = [(text, crc) for name, text, crc in found if name == upload_id]
         if len(found) > 1 and not exact:
-            raise UsageError(f"several uploads begin with '{upload_id}': {', '.join(name for name, *_ in found[:3])}")
+            raise UsageError(
+                f"several uploads begin or end with '{upload_id}': {', '.join(name for name, *_ in found[:3])}"
+            )
         return next(self._decoded(exact or [(text, crc) for _, text, crc in found]), None)
 
     def _decoded(self, rows: Iterable[tuple[str, int | None]]) -> Iterator[dict[str, Any]]:
