@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
+
 from sniffer.app.pipeline import EVERYTHING, Pipeline
 from sniffer.decode import decode
 from sniffer.decode.frames.batcher import Gatherer
@@ -17,7 +19,7 @@ from sniffer.decode.novelty import News
 from sniffer.detect import Detector
 from sniffer.diagnostics.clock_steps import ClockSteps
 from sniffer.identify import Identifier
-from sniffer.model import Drift, FrameBlock, Listening, PacketBatch, Selection, Upload, sorted_keys
+from sniffer.model import KEY_FROM_ADDRESS, Drift, FrameBlock, Listening, PacketBatch, Selection, Upload, sorted_keys
 
 Event = Listening | Upload | Drift
 
@@ -101,6 +103,8 @@ class FirstLook:
         return True
 
     def _take(self, batch: PacketBatch) -> None:
+        if bool(((batch.eth_src | batch.eth_dst) & np.uint64(KEY_FROM_ADDRESS)).any()):
+            self._detector = None  # in a tunnel without MAC addresses: whose packets these are is known at the end
         self._look(batch)
         self._measure(batch)
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define REVISION 1
+#define REVISION 2
 
 static inline uint32_t get(const uint8_t *p, int big) {
     uint32_t v = big ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
@@ -50,8 +50,8 @@ static int within(const struct call *c, Py_ssize_t position, Py_ssize_t end) {
 }
 
 PyDoc_STRVAR(pcap_doc,
-    "pcap(data, position, end, big_endian, header, tick_ns, max_frame, max_wire, (offset, captured, wire, time_ns)) -> "
-    "(rows, position, length)\n\nThe whole records between two positions; `length` is that of a record that claims too "
+    "pcap(data, position, end, big_endian, header, tick_ns, max_frame, max_wire, head, (offset, captured, wire, time_ns)) -> "
+    "(rows, position, length)\n\nThe whole records between two positions, up to where `head` (8 bytes, the beginning of a file) stands; `length` is that of a record that claims too "
     "much, else -1.");
 
 static PyObject *pcap(PyObject *self, PyObject *args) {
@@ -60,12 +60,14 @@ static PyObject *pcap(PyObject *self, PyObject *args) {
     Py_ssize_t position, end, rows = 0;
     int big, header;
     long long tick, max_frame, max_wire, bad = -1;
+    const char *head;
+    Py_ssize_t head_size;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OnnpiLLLO", &data, &position, &end, &big, &header, &tick, &max_frame, &max_wire, &columns))
+    if (!PyArg_ParseTuple(args, "OnnpiLLLy#O", &data, &position, &end, &big, &header, &tick, &max_frame, &max_wire, &head, &head_size, &columns))
         return NULL;
     struct call c;
     Py_ssize_t room = acquire(&c, data, columns, widths, 4);
-    if (room < 0 || !within(&c, position, end) || header < 16) {
+    if (room < 0 || !within(&c, position, end) || header < 16 || head_size != 8) {
         release(&c);
         return PyErr_Occurred() ? NULL : PyErr_Format(PyExc_ValueError, "not a record's header: %d", header);
     }
@@ -75,6 +77,7 @@ static PyObject *pcap(PyObject *self, PyObject *args) {
     while (end - position >= header && rows < room) {
         const uint8_t *p = base + position;
         int64_t kept = get(p + 8, big), full = get(p + 12, big);
+        if (!memcmp(p, head, 8)) break;
         if (kept > max_frame) {
             bad = kept;
             break;

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sniffer import native
 from sniffer.capture.files.open import open_capture
-from sniffer.testing import Frame, pcap_bytes
+from sniffer.testing import Frame, House, pcap_bytes
 from tests.captures.make import FOLDER, MAC
 from tests.cli.test_analyze import Call, call
 
@@ -79,3 +80,37 @@ def test_a_share_is_said_and_strict_minds_a_single_packet(call: Call, tmp_path: 
     path.write_bytes(pcap_bytes([unknown, *whole]))
     assert call("analyze", path, "--device", f"{MAC}=kitchen")[0] == 0
     assert call("analyze", "--strict", path, "--device", f"{MAC}=kitchen")[0] == 3
+
+
+def gre(frame: Frame) -> Frame:
+    """The IP packet alone, as a tunnel between two routers carries it."""
+    head = MIRROR + ip(47, 4 + frame.wire - 14) + b"\0\0\x08\0"
+    return Frame(frame.time_ns, head + frame.data[14:], frame.wire - 14 + len(head))
+
+
+def test_hosts_in_a_tunnel_without_mac_addresses_are_known_by_what_they_show(call: Call, tmp_path: Path) -> None:
+    house = House(seed=5)
+    host = house.host("kitchen", mac="68:db:f5:00:00:11")
+    host.joins(0.5)
+    host.says(3).to("voice.example.com", at=20)
+    path = tmp_path / "gre.pcap"
+    path.write_bytes(pcap_bytes([gre(frame) for frame in house.frames() if frame.data[12:14] == b"\x08\0"]))
+    status, out, _ = call("analyze", "-q", path, "--device", "68:db:f5:00:00:11=kitchen")
+    assert status == 0
+    assert [line.split()[2:4] for line in out.splitlines()[1:]] == [["kitchen", "speech"]]
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_captures_that_were_concatenated_are_read_as_one(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pure: bool
+) -> None:
+    if pure:
+        monkeypatch.setattr(native, "CAPTURE", None)
+    whole = frames()
+    path = tmp_path / "cat.pcap"
+    path.write_bytes(b"".join(pcap_bytes(part) for part in (whole[:40], whole[40:90], whole[90:])))
+    with open_capture(path) as reader:
+        assert sum(len(block) for block in reader) == len(whole)
+        assert reader.problems == ["3 captures follow each other in the file"]
+    _, out, _ = call("analyze", "-q", path, "--device", f"{MAC}=kitchen")
+    assert [line.split()[3] for line in out.splitlines()[1:]] == ["speech", "speech"]

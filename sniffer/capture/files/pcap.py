@@ -30,6 +30,7 @@ class PcapWalker:
     def __init__(self, order: str, tick_ns: int, header: int, name: str) -> None:
         self._order, self._tick_ns, self._header, self._name = order, tick_ns, header, name
         self._link_type = -1
+        self._head = b""  # magic and version
         self._room: Columns | None = None
         self.packets = 0
         self.problem: str | None = None
@@ -51,32 +52,48 @@ class PcapWalker:
                 return [], 0
             # The upper bits say how long the frame check sequence is; the IP length makes it harmless.
             self._link_type = struct.unpack_from(f"{self._order}I", data, 20)[0] & 0xFFFF
+            self._head = bytes(data[:8])
             self.started = True
             position = HEADER_BYTES
-        columns, taken = self._columns(data, position, end)
-        time_ns = columns.time_ns
-        if not len(time_ns):
-            return [], taken
-        self.packets += len(time_ns)
-        self.latest_ns = max(self.latest_ns, int(time_ns.max()))
-        return [
-            FrameBlock(
-                interface=self._name,
-                link_type=self._link_type,
-                data=data,
-                offset=columns.offset,
-                captured=columns.captured,
-                wire=columns.wire,
-                time_ns=time_ns,
-            )
-        ], taken
+        blocks: list[FrameBlock] = []
+        while True:
+            columns, position = self._columns(data, position, end)
+            if len(columns.time_ns):
+                self.packets += len(columns.time_ns)
+                self.latest_ns = max(self.latest_ns, int(columns.time_ns.max()))
+                blocks.append(FrameBlock(self._name, self._link_type, data, *columns.arrays()))
+            if not self._another_header(data, position, end):
+                return blocks, position
+            position += HEADER_BYTES
+            self._room = None  # its rows are still needed
+
+    def _note(self, text: str) -> None:
+        self.notes[text] = self.notes.get(text, 1) + 1
+
+    def _another_header(self, data: memoryview, position: int, end: int) -> bool:
+        """Return whether another capture follows, as where files were concatenated; take its link type then. Of another
+        format or byte order it cannot be read."""
+        if end - position < HEADER_BYTES or bytes(data[position : position + 8]) != self._head:
+            return False
+        self._link_type = struct.unpack_from(f"{self._order}I", data, position + 20)[0] & 0xFFFF
+        self._note("{} captures follow each other in the file")
+        return True
 
     def _columns(self, data: memoryview, position: int, end: int) -> tuple[Columns, int]:
         if native.CAPTURE is None:
             return self._columns_python(data, position, end)
         room = self._room = self._room or Columns.empty(len(data) // self._header + 1)
         rows, taken, claimed = native.CAPTURE.pcap(
-            data, position, end, self._order == ">", self._header, self._tick_ns, MAX_FRAME, MAX_WIRE, room.arrays()
+            data,
+            position,
+            end,
+            self._order == ">",
+            self._header,
+            self._tick_ns,
+            MAX_FRAME,
+            MAX_WIRE,
+            self._head,
+            room.arrays(),
         )
         if claimed >= 0:
             self.problem = f"a record claims {claimed} bytes"
@@ -104,6 +121,8 @@ class PcapWalker:
         append = positions.append
         last = end - header
         while position <= last:
+            if data[position : position + 8] == self._head:
+                break
             (captured,) = length_at(data, position)
             if captured > MAX_FRAME:
                 self.problem = f"a record claims {captured} bytes"
