@@ -23,7 +23,7 @@ HISTORY = 64
 DELAYS = 16
 #: The share of requests of which a new listener hears no trace: a guess on the careful side, because a listener whose
 #: microphone is covered must not accuse before that is noticed.
-UNHEARD_GUESS = 0.03
+UNHEARD_GUESS = 0.05
 #: Requests that this guess is worth.
 UNHEARD_WORTH = 10.0
 #: Answers that the assumption about a device is worth.

@@ -27,7 +27,7 @@ def vouched(case: Case, name: str) -> bool:
 
 def outages(source: WakeSource, cases: Sequence[Case], events: Sequence[WakeEvent]) -> list[tuple[int, int]]:
     """Find the outages of a source, as (start, end) in ns: each from the first request of an unlikely streak of misses
-    to the next event of the source."""
+    to the next event of the source. Uploads just before the streak that may have been requests belong to it."""
     moments: list[tuple[int, int, Case | None]] = [(event.time_ns, 0, None) for event in events]
     moments += [
         (case.upload.start_ns, 1, case)
@@ -36,13 +36,16 @@ def outages(source: WakeSource, cases: Sequence[Case], events: Sequence[WakeEven
     ]
     found: list[tuple[int, int]] = []
     first, missed, silent = 0, 0, False
+    unsure = 0  # the first upload since the source was heard of that may have been a request
     for time_ns, _, case in sorted(moments, key=lambda moment: moment[:2]):
         if case is None or source.name in case.hits or case.heard.get(source.name, 0.0) > 0.0:
             if silent:
                 found.append((first, time_ns))
-            missed, silent = 0, False
-        elif vouched(case, source.name):
-            first = time_ns - SECOND if missed == 0 else first
+            missed, silent, unsure = 0, False, 0
+            continue
+        unsure = unsure or time_ns
+        if vouched(case, source.name):
+            first = unsure - SECOND if missed == 0 else first
             missed += 1
             silent = silent or missed >= _streak(case.known[source.name].miss_rate)
     if silent:

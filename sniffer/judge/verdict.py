@@ -129,7 +129,10 @@ class Situation:
         ratios = [math.exp(self._log_odds(name)) for name in self.listened]
         missed = missed_by_all(ratios, settings.shared_misses) * math.exp(log_odds(self.answer, settings.questions))
         answered = any(part.upload.answered for part in self.episode.dialogues.get(case.number, (case,)))
-        return nobody_asked(case.odds, missed, answered, case.answer_rate, settings.rates)
+        rates = settings.rates
+        # Silence alone accuses within a small budget; what a listener testified tells a missed word from none.
+        budget = min(1.0, rates.unasked / rates.unasked_testified) if self.heard else 1.0
+        return nobody_asked(case.odds * budget, missed, answered, case.answer_rate, rates)
 
     @cached_property
     def answer(self) -> Answer | None:

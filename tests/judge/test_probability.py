@@ -9,11 +9,11 @@ RATES = BaseRates()
 
 
 def test_by_hand() -> None:
-    """14 requests for 0.6 unasked a day, 5 % missed, not answered: 23.3 x 0.05 x (0.1 / 0.6) = 0.194 to 1."""
+    """14 requests for 0.3 unasked a day, 5 % missed, not answered: 46.7 x 0.05 x (0.1 / 0.6) = 0.389 to 1."""
     odds = Habit().odds(0, RATES)
-    assert odds == pytest.approx(23.33, abs=0.01)
-    assert nobody_asked(odds, 0.05, False, 0.9, RATES) == pytest.approx(1 / 1.194, abs=0.001)
-    assert nobody_asked(odds, 0.05, True, 0.9, RATES) == pytest.approx(1 / (1 + 23.33 * 0.05 * 2.25), abs=0.001)
+    assert odds == pytest.approx(46.67, abs=0.01)
+    assert nobody_asked(odds, 0.05, False, 0.9, RATES) == pytest.approx(1 / 1.389, abs=0.001)
+    assert nobody_asked(odds, 0.05, True, 0.9, RATES) == pytest.approx(1 / (1 + 46.67 * 0.05 * 2.25), abs=0.001)
 
 
 def test_a_source_that_misses_nothing_is_believed_and_one_that_hears_nothing_is_not() -> None:
