@@ -23,11 +23,13 @@ FAINT_LOG_ODDS = 1.1
 TRACE_LOG_ODDS = -1.0
 #: No listener is believed to hear a trace of more requests than all but this share.
 LEAST_UNHEARD = 0.003
+#: Log-odds at and below which a testimony has no trace at all; between the two it has next to none.
+NO_TRACE_LOG_ODDS = -2.5
 #: Requests that the table is worth against what a listener shows itself.
 TABLE_WORTH = 50.0
 #: The share of unasked uploads that leave no trace, on the careful side: of 60 ordinary sentences that were measured,
-#: all left none; of 60 words that sound alike, 32.
-NO_TRACE_IF_UNASKED = 0.5
+#: all left none; of 60 words that sound alike, 32; silence leaves none.
+NO_TRACE_IF_UNASKED = 0.6
 #: Testimonies that may be about an upload end within this time of its start.
 SEARCH_NS = 70 * SECOND
 
@@ -84,8 +86,9 @@ def _of_this_listener(weight: float, known: Known) -> float:
     if weight > TRACE_LOG_ODDS or known.unheard is None:
         return weight
     own = math.log(max(LEAST_UNHEARD, known.unheard) / NO_TRACE_IF_UNASKED)
+    own = min(own, TRACE_LOG_ODDS) * min(1.0, weight / NO_TRACE_LOG_ODDS)  # what is nearly a trace weighs less
     share = known.requests / (known.requests + TABLE_WORTH)
-    return (1.0 - share) * weight + share * min(own, TRACE_LOG_ODDS)
+    return (1.0 - share) * weight + share * own
 
 
 def _span(event: WakeEvent) -> tuple[int, int]:

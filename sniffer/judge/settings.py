@@ -93,8 +93,8 @@ class AwaySettings(Section):
 class BaseRates(Section):
     """What is taken to be usual: `requests` a day, until it is known how often a device is asked; uploads a day that
     nobody asked for (`unasked`), which is not learned but a budget, as it bounds the false accusations; the same where
-    a listener testified (`unasked_testified`; speakers beside a television were measured to wake unasked 1 to 19 times
-    a day: Dubois et al., PETS 2020); and how often the cloud answers each."""
+    one listener alone testified (`unasked_testified`; speakers beside a television were measured to wake unasked 1 to
+    19 times a day: Dubois et al., PETS 2020); and how often the cloud answers each."""
 
     requests: Annotated[float, Field(gt=0, le=1000)] = 14.0
     unasked: Annotated[float, Field(gt=0, le=1000)] = 0.3

@@ -40,7 +40,8 @@ class Teacher:
             self._learning.learn_habit(case.upload.key, now_ns, case.unasked, answered)
         if case.listened and case.heard and not case.joined:
             rates = self._settings.rates
-            odds = case.odds * case.suspicion * min(1.0, rates.unasked / rates.unasked_testified)
+            budget = min(1.0, rates.unasked / rates.unasked_testified) if len(case.listened) == 1 else 1.0
+            odds = case.odds * case.suspicion * budget
             before = nobody_asked(odds, 1.0, case.upload.answered, case.answer_rate, self._settings.rates)
             after = case.unasked / (case.unasked + (1.0 - case.unasked) * case.suspicion)
             self._learning.learn_testimony(case.upload.key, before, after)

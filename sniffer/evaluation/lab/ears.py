@@ -12,6 +12,9 @@ from sniffer.evaluation.lab.months import DAY, START_NS, Truth
 from sniffer.model import Trust, WakeEvent, WakeKind, WakeSource, mac_text
 from sniffer.model.clock import SECOND
 
+#: When the microphone of a covered listener is covered, in seconds from the start.
+COVERED_S = 10 * DAY
+
 
 @dataclass(frozen=True)
 class Ear:
@@ -54,7 +57,7 @@ class Ear:
         found = []
 
         def say(at: float, mac: int | None) -> None:
-            if any(begin <= at < end for begin, end in down):
+            if any(begin <= at < end for begin, end in down) or (self.covered and at > COVERED_S):
                 return
             stamp = at + self.skew + luck.normal(0, self.jitter)
             device = mac_text(mac) if mac is not None and self.named else None

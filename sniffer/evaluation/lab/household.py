@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from sniffer.evaluation.lab.contenders import seconds
-from sniffer.evaluation.lab.ears import Ear, Setup, _ns
+from sniffer.evaluation.lab.ears import COVERED_S, Ear, Setup, _ns
 from sniffer.evaluation.lab.listeners import Scene, draw_scene, testify
 from sniffer.evaluation.lab.months import DAY, Truth
 from sniffer.evaluation.lab.score import MARGIN
@@ -89,7 +89,7 @@ class Household:
         """Testify about an upload. A wake word above the cut-off is a wake event as well."""
         assert ear.room is not None
         start = upload.start_ns
-        covered = ear.covered and seconds(start) > 10 * DAY
+        covered = ear.covered and seconds(start) > COVERED_S
         heard_here = asked is None or abs(start - _ns(asked)) < SAME_SCENE_NS
         mine = scene if heard_here else Scene(False, "speech")
         said = testify(ear.room, mine, start, self._luck, covered=covered, late_s=ear.skew)
