@@ -15,7 +15,8 @@ from sniffer.app.config import Config
 from sniffer.app.daemon import Daemon, Edges
 from sniffer.app.pipeline import Pipeline
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
-from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeSource
+from sniffer.judge.settings import JudgeSettings, QuestionSettings
+from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeKind, WakeSource
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import DeviceSettings
 from sniffer.sinks.delivery.outbox import Outbox, Target
@@ -585,3 +586,74 @@ def cut_up(frame: Frame) -> list[Frame]:
     header = Ether(src=packet.src, dst=packet.dst)
     parts = [bytes(header / part) for part in fragment(packet[IP], 256)]
     return [Frame(frame.time_ns, part, len(part)) for part in parts]
+
+
+CURIOUS = CONFIG.model_copy(update={"judge": JudgeSettings(questions=QuestionSettings(at_once=0.001, at_least=0.001))})
+
+
+def asks_about_an_upload(w: World) -> Record:
+    """Speech while the only source is down: a question."""
+    w.daemon.deliver(WakeEvent(START, "ear", WakeKind.SOURCE_DOWN, received_ns=START))
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    assert w.uploads()[-1]["reason"] == "wake_source_down", w.uploads()[-1]
+    (question,) = [record for record in w.sink.records if record["event_type"] == "question"]
+    return question
+
+
+def test_an_upload_that_nothing_explains_becomes_a_question_and_its_answer_judges_anew(
+    world: Callable[..., World],
+) -> None:
+    w = world(config=CURIOUS)
+    question = asks_about_an_upload(w)
+    assert "Did somebody ask for it?" in question["text"]
+    assert w.uploads()[-1]["reason"] == "wake_source_down"
+    w.daemon.answer(question["upload_id"], "yes", "phone")
+    w.run(1)
+    assert (w.uploads()[-1]["reason"], w.uploads()[-1]["revision"]) == ("person_says_asked", 1)
+    (answer,) = [record for record in w.sink.records if record["event_type"] == "answer"]
+    assert (answer["upload_id"], answer["answer"], answer["source"]) == (question["upload_id"], "yes", "phone")
+
+
+def test_answers_that_cannot_be_are_refused(world: Callable[..., World]) -> None:
+    w = world(config=CURIOUS)
+    upload = asks_about_an_upload(w)["upload_id"]
+    for identifier, answer in (("20990101T000000.000-00000000", "yes"), (upload, "perhaps")):
+        with pytest.raises(WakeError):
+            w.daemon.answer(identifier, answer, "phone")
+    w.clock.advance(86_400 + 60)
+    with pytest.raises(WakeError, match="more than a day old"):
+        w.daemon.answer(upload, "yes", "phone")
+
+
+def test_a_link_answers_once_and_a_later_answer_counts(world: Callable[..., World]) -> None:
+    w = world(config=CURIOUS)
+    upload = asks_about_an_upload(w)["upload_id"]
+    assert "I asked" in w.daemon.answer_link(upload, "yes")
+    w.run(1)
+    w.daemon.answer(upload, "unsure", "page")
+    w.run(1)
+    with pytest.raises(WakeError, match="used before"):
+        w.daemon.answer_link(upload, "yes")
+    assert w.uploads()[-1]["reason"] == "wake_source_down"
+
+
+def test_listeners_are_asked_on_the_stream_and_again_when_they_come_back(world: Callable[..., World]) -> None:
+    w = world()
+    heard: list[Record] = []
+    w.daemon.subscribe(heard.append, "ear")
+    w.source.frames = says(3.0, at=2.0)
+    w.run(15)
+    asks = [record for record in heard if "event_type" not in record]
+    assert asks
+    again: list[Record] = []
+    w.daemon.subscribe(again.append, "ear")
+    assert again == asks
+    for ask in asks:
+        spoken = {"scores": {}, "voice": 0, "level_db": -60, "noise_db": -60, "seconds": 8}
+        w.daemon.wake({"kind": "testimony", "testimony": {**ask, **spoken}}, "ear")
+    w.run(1)
+    later: list[Record] = []
+    w.daemon.subscribe(later.append, "ear")
+    assert later == []
+    assert w.uploads()[-1]["wake"]["testimony"]

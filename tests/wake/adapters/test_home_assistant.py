@@ -138,6 +138,18 @@ def test_entities_tell_of_mute_and_who_watches(house: House) -> None:
     ]
 
 
+def test_a_pressed_button_answers_a_question(house: House) -> None:
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        for action in ("OTHER_APP", "SNIFFER_", "SNIFFER_MAYBE_x", "SNIFFER_NO_20261122T180405.120-1a2b3c4d"):
+            house.fire("mobile_app_notification_action", {"action": action})
+        until(lambda: WakeKind.ANSWER in heard.kinds())
+        (answer,) = [event for event in heard.events if event.kind is WakeKind.ANSWER]
+    assert (answer.upload, str(answer.answer)) == ("20261122T180405.120-1a2b3c4d", "no")
+    assert answer.trust is Trust.PERSON
+    assert heard.session.status().refused == 2
+
+
 def test_a_wrong_token_is_said_and_never_shown(house: House) -> None:
     with Heard(feed(house, token="secret-thing")) as heard:
         until(lambda: heard.session.status().problem)

@@ -109,6 +109,18 @@ def test_what_is_no_event_is_refused_and_harms_nobody(broker: Broker, payload: b
 
 
 @needs_mosquitto
+def test_an_answer_to_a_question(broker: Broker) -> None:
+    with Heard(feed(broker.port)) as heard:
+        until(lambda: heard.up)
+        publish(broker.port, "sniffer/answer", json.dumps({"upload_id": "x", "answer": "perhaps"}))
+        publish(broker.port, "sniffer/answer", json.dumps({"upload_id": "x", "answer": "yes"}))
+        until(lambda: WakeKind.ANSWER in heard.kinds())
+        (answer,) = [event for event in heard.events if event.kind is WakeKind.ANSWER]
+    assert (answer.upload, str(answer.answer), answer.source) == ("x", "yes", "broker")
+    assert heard.session.status().refused == 1
+
+
+@needs_mosquitto
 def test_hermes(broker: Broker) -> None:
     with Heard(feed(broker.port, hermes=True)) as heard:
         until(lambda: heard.up)
