@@ -55,7 +55,8 @@ def test_a_silent_room_weighs_most() -> None:
     silent = log_odds_asked(witness(0.0), SHIPPED)
     talk = log_odds_asked(witness(0.0, voice=0.6, level=-30), SHIPPED)
     assert silent < talk < 0
-    assert silent <= -3.4, "thirty to one"
+    assert silent <= -3.2, "of a new listener, of which little is known: one to twenty-five"
+    assert log_odds_asked(witness(0.0), SHIPPED, unheard=0.003) < -4.4, "of one that is known to hear: one to a hundred"
 
 
 def test_a_faint_wake_word_speaks_for_a_request() -> None:

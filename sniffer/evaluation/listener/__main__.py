@@ -16,9 +16,9 @@ def main() -> None:
     """Run the whole, or fit again what `--keep` has kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/speech"), help="where synthesised speech is kept")
-    parser.add_argument("--asked", type=int, default=1200, help="scenes with a request")
-    parser.add_argument("--unasked", type=int, default=1200, help="scenes without one")
-    parser.add_argument("--confusable", type=int, default=240, help="scenes with a word that sounds alike")
+    parser.add_argument("--asked", type=int, default=700, help="scenes with a request")
+    parser.add_argument("--unasked", type=int, default=700, help="scenes without one")
+    parser.add_argument("--confusable", type=int, default=100, help="scenes with a word that sounds alike")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="a file for the measured testimonies: read where it exists")

@@ -28,7 +28,7 @@ STEPS = (0.0, 0.01, 0.05, 0.2, 0.5, 0.9)
 Z = 1.645
 #: The share of requests that leave no trace in a listener, before anything is known of it: a whisper, another room, a
 #: covered microphone. No synthesiser measures that; it is set, and the judge learns it for each listener.
-UNHEARD = 0.01
+UNHEARD = 0.03
 
 
 def fit(measured: Sequence[Measured], about: str) -> Table:
