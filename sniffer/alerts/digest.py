@@ -11,7 +11,8 @@ from sniffer.explain.times import local_time, shown_span, zone_named
 from sniffer.judge.settings import AlertSettings
 from sniffer.model import VerdictKind
 from sniffer.model.clock import SECOND, timestamp
-from sniffer.records.build import device_key, digest_record
+from sniffer.records.alerts import digest_record
+from sniffer.records.build import device_key
 from sniffer.records.types import DigestDevice, DigestRecord, UploadRecord
 
 _ZERO: Mapping[str, Any] = {

@@ -17,23 +17,18 @@ from sniffer.explain.times import local_time, shown, shown_duration, shown_span,
 from sniffer.judge.settings import AlertSettings
 from sniffer.model import LEVELS, Level, VerdictKind
 from sniffer.model.clock import SECOND
-from sniffer.records.build import alert_record, device_key, resolved_record
+from sniffer.records.alerts import alert_record, resolved_record
+from sniffer.records.build import device_key
 from sniffer.records.codec import from_json, to_json
 from sniffer.records.types import AlertRecord, DeviceFields, DigestRecord, ResolvedRecord, UploadRecord
 from sniffer.rules.engine import RuleSet
 
-#: Uploads that are remembered, to know them when they are judged again.
-MAX_UPLOADS = 300
-#: Alerts that can still be resolved.
-MAX_OPEN = 300
-#: Rules and devices in their cooldown.
-MAX_COOLDOWNS = 1000
-#: Groups of uploads that wait for the end of a cooldown.
-MAX_HELD = 200
-#: Maintenance windows.
-MAX_MUTES = 200
-#: Upload ids in one alert.
-MAX_IDS = 100
+MAX_UPLOADS = 300  # remembered, to know them when they are judged again
+MAX_OPEN = 300  # alerts that can still be resolved
+MAX_COOLDOWNS = 1000  # rules and devices in their cooldown
+MAX_HELD = 200  # groups of uploads that wait for the end of a cooldown
+MAX_MUTES = 200  # maintenance windows
+MAX_IDS = 100  # upload ids in one alert
 
 EVERY_DEVICE = "all"
 _HOUR = 3600 * SECOND
@@ -109,9 +104,11 @@ class AlertPolicy:
         self._rules = {rule.id: rule for rule in (rules or RuleSet()).rules}
         state = state or {}
         self._digest = Digest(self._settings, state.get("digest"))
-        self._uploads = {key: from_json(Known, _known_state(value)) for key, value in _items(state, "uploads")}
-        self._open = {key: from_json(OpenAlert, value) for key, value in _items(state, "open")}
-        self._held = {key: from_json(Group, value) for key, value in _items(state, "held")}
+        self._uploads = {
+            key: from_json(Known, _known_state(value)) for key, value in (state.get("uploads") or {}).items()
+        }
+        self._open = {key: from_json(OpenAlert, value) for key, value in (state.get("open") or {}).items()}
+        self._held = {key: from_json(Group, value) for key, value in (state.get("held") or {}).items()}
         self._cooldowns: dict[str, int] = dict(state.get("cooldowns") or {})
         self._mutes: dict[str, int] = dict(state.get("mutes") or {})
         self._raised: list[int] = list(state.get("raised") or ())
@@ -380,10 +377,6 @@ class AlertPolicy:
             speech_seconds=held.speech_seconds - record.upload.speech_seconds,
             uploads=tuple(upload for upload in held.uploads if upload != record.id),
         )
-
-
-def _items(state: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
-    return list((state.get(name) or {}).items())
 
 
 def _known_state(saved: Mapping[str, Any]) -> Mapping[str, Any]:

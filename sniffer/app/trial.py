@@ -12,7 +12,7 @@ from sniffer.app.config import Config
 from sniffer.app.notices import link_key, notices
 from sniffer.errors import DeliveryError
 from sniffer.model.clock import Clock
-from sniffer.records.build import setup_test_record
+from sniffer.records.alerts import setup_test_record
 from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.delivery.targets import build_targets
 from sniffer.sinks.settings import StoreSettings

@@ -17,7 +17,7 @@ from sniffer.cli.main import cli
 from sniffer.cli.setup import receiver_of
 from sniffer.cli.wake import command as wake
 from sniffer.errors import UsageError
-from sniffer.records.build import setup_test_record
+from sniffer.records.alerts import setup_test_record
 from sniffer.sinks.delivery.formats import title_of
 from tests.sinks.receiver import Receiver, receiver
 

@@ -10,17 +10,14 @@ import pytest
 
 from sniffer.model import Answer, Drift, Listening, Loss, Service, Trust, VerdictKind, WakeEvent, WakeKind
 from sniffer.model import Testimony as Heard
+from sniffer.records.alerts import digest_record, dropped_record, resolved_record, setup_test_record
 from sniffer.records.build import (
     answer_record,
     device_record,
-    digest_record,
     drift_record,
-    dropped_record,
     listening_record,
     loss_record,
     question_record,
-    resolved_record,
-    setup_test_record,
     stats_record,
     wake_record,
 )

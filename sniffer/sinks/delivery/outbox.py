@@ -19,7 +19,7 @@ from typing import Protocol
 from sniffer.errors import DeliveryError, StoreError
 from sniffer.model import LEVELS, Record
 from sniffer.model.clock import SECOND, Clock, timestamp
-from sniffer.records.build import dropped_record
+from sniffer.records.alerts import dropped_record
 from sniffer.sinks.delivery.queue import Message, Messages, message_id
 from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
 from sniffer.sinks.storage.store import Store

@@ -9,7 +9,7 @@ from sniffer.alerts.policy import AlertPolicy
 from sniffer.explain.headline import headline
 from sniffer.model import Device, mac_key
 from sniffer.model.clock import SECOND
-from sniffer.records.build import setup_test_record
+from sniffer.records.alerts import setup_test_record
 from sniffer.sinks.delivery.formats import FORMATS
 from sniffer.sinks.delivery.notice import Action, Notice
 from sniffer.sinks.delivery.queue import Message, message_id

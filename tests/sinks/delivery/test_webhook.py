@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model.clock import SECOND, SystemClock
-from sniffer.records.build import dropped_record
+from sniffer.records.alerts import dropped_record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import parse_retry_after
 from sniffer.sinks.delivery.notice import Notice
