@@ -15,7 +15,7 @@ from sniffer.model import Evidence, StreamKind
 
 #: Seconds: longer than anybody speaks to a speaker.
 _LONGEST_UTTERANCE_S = 75.0
-#: Bytes a second of a stream: less is a trickle of keep-alives.
+#: Bytes a second of a stream: less is a trickle of keep-alive messages.
 LEAST_STREAM = 1_000
 #: Bytes a second that moving pictures take and assistants do not: the fastest send 16 kHz PCM, 32 kB/s.
 _PICTURES = 60_000
