@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from sniffer.app.config import Config, read_secret
+from sniffer.app.surroundings import own_addresses, why_silent
 from sniffer.app.validation import problems
 from sniffer.capture.live import interfaces
 from sniffer.capture.live.interfaces import forwards
@@ -27,9 +28,10 @@ from sniffer.capture.settings import CaptureSettings
 from sniffer.decode import decode
 from sniffer.diagnostics import offload
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
+from sniffer.diagnostics.silence import missing
 from sniffer.diagnostics.visibility import Sight
 from sniffer.errors import CaptureError, ConfigError, SnifferError
-from sniffer.model import Selection, Trust, address_pair
+from sniffer.model import Selection, Trust
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import authorities, cause
 from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
@@ -112,7 +114,7 @@ def hidden(names: Sequence[str]) -> Iterator[Check]:
 
 def traffic(names: Sequence[str], settings: CaptureSettings, seconds: float) -> Iterator[Check]:
     """Look at real packets for a while."""
-    sight = Sight(*_own(links()))
+    sight = Sight(*own_addresses(links()))
     hidden, holes = HiddenBytes(), 0
     dropped = 0
     try:
@@ -129,7 +131,7 @@ def traffic(names: Sequence[str], settings: CaptureSettings, seconds: float) -> 
         return
     where = ", ".join(names)
     if not sight.packets:
-        yield Check("traffic", "warning", f"no packet on {where} in {seconds:g} s", "is it the right interface?")
+        yield _blind(f"no packet on {where} in {seconds:g} s", names[0], "traffic")
         return
     yield Check("traffic", "ok", f"{sight.packets} packets of {sight.hosts} other hosts on {where} in {seconds:g} s")
     if dropped:
@@ -164,12 +166,14 @@ def _others(sight: Sight, where: str) -> Check:
             f"all traffic on {where} is with one neighbour: this is the outer side, where speakers have no address",
             "capture on the LAN side: the bridge (br-lan, br0), not the uplink",
         )
-    return Check(
-        "visibility",
-        "warning",
-        f"only this machine's own and broadcast packets pass {where}: a switch keeps the others' away",
-        "run on the router, at a mirror port, or `ssh router tcpdump -i br-lan -U -w - | sniffer analyze -`",
-    )
+    seen = missing(sight).rstrip(",")
+    return _blind(f"{seen} passed {where}", where.split(",")[0])
+
+
+def _blind(what: str, interface: str, name: str = "visibility") -> Check:
+    """Say that an interface sees nothing, with the probable cause and the remedy."""
+    reason, remedy = why_silent(interface)
+    return Check(name, "fail", f"{what}: {reason}", remedy)
 
 
 def _names(sight: Sight, seconds: float) -> Check:
@@ -178,11 +182,6 @@ def _names(sight: Sight, seconds: float) -> Check:
     if sight.dot:
         return Check("dns", "warning", "only encrypted DNS: names of services come from TLS", "nothing to do")
     return Check("dns", "warning", f"no DNS in {seconds:g} s", "look longer: `sniffer doctor --seconds 60`")
-
-
-def _own(found: Sequence[Link]) -> tuple[list[int], list[tuple[int, int]]]:
-    macs = [int.from_bytes(link.mac, "big") for link in found if len(link.mac) == 6 and any(link.mac)]
-    return macs, [address_pair(str(address)) for link in found for address in link.addresses]
 
 
 def clock() -> Iterator[Check]:

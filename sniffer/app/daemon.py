@@ -24,6 +24,7 @@ from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.decode import decode
 from sniffer.decode.frames.unread import Unread
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
+from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.diagnostics.visibility import LONGEST_FRAME
 from sniffer.errors import MisdatedError, SnifferError, StoreError, UsageError, WakeError
 from sniffer.explain.question import ANSWER_WORDS, question_text
@@ -55,8 +56,8 @@ logger = logging.getLogger("sniffer")
 #: Seconds between two savings of what was learned, and between two `stats` records.
 SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
-#: Seconds after which a configured device that has sent nothing is reported: speakers send something every minute.
-UNSEEN_AFTER = 300.0
+#: Seconds after which a configured device that has sent nothing is reported, where other hosts were seen.
+UNSEEN_AFTER = 60.0
 #: Seconds over which the share of the frames that cannot be decoded is looked at.
 UNREAD_SECONDS = 60.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
@@ -139,6 +140,7 @@ class Daemon:
 
     `reload` is called when a reload was asked for: it gives the new edges (the pipeline built on the state of the old
     one), or raises SnifferError, and then everything stays as it was. `events` are known before the first packet.
+    `silence` watches whether packets of other hosts arrive.
     """
 
     def __init__(
@@ -153,7 +155,9 @@ class Daemon:
         reload: Callable[[Pipeline], Edges] | None = None,
         replayed: bool = False,
         events: Sequence[WakeEvent] = (),
+        silence: SilenceWatch | None = None,
     ) -> None:
+        self._silence = silence
         self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
@@ -279,6 +283,8 @@ class Daemon:
             if isinstance(sink, EvidenceKeeper):
                 sink.feed(batch, self._watched or ())
         self._obstacles(batch)
+        if self._silence is not None:
+            self._silence.add(batch, self._clock.monotonic())
         self._emit(self._pipeline.packets(batch))
         self._identified()
 
@@ -304,7 +310,16 @@ class Daemon:
             return
         self._said_unseen = True
         for unseen in self._pipeline.stages.identifier.unseen():
-            logger.warning("%s since the start, %d minutes ago", unseen, running // 60)
+            logger.warning("%s in the %.0f seconds since the start", unseen, running)
+
+    def _say_silent(self) -> None:
+        """Warn about interfaces on which no packets of other hosts arrive."""
+        if self._silence is None:
+            return
+        for line in self._silence.check([name for name, up in self._up.items() if up], self._clock.monotonic()):
+            logger.warning("%s", line)
+        for interface, seen in self._silence.seen().items():
+            self._metrics.sees_others(interface, seen)
 
     def _note_unread(self, block: FrameBlock, errors: DecodeErrors) -> None:
         """Count what is suspicious; each minute, warn once about every kind of frame that cannot be decoded."""
@@ -445,6 +460,7 @@ class Daemon:
         elif self._pipeline.changes != self._saved_changes:
             self._save("judge", "history", "alerts")
         self._say_unseen()
+        self._say_silent()
         if now >= self._next_stats:
             self._next_stats = now + STATS_INTERVAL
             self._emit([self._stats_record()])

@@ -18,6 +18,7 @@ from sniffer.app.notices import link_key, notices, purposes
 from sniffer.app.overlay import OverlaidConfig, overlay_path
 from sniffer.app.page import PageSite
 from sniffer.app.pipeline import Pipeline
+from sniffer.app.surroundings import silence_watch
 from sniffer.app.validation import require_startable
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.model import Sink, WakeEvent
@@ -101,6 +102,7 @@ class Service:
             reload=self._reload,
             replayed=replayed,
             events=self._events,
+            silence=None if replayed else silence_watch(),
         )
         self._tokens = _tokens(config)
         self._sources = self._build_sources(config)

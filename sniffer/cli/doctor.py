@@ -30,7 +30,7 @@ CAPTURING = ("privilege", "interface", "traffic", "visibility", "hidden")
 @click.command()
 @config_option
 @click.option("-i", "--interface", help="Look at this interface instead of the configured one.")
-@click.option("--seconds", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="How long to look.")
+@click.option("--seconds", type=click.FloatRange(0, 3600), default=10.0, show_default=True, help="How long to look.")
 @click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
 @click.pass_context
 def command(context: click.Context, config_path: Path | None, interface: str | None, seconds: float, form: str) -> None:

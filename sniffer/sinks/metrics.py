@@ -179,6 +179,9 @@ class Metrics:
             "interface",
         )
         self._capturing = gauge("sniffer_capture_up", "1 where the interface is there and up.", "interface")
+        self._sees_others = gauge(
+            "sniffer_capture_sees_others", "0 where no packets between other hosts arrive.", "interface"
+        )
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
         self._suspicious = counter(
             "sniffer_suspicious_packets_total",
@@ -426,6 +429,10 @@ class Metrics:
     def capturing(self, interface: str, up: bool) -> None:
         """Whether the interface is there and up."""
         self._capturing.labels(self._interface(interface)).set(up)
+
+    def sees_others(self, interface: str, seen: bool) -> None:
+        """Whether packets between other hosts arrive at the interface."""
+        self._sees_others.labels(self._interface(interface)).set(seen)
 
     def decode_error(self, protocol: str, count: int = 1) -> None:
         """So many more packets could not be decoded."""

@@ -14,6 +14,7 @@ from sniffer.app.build import build_pipeline, load_rulebook
 from sniffer.app.config import Config
 from sniffer.app.daemon import Daemon, Edges
 from sniffer.app.pipeline import Pipeline
+from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
 from sniffer.judge.settings import JudgeSettings, QuestionSettings
 from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeKind, WakeSource
@@ -139,6 +140,33 @@ def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     yield make
     for store in stores:
         store.close()
+
+
+def test_a_daemon_that_sees_no_other_host_says_so(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    w = world(silence=SilenceWatch([], [], lambda name: ("a switch", "a mirror port")))
+    w.run(59)
+    assert not caplog.records and w.metric("sniffer_capture_sees_others", interface="br-lan") == 1
+    w.run(5)
+    assert [record.message for record in caplog.records] == [
+        "br-lan: no packet of another host in 60 seconds; uploads of speakers cannot be found here. "
+        "Probable cause: a switch. Remedy: a mirror port"
+    ]
+    assert w.metric("sniffer_capture_sees_others", interface="br-lan") == 0
+    w.source.frames = says(3.0, at=65.0)
+    w.run(20)
+    assert w.metric("sniffer_capture_sees_others", interface="br-lan") == 1
+
+
+def test_a_configured_device_that_is_never_seen_is_reported(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    mistyped = MAC[:-1] + "b"
+    w = world(config=Config(devices=(DeviceSettings(mac=mistyped, name="kitchen"),)))
+    w.source.frames = says(3.0, at=2.0)
+    w.run(65)
+    assert f"kitchen, {mistyped}, was never seen ({MAC} was: is that the address you meant?)" in caplog.text
 
 
 def says(seconds: float, at: float) -> list[Frame]:

@@ -166,8 +166,9 @@ def test_at_a_switch_only_broadcasts_are_seen(lan: None) -> None:
     checks = look(
         [bytes(Ether(src=host, dst="ff:ff:ff:ff:ff:ff") / IP() / UDP(sport=9, dport=9)) for host in (SPEAKER, PHONE)]
     )
-    assert checks["visibility"][0]["status"] == "warning"
-    assert "mirror port" in checks["visibility"][0]["remedy"]
+    assert checks["visibility"][0]["status"] == "fail"
+    assert checks["visibility"][0]["message"].startswith("only broadcasts of other hosts, and no packet between them")
+    assert "docs/where.md" in checks["visibility"][0]["remedy"]
     assert checks["dns"][0]["status"] == "warning"
 
 
@@ -194,7 +195,17 @@ def test_merged_segments_are_told(lan: None) -> None:
 @root
 def test_silence_is_told(lan: None) -> None:
     _, checks = doctor("-i", "br-lan", "--seconds", "0.1")
-    assert checks["traffic"][0]["message"] == "no packet on br-lan in 0.1 s"
+    assert checks["traffic"][0]["message"].startswith("no packet on br-lan in 0.1 s: ")
+    assert checks["traffic"][0]["status"] == "fail"
+
+
+@pytest.mark.root
+@root
+def test_an_interface_without_a_cable_is_reported(lan: None) -> None:
+    ip("link", "set", "far0", "down")
+    result, checks = doctor("-i", "br-lan", "--seconds", "0.1")
+    assert checks["traffic"][0]["remedy"] == "plug it in, or name another interface (-i)"
+    assert result.exit_code == 3
 
 
 @pytest.mark.root

@@ -91,12 +91,13 @@ def forwards() -> bool:
 def describe(found: Iterable[Link]) -> list[Interface]:
     """Links, as far as the choice is concerned."""
     by_index = {link.index: link for link in found}
+    contained = any(link.default_route and link.kind == "veth" for link in by_index.values())
     return [
         Interface(
             name=link.name,
             ethernet=link.hardware == ARPHRD_ETHER,
             up=link.up,
-            real=_is_real(link, by_index),
+            real=_is_real(link, by_index, contained=contained),
             bridge=link.kind == "bridge",
             member_of=by_index[link.master].name if link.master in by_index else None,
             private_address=any(_is_private(address) for address in link.addresses),
@@ -107,15 +108,25 @@ def describe(found: Iterable[Link]) -> list[Interface]:
     ]
 
 
-def _is_real(link: Link, by_index: dict[int, Link], depth: int = 0) -> bool:
+def _is_real(link: Link, by_index: dict[int, Link], depth: int = 0, *, contained: bool) -> bool:
     if link.kind is None:
         return link.hardware == ARPHRD_ETHER
+    if link.kind == "veth":
+        return contained and _leads_out(link)
     if depth > len(by_index):
         return False
     below = [one for one in by_index.values() if one.master == link.index]
     if link.kind in ("vlan", "macvlan") and link.lower in by_index:
         below.append(by_index[link.lower])
-    return any(_is_real(one, by_index, depth + 1) for one in below)
+    return any(_is_real(one, by_index, depth + 1, contained=contained) for one in below)
+
+
+def _leads_out(link: Link) -> bool:
+    """Return whether a virtual cable leads out of this container. Those to containers within are ports of a bridge,
+    with the names that container engines give: `veth` and a number."""
+    if link.master is not None:
+        return not link.name.startswith("veth")
+    return link.default_route or bool(link.addresses)
 
 
 def _is_private(address: object) -> bool:

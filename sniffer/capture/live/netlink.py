@@ -18,7 +18,7 @@ _RTM_GETLINK, _RTM_GETADDR, _RTM_GETROUTE, _RTM_GETNEIGH = 18, 22, 26, 30
 _NLM_F_REQUEST, _NLM_F_DUMP = 0x1, 0x300
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_LINK, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_INFO_KIND = 1, 3, 5, 10, 18, 1
-_IFF_UP = 0x1
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 _NDA_DST, _NDA_LLADDR = 1, 2
 _NUD_KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay, probe, permanent
@@ -39,6 +39,7 @@ class Link:
     name: str
     hardware: int
     up: bool
+    carrier: bool = True
     mac: bytes = b""
     kind: str | None = None
     master: int | None = None
@@ -74,6 +75,7 @@ def _links(asking: socket.socket) -> Iterator[Link]:
             name=given.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace"),
             hardware=hardware,
             up=bool(flags & _IFF_UP),
+            carrier=bool(flags & _IFF_RUNNING),
             mac=given.get(_IFLA_ADDRESS, b""),
             kind=kind or None,
             master=_number(given.get(_IFLA_MASTER)),

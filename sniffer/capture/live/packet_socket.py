@@ -25,6 +25,7 @@ _SOL_PACKET = 263
 _PACKET_ADD_MEMBERSHIP, _PACKET_STATISTICS, _PACKET_IGNORE_OUTGOING = 1, 6, 23
 _PACKET_MR_PROMISC = 1
 _SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_SIOCGIWNAME = 0x8B01
 _SIOCGIFNAME, _SIOCGIFFLAGS, _SIOCGIFHWADDR, _SIOCGIFINDEX = 0x8910, 0x8913, 0x8927, 0x8933
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _ARPHRD_LOOPBACK = 772
@@ -158,6 +159,15 @@ def hardware_type(interface: str) -> int:
     if found not in LINK_TYPES:
         raise CaptureError(f"{interface}: its frames are of a kind that cannot be read (hardware type {found})")
     return found
+
+
+def is_wireless(interface: str) -> bool:
+    """Return whether an interface is a Wi-Fi client or access point."""
+    try:
+        _ask(_SIOCGIWNAME, interface)
+    except OSError:
+        return False
+    return True
 
 
 def _ask(request: int, interface: str, asking: socket.socket | None = None) -> bytes:

@@ -34,6 +34,7 @@ HOUSES = {
         True,
         "br-lan",
     ),
+    "a container with bridges inside, whose uplink is a virtual cable": ([LO, WAN, DOCKER], True, "eth0"),
     "a router over PPP": ([LO, Interface("ppp0", ethernet=False, default_route=True), WAN, BRIDGE], True, "br-lan"),
     "a laptop": ([LO, LAPTOP, TUNNEL], False, "wlan0"),
     "a laptop with containers, which forwards": ([LO, LAPTOP, DOCKER], True, "wlan0"),
@@ -96,3 +97,20 @@ def test_it_is_read_from_the_kernel() -> None:
             "this host forwards, and that bridge has 3 hosts in sight",
         )
         assert resolve("auto") == (("br-lan",), choice.reason)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(REASON is not None, reason=str(REASON))
+def test_in_a_container_with_containers_inside_the_uplink_is_captured() -> None:
+    with namespace(pair=("eth0", "host0")):
+        ip("link", "add", "docker0", "type", "bridge")
+        add_pair("veth1a2b3c", "inner0")
+        ip("link", "set", "veth1a2b3c", "master", "docker0")
+        ip("link", "set", "docker0", "up")
+        ip("address", "add", "172.17.0.1/16", "dev", "docker0")
+        for host in (2, 3, 4):
+            ip("neigh", "add", f"172.17.0.{host}", "lladdr", f"02:00:00:00:01:0{host}", "dev", "docker0")
+        ip("address", "add", "192.168.7.5/24", "dev", "eth0")
+        ip("route", "add", "default", "via", "192.168.7.1", "dev", "eth0")
+        Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        assert find_lan().name == "eth0"
