@@ -22,6 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "alerts": {"settings", "judge", "records", "rules", "explain"},
     "diagnostics": set(),
     "wake": {"settings"},
+    "vendor": {"judge"},
     "sinks": {"settings", "records"},
     "web": {"settings"},
     "listener": {"settings", "wake", "web"},
@@ -34,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"settings", "capture", "decode", "identify", "detect", "judge", "listener", "app", "resources"},
     "cli": {
         "settings", "capture", "decode", "identify", "judge", "rules", "records", "explain", "diagnostics", "wake",
-        "listener", "sinks", "web", "app", "evaluation", "demo", "resources", "__version__",
+        "listener", "vendor", "sinks", "web", "app", "evaluation", "demo", "resources", "__version__",
     },
 }  # fmt: skip
 

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "listen": ("listen", "Hear wake words with a microphone of one's own and report them."),
     "calibrate": ("calibrate", "Teach the daemon one device: five spoken commands and one silence."),
     "service": ("service", "Install the daemon as a systemd service."),
+    "reconcile": ("reconcile", "Compare the vendor's own record with what left."),
     "evaluate": ("evaluate", "Score against labelled captures, beside the comparison detectors."),
 }
 

@@ -8,15 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median as _median
 
-
-def wilson(found: int, of: int, z: float = 1.96) -> tuple[float, float] | None:
-    """The 95 % interval of a share (Wilson 1927), None of nothing."""
-    if of <= 0:
-        return None
-    share = found / of
-    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
-    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / (1 + z * z / of)
-    return max(0.0, middle - half), min(1.0, middle + half)
+from sniffer.model.intervals import wilson as wilson
 
 
 def at_most(count: int, hours: float) -> float | None:
