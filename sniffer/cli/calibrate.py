@@ -6,6 +6,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,12 +86,14 @@ def command(
     else:
         if not sys.stdin.isatty():
             raise UsageError("somebody has to speak: run it on a terminal, or learn from a capture with --capture")
-        if url is not None:
-            uploads = asked(url, device, lambda: find_token(token_file, config_path, "read"))
-        else:
-            settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
-            uploads = _stored(settings, device)
-        lesson = guided(since_last(uploads), silence, click.getchar)
+        with ExitStack() as opened:
+            if url is not None:
+                daemon = asked(url, device, lambda: find_token(token_file, config_path, "read"))
+                uploads = opened.enter_context(daemon)
+            else:
+                settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
+                uploads = _stored(settings, device)
+            lesson = guided(since_last(uploads), silence, click.getchar)
     for line in learned(device, lesson):
         click.echo(line)
     if capture is not None:
@@ -183,29 +186,27 @@ def _stored(settings: StoreSettings, device: str) -> Callable[[], list[Record]]:
     return uploads
 
 
-def asked(url: str, device: str, token: Callable[[], str]) -> Callable[[], list[Record]]:
-    """Return a function that asks the daemon at `url` for the newest uploads of a device; `token` is called only where
+@contextmanager
+def asked(url: str, device: str, token: Callable[[], str]) -> Iterator[Callable[[], list[Record]]]:
+    """Give a function that asks the daemon at `url` for the newest uploads of a device; `token` is called only where
     the daemon wants one. Raises UsageError, DaemonError."""
     from sniffer.web.client import Client
 
-    client = Client(url)
-    try:
-        found = client.get("/api/v1/devices")
-    except DaemonError as error:
-        if error.status not in (401, 403):
-            raise
-        client = Client(url, token())
-        found = client.get("/api/v1/devices")
-    devices = [record["device"] for record in found if isinstance(record, dict) and "device" in record]
-    names = [str(one["name"]) for one in devices]
-    if device.lower() not in {name.lower() for one in devices for name in (str(one["name"]), str(one["mac"]))}:
-        raise UsageError(f"the daemon knows no device '{device}', only: {', '.join(names) or 'none yet'}")
-    query = {"device": device, "limit": str(_NEWEST)}
-
-    def uploads() -> list[Record]:
-        return [r for r in client.get("/api/v1/uploads", query) if isinstance(r, dict) and "upload" in r]
-
-    return uploads
+    with ExitStack() as clients:
+        client = clients.enter_context(Client(url))
+        try:
+            found = client.get("/api/v1/devices")
+        except DaemonError as error:
+            if error.status not in (401, 403):
+                raise
+            client = clients.enter_context(Client(url, token()))
+            found = client.get("/api/v1/devices")
+        devices = [record["device"] for record in found if isinstance(record, dict) and "device" in record]
+        names = [str(one["name"]) for one in devices]
+        if device.lower() not in {name.lower() for one in devices for name in (str(one["name"]), str(one["mac"]))}:
+            raise UsageError(f"the daemon knows no device '{device}', only: {', '.join(names) or 'none yet'}")
+        query = {"device": device, "limit": str(_NEWEST)}
+        yield lambda: [r for r in client.get("/api/v1/uploads", query) if isinstance(r, dict) and "upload" in r]
 
 
 def _captured(path: Path, device: str, config: Config) -> list[Record]:

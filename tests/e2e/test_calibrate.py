@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from sniffer.cli import calibrate
-from sniffer.errors import UsageError
+from sniffer.errors import DaemonError, UsageError
 from tests.e2e.test_run import MAC, Process, lan, speak
 
 __all__ = ["lan"]
@@ -30,14 +30,17 @@ def test_two_commands_and_a_silence(lan: None, tmp_path: Path, monkeypatch: pyte
     daemon = Process(tmp_path, "-c", "sniffer.yaml")
     try:
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n")
-        with pytest.raises(UsageError, match="the daemon knows no device 'attic', only: kitchen"):
-            calibrate.asked(daemon.url, "attic", lambda: "t0p-secret-of-the-ear")
+        with (
+            pytest.raises(UsageError, match="the daemon knows no device 'attic', only: kitchen"),
+            calibrate.asked(daemon.url, "attic", lambda: "t0p-secret-of-the-ear"),
+        ):
+            pass
         lengths = iter((1.5, 1.9))
         monkeypatch.setattr(calibrate, "_POLL_SECONDS", 0.1)
-        uploads = calibrate.asked(daemon.url, "kitchen", lambda: "t0p-secret-of-the-ear")
-        lesson = calibrate.guided(
-            calibrate.since_last(uploads), 0.2, lambda: speak(next(lengths), answer=20_000), commands=2
-        )
+        with calibrate.asked(daemon.url, "kitchen", lambda: "t0p-secret-of-the-ear") as uploads:
+            lesson = calibrate.guided(
+                calibrate.since_last(uploads), 0.2, lambda: speak(next(lengths), answer=20_000), commands=2
+            )
         said = list(calibrate.learned("kitchen", lesson))
         assert said[0] == "kitchen: 2 of 2 spoken commands were heard"
         assert "  in pieces of 437 bytes (2 of 2 times)" in said
@@ -50,5 +53,8 @@ def test_two_commands_and_a_silence(lan: None, tmp_path: Path, monkeypatch: pyte
         assert "somebody has to speak" in str(result.exception)
     finally:
         assert daemon.end() == 0
-    with pytest.raises(UsageError, match="no daemon answers"):
-        calibrate.asked("http://127.0.0.1:1", "kitchen", lambda: "")
+    with (
+        pytest.raises(DaemonError, match="cannot be reached"),
+        calibrate.asked("http://127.0.0.1:1", "kitchen", lambda: ""),
+    ):
+        pass

@@ -114,12 +114,15 @@ class _Builder:
         return self._bridges[label]
 
 
-def compile_filter(keys: Iterable[int], snap_length: int, full_length: int) -> tuple[Instruction, ...]:
+def compile_filter(
+    keys: Iterable[int], snap_length: int, full_length: int, most: int = BPF_MAXINSNS
+) -> tuple[Instruction, ...]:
     """Compile the program for Ethernet frames of the devices with these MAC addresses.
 
     Keys that are no MAC addresses are passed over. A program holds `ROOM` devices. Where there are more, the last bits
     of the addresses are left out of the comparison, as few as possible: the packets of these devices all pass, and
-    those of a few others with them. Raises ValueError where not even the makers' prefixes fit.
+    those of a few others with them. The same is done where the program would have over `most` instructions. Raises
+    ValueError where not even the makers' prefixes fit.
     """
     macs = {key for key in keys if key < 1 << 48}
     for left_out in WIDENING:
@@ -132,7 +135,7 @@ def compile_filter(keys: Iterable[int], snap_length: int, full_length: int) -> t
         label = _identity(code, whole, label)
         if known:
             label = _search(code, known, left_out, 6, whole, label)
-        if len(code) <= BPF_MAXINSNS:
+        if len(code) <= most:
             return code.finish()
     raise ValueError(f"{len(macs)} devices of {len(known)} makers do not fit into the kernel's filter")
 

@@ -86,7 +86,8 @@ class LiveCapture:
         self._hurried = True
         self._next_drain = self._clock.monotonic()
         self._next_look = self._next_drain + LOOK_INTERVAL
-        self._program = self._compile(keys)
+        self._keys = None if keys is None else frozenset(keys)
+        self._program = self._wanted = self._compile(self._keys)
         self._links: list[_Link] = []
         for name in interfaces:
             hardware_type(name)
@@ -112,9 +113,10 @@ class LiveCapture:
 
     def watch(self, keys: Iterable[int] | None) -> None:
         """Watch these devices from now on. No packet is lost by it."""
-        program = self._compile(keys)
-        if program != self._program:
-            self._program = program
+        self._keys = None if keys is None else frozenset(keys)
+        program = self._compile(self._keys)
+        if program != self._wanted:
+            self._program = self._wanted = program
             for link in self._links:
                 self._attach(link)
 
@@ -131,10 +133,27 @@ class LiveCapture:
         if link.socket.link_type != LINK_ETHERNET:
             link.socket.attach(pass_all(FULL_LENGTH))
             return
+        while True:
+            try:
+                link.socket.attach(self._program)
+                return
+            except CaptureError as error:
+                smaller = self._smaller()
+                if smaller is None:
+                    meanwhile = "until then all packets are captured and sorted out later"
+                    self._events.append(f"{link.name}: {error}; {meanwhile}")
+                    return
+                self._program = smaller
+
+    def _smaller(self) -> Program | None:
+        """A program with fewer instructions that lets the same devices through, and a few others of their makers."""
+        if self._keys is None:
+            return None
         try:
-            link.socket.attach(self._program)
-        except CaptureError as error:
-            self._events.append(f"{link.name}: {error}; until then all packets are captured and sorted out later")
+            most = len(self._program) - 1
+            return compile_filter(self._keys, self._settings.snap_length, FULL_LENGTH, most)
+        except ValueError:
+            return None
 
     # --- packets ---
 

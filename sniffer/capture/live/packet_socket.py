@@ -91,7 +91,8 @@ class PacketSocket:
         except OSError as error:
             if error.errno != errno.ENOMEM:
                 raise
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            with contextlib.suppress(FileNotFoundError):  # there is no old one yet
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
             try:
                 self._attach(program)
             except OSError:

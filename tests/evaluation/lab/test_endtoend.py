@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sniffer.evaluation.lab.ears import EAR, Ear, Setup
-from sniffer.evaluation.lab.endtoend import count, judged, main, simulate, uploads_of
+from sniffer.evaluation.lab.endtoend import counted, main, simulate, uploads_of
 from sniffer.evaluation.lab.months import DAY, House
 from sniffer.model import WakeKind
 
@@ -20,7 +20,7 @@ def test_without_a_source_nobody_is_accused() -> None:
 def test_an_ear_that_hears_everything_explains_everything_and_finds_the_rest() -> None:
     house, uploads, truths = uploads_of(4, 4, ideal=True)
     sharp = Setup("sharp", (Ear("ear", miss=0.0, jitter=0.0, false_per_day=0),))
-    row = count(judged(sharp, uploads, truths, 4, 4), truths, len(house.residents) * 4 / 30)
+    row = counted(sharp, uploads, truths, 4, 4, len(house.residents) * 4 / 30)
     assert row.asked_accused == 0
     assert row.asked_inconclusive <= 0.1 * row.asked
 
