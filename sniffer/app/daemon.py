@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sniffer.alerts.policy import EVERY_DEVICE
-from sniffer.app.asks import Asks
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
+from sniffer.app.subscribers import Subscribers
+from sniffer.app.turns import Turns
 from sniffer.decode import decode
 from sniffer.decode.frames.unread import Unread
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
@@ -164,9 +165,8 @@ class Daemon:
         self._known_events = events
         self._stopping, self._reloading = threading.Event(), threading.Event()
         self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
-        self._listeners: set[Callable[[Record], None]] = set()
-        self._listeners_lock = threading.Lock()
-        self._asks = Asks()
+        self._subscribers, self.turns = Subscribers(), Turns()
+        self._links_lock = threading.Lock()
         used = store.state_get(USED_LINKS) or []
         self._used_links = deque(((str(upload), str(answer)) for upload, answer in used), maxlen=MAX_USED_LINKS)
         self._devices: tuple[Record, ...] = ()
@@ -217,9 +217,15 @@ class Daemon:
         blocks = self._source.poll(self._poll_timeout)
         if blocks is None:
             return False
+        with self.turns:
+            self._handle(blocks)
+        self._polled = True
+        return True
+
+    def _handle(self, blocks: Sequence[FrameBlock]) -> None:
+        """One turn behind the source. What it found and what follows from it is kept together or not at all: an alert
+        and its messages, an upload that waits for its verdict and the packets that are gone."""
         try:
-            # What a turn found and what follows from it is kept together or not at all: an alert and its messages,
-            # an upload that waits for its verdict and the packets that are gone.
             with self._store.transaction():
                 self._keep_late()
                 self._leap()
@@ -240,8 +246,6 @@ class Daemon:
         self._turn.clear()
         self._watch()
         self._source.hurry(self._pipeline.stages.detector.runs > 0)
-        self._polled = True
-        return True
 
     def stop(self) -> None:
         """End after the current turn (safe from a signal handler)."""
@@ -420,8 +424,7 @@ class Daemon:
                 self._pipeline.mute(waiting.device, waiting.until_ns)
             else:
                 self._tell_unknown(waiting)
-                with self._listeners_lock:
-                    self._asks.answered(waiting)
+                self._subscribers.answered(waiting)
                 self._emit(self._pipeline.wake(waiting))
 
     def _tell_unknown(self, event: WakeEvent) -> None:
@@ -519,20 +522,9 @@ class Daemon:
                     sink.emit(record)
                 except SnifferError as error:  # one sink that fails must not silence the others
                     logger.error("%s: %s", sink.name, error)
-            with self._listeners_lock:
-                listeners = tuple(self._listeners)
-            for listener in listeners:
-                listener(record)
-            self._ask(record)
-
-    def _ask(self, record: Record) -> None:
-        """Ask the listeners on the stream what they heard beside something that could be a voice."""
-        if self._replayed:
-            return
-        with self._listeners_lock:
-            ask = self._asks.about(record, self._clock.now_ns())
-            for listener in self._listeners if ask is not None else ():
-                listener(ask or {})
+            self._subscribers.publish(record)
+            if not self._replayed:
+                self._subscribers.ask(record, self._clock.now_ns())
 
     def _finish(self) -> None:
         """Live, verdicts that still wait for wake events stay in the state and are judged after the restart."""
@@ -696,7 +688,7 @@ class Daemon:
     def answer_link(self, upload: str, answer: str) -> str:
         """Answer by a signed link, which works once: who finds an old one must not undo a later answer. Returns what
         was noted. Raises WakeError."""
-        with self._listeners_lock:
+        with self._links_lock:
             if (upload, answer) in self._used_links:
                 raise WakeError("this link was used before; answer on the page, or with `sniffer answer`")
             self.answer(upload, answer, "link")
@@ -710,19 +702,10 @@ class Daemon:
             raise WakeError("there is no upload with this id")
         return question_text(record)
 
-    def subscribe(self, listener: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
-        """Be called with each record, and with what was asked in the last ten minutes and `source` has not answered;
-        the returned function ends it."""
-        with self._listeners_lock:
-            self._listeners.add(listener)
-            for ask in self._asks.open(source, self._clock.now_ns()):
-                listener(ask)
-
-        def unsubscribe() -> None:
-            with self._listeners_lock:
-                self._listeners.discard(listener)
-
-        return unsubscribe
+    def subscribe(self, subscriber: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
+        """Call `subscriber` with each record, and with what was asked in the last ten minutes and `source` has not
+        answered; the returned function ends it."""
+        return self._subscribers.subscribe(subscriber, source, self._clock.now_ns())
 
 
 def _until(request: Mapping[str, Any], now_ns: int) -> int:

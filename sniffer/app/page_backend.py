@@ -22,10 +22,11 @@ from sniffer.app.trial import try_targets
 from sniffer.errors import UsageError
 from sniffer.model import Record, host_key, key_text
 from sniffer.model.clock import SECOND, Clock, timestamp
-from sniffer.model.summaries import UploadSummary
+from sniffer.model.summaries import UploadCount, UploadSummary
 from sniffer.rules.exceptions import expired
 from sniffer.sinks.delivery.notice import Notice
 from sniffer.sinks.delivery.targets import check_targets
+from sniffer.sinks.storage.overview import counts, summaries
 from sniffer.sinks.storage.store import Store
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.auth import read_tokens
@@ -131,6 +132,7 @@ class PageBackend:
 
     def _reader(self) -> Store:
         """A connection of the page's own: what it reads never keeps the daemon waiting for the store."""
+        self.step_aside()
         with self._lock:
             if self._second is None:
                 self._second = Store(self._settings, read_only=True)
@@ -142,6 +144,9 @@ class PageBackend:
             if self._second is not None:
                 self._second.close()
                 self._second = None
+
+    def step_aside(self) -> None:
+        self._daemon.turns.step_aside()
 
     # --- how it is ---
 
@@ -176,8 +181,22 @@ class PageBackend:
             "store_max_bytes": self._config().store.max_bytes,
         }
 
-    def summaries(self, since_ns: int, until_ns: int, device: str | None = None) -> Sequence[UploadSummary]:
-        return self._reader().summaries(since_ns, until_ns, device)
+    def summaries(
+        self,
+        since_ns: int,
+        until_ns: int,
+        device: str | None = None,
+        *,
+        keys: Sequence[str] | None = None,
+        verdicts: Sequence[str] = (),
+        newest: int | None = None,
+        skip: int = 0,
+    ) -> Sequence[UploadSummary]:
+        store = self._reader()
+        return summaries(store, since_ns, until_ns, device, keys=keys, verdicts=verdicts, newest=newest, skip=skip)
+
+    def counts(self, since_ns: int, until_ns: int, device: str | None = None) -> Sequence[UploadCount]:
+        return counts(self._reader(), since_ns, until_ns, device)
 
     def moments(self, types: Sequence[str], since_ns: int, until_ns: int, limit: int) -> Sequence[Record]:
         return self._reader().records(types, None, since_ns, until_ns, limit)
@@ -323,8 +342,12 @@ class PageBackend:
         since_ns = now_ns - OPEN_NS
         store = self._reader()
         answered = {str(record.get("upload_id")) for record in store.records(("answer",), since=since_ns)}
-        doubtful = store.summaries(
-            since_ns, now_ns + OPEN_NS, verdicts=("unexpected", "inconclusive"), newest=MAX_QUESTIONS + len(answered)
+        doubtful = summaries(
+            store,
+            since_ns,
+            now_ns + OPEN_NS,
+            verdicts=("unexpected", "inconclusive"),
+            newest=MAX_QUESTIONS + len(answered),
         )
         return [
             upload

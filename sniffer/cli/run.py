@@ -17,6 +17,7 @@ import click
 from sniffer.app.config import Config
 from sniffer.app.daemon import PacketSource
 from sniffer.app.service import Service, files_of, open_files
+from sniffer.app.turns import SWITCH_SECONDS
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.replay import ReplayCapture, ReplayClock
 from sniffer.capture.live.interfaces import resolve
@@ -77,6 +78,7 @@ def command(
     """
     logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_SECONDS)
     if capture is None and (speed or exit_at_end or wake or deliver):
         raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
     with ExitStack() as stack:

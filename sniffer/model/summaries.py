@@ -1,4 +1,4 @@
-"""The few columns of an upload that overviews need."""
+"""What overviews need of uploads: a few columns of each, or their number."""
 
 from __future__ import annotations
 
@@ -18,3 +18,15 @@ class UploadSummary(NamedTuple):
     level: str | None
     duration: float
     speech_seconds: float
+
+
+class UploadCount(NamedTuple):
+    """The uploads of one device with one verdict. `key` is the device's address, or its name where there is none;
+    `device` its newest name, `newest_ns` the start of the newest upload; `speech_seconds` the sum."""
+
+    key: str
+    device: str
+    verdict: str | None
+    uploads: int
+    speech_seconds: float
+    newest_ns: int

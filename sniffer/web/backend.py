@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sniffer.model import Record
-from sniffer.model.summaries import UploadSummary
+from sniffer.model.summaries import UploadCount, UploadSummary
 from sniffer.web.api import Backend
 
 
@@ -22,8 +22,27 @@ class PageBackend(Backend, Protocol):
         `store_max_bytes`, and the counters of `stats`."""
         ...
 
-    def summaries(self, since_ns: int, until_ns: int, device: str | None = None) -> Sequence[UploadSummary]:
-        """Uploads that began in a time, oldest first."""
+    def step_aside(self) -> None:
+        """Let the daemon handle packets first; called every few milliseconds while a view is made."""
+        ...
+
+    def summaries(
+        self,
+        since_ns: int,
+        until_ns: int,
+        device: str | None = None,
+        *,
+        keys: Sequence[str] | None = None,
+        verdicts: Sequence[str] = (),
+        newest: int | None = None,
+        skip: int = 0,
+    ) -> Sequence[UploadSummary]:
+        """Uploads that began in a time, oldest first; or the `newest` after `skip`, newest first. `keys` are those of
+        `UploadCount`; the verdict of uploads that are not judged is `none`."""
+        ...
+
+    def counts(self, since_ns: int, until_ns: int, device: str | None = None) -> Sequence[UploadCount]:
+        """Uploads that began in a time, counted by device and verdict."""
         ...
 
     def moments(self, types: Sequence[str], since_ns: int, until_ns: int, limit: int) -> Sequence[Record]:

@@ -166,7 +166,7 @@ class Site:
             "done": request.query_params.get("done", ""),
             "version": self.backend.state()["version"] if reader else "",
         }
-        html = self.renderer.html(template, words, {**shared, **values})
+        html = self.renderer.html(template, words, {**shared, **values}, self.backend.step_aside)
         return secured(HTMLResponse(html, status_code=status, headers={"Content-Language": words.language}))
 
     def message(self, request: Request, status: int, text: str, reader: Reader | None = None) -> Response:

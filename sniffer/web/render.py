@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from markupsafe import Markup
 from sniffer.web.assets import UPLOT_SCRIPT, UPLOT_STYLE, Assets
 from sniffer.web.words import LANGUAGES, Words, plain
 
+#: Pieces of a page between two calls of `step_aside`: about a millisecond's.
+PIECES = 64
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -33,9 +36,17 @@ class Renderer:
             languages=LANGUAGES,
         )  # fmt: skip
 
-    def html(self, template: str, words: Words, values: dict[str, Any]) -> str:
-        """A page. `t` is the reader's words; `time(...)` is a time that the script turns into the reader's zone."""
-        return self._environment.get_template(template).render(t=words, time=_times(words), **values)
+    def html(
+        self, template: str, words: Words, values: dict[str, Any], step_aside: Callable[[], None] = lambda: None
+    ) -> str:
+        """A page. `t` is the reader's words; `time(...)` is a time that the script turns into the reader's zone.
+        `step_aside` is called between pieces."""
+        made: list[str] = []
+        for piece in self._environment.get_template(template).generate(t=words, time=_times(words), **values):
+            made.append(piece)
+            if len(made) % PIECES == 0:
+                step_aside()
+        return "".join(made)
 
 
 def _times(words: Words) -> Any:

@@ -45,7 +45,7 @@ class Live:
                 queue.put_nowait(text)
 
         def heard(record: Record) -> None:
-            if record["event_type"] in STREAMED and not loop.is_closed():
+            if record.get("event_type") in STREAMED and not loop.is_closed():
                 loop.call_soon_threadsafe(put, brief(record))
 
         unsubscribe = self._backend.subscribe(heard)

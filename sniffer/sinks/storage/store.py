@@ -25,7 +25,6 @@ from typing import IO, Any
 from sniffer.errors import StoreError, UsageError
 from sniffer.model import Record
 from sniffer.model.clock import parse_timestamp
-from sniffer.model.summaries import UploadSummary
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.jsonl import checksum, decode, encode, intact
 from sniffer.sinks.storage.salvage import salvage
@@ -210,33 +209,6 @@ class Store:
         return self.records(
             ("upload",), device, since, until, limit, verdict=verdict, upload_class=upload_class, newest_first=True
         )
-
-    def summaries(
-        self,
-        since: int,
-        until: int,
-        device: str | None = None,
-        *,
-        verdicts: Sequence[str] = (),
-        newest: int | None = None,
-    ) -> list[UploadSummary]:
-        """The few columns of the uploads that began in a time, oldest first; or of the `newest` of them, newest first.
-        `device` is a name or a MAC; with `verdicts`, only uploads with one of them."""
-        test, order = "time_ns >= ? AND time_ns < ?", "ASC" if newest is None else "DESC"
-        values: list[Any] = [since, until]
-        if device is not None:
-            test += " AND (device = ? COLLATE NOCASE OR mac = ? COLLATE NOCASE)"
-            values += [device, device]
-        if verdicts:
-            test += f" AND verdict IN ({','.join('?' * len(verdicts))})"
-            values += verdicts
-        rows = self.read(
-            "SELECT id, time_ns, COALESCE(device, ''), COALESCE(mac, ''), COALESCE(class, ''), verdict, "  # noqa: S608
-            "COALESCE(reason, ''), level, COALESCE(duration, 0), COALESCE(speech_seconds, 0) "
-            f"FROM summaries WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?",
-            [*values, -1 if newest is None else newest],
-        )
-        return list(map(UploadSummary._make, rows))
 
     def names(self) -> set[str]:
         """What devices of uploads are called, and their addresses."""

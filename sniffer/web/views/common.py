@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
-from sniffer.model.summaries import UploadSummary
+from sniffer.model.summaries import UploadCount, UploadSummary
 from sniffer.web.backend import PageBackend
 from sniffer.web.words import Words, plain
 
@@ -128,6 +128,11 @@ class Count:
     seconds: dict[str, float]
 
     @property
+    def number(self) -> int:
+        """Uploads of all verdicts."""
+        return sum(self.uploads.values())
+
+    @property
     def total(self) -> float:
         """Seconds of speech of all verdicts."""
         return sum(self.seconds.values())
@@ -141,6 +146,29 @@ def count(uploads: Iterable[UploadSummary]) -> Count:
             found.uploads[str(upload.verdict)] += 1
             found.seconds[str(upload.verdict)] += upload.speech_seconds
     return found
+
+
+def add_up(counts: Iterable[UploadCount]) -> Count:
+    """Counts of uploads that are judged, by verdict."""
+    found = Count(dict.fromkeys(VERDICTS, 0), dict.fromkeys(VERDICTS, 0.0))
+    for one in counts:
+        if one.verdict in found.uploads:
+            found.uploads[str(one.verdict)] += one.uploads
+            found.seconds[str(one.verdict)] += one.speech_seconds
+    return found
+
+
+def counts_by_device(counts: Iterable[UploadCount]) -> dict[str, list[UploadCount]]:
+    """Counts by the key of their device."""
+    found: dict[str, list[UploadCount]] = defaultdict(list)
+    for one in counts:
+        found[one.key].append(one)
+    return found
+
+
+def newest_name(counts: Sequence[UploadCount]) -> str:
+    """The newest name of a device, from its counts."""
+    return max(counts, key=lambda one: one.newest_ns).device
 
 
 def by_device(uploads: Iterable[UploadSummary]) -> dict[str, list[UploadSummary]]:

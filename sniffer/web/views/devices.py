@@ -10,7 +10,7 @@ from urllib.parse import quote
 from sniffer.model import Record, host_key, key_text
 from sniffer.model.clock import SECOND
 from sniffer.web.svg import Mark, lane
-from sniffer.web.views.common import DAY_NS, VERDICTS, Page, by_device, count, day_of, device_link, row
+from sniffer.web.views.common import DAY_NS, VERDICTS, Page, add_up, count, counts_by_device, day_of, device_link, row
 from sniffer.web.words import Words, plain
 
 #: Kinds that a person can choose; what they mean for judging is in docs/devices.md.
@@ -24,16 +24,15 @@ def context(page: Page) -> dict[str, Any]:
     """What `devices.html` shows."""
     words = page.words
     begin, end = day_of(words, page.now_ns())
-    today = by_device(page.backend.summaries(begin, end))
+    today = counts_by_device(page.backend.counts(begin, end))
     settings = {str(device["mac"]): device for device in page.backend.settings()["devices"]}
     watched, others, left_out = [], [], []
     for record in page.backend.devices()[:MOST_DEVICES]:
+        page.backend.step_aside()
         shown = described(words, record)
         configured = settings.get(shown["host"])
-        some = today.get(shown["mac"], [])
-        counted = count(some)
-        shown |= {"seconds": counted.total, "number": sum(counted.uploads.values()), "uploads": counted.uploads,
-                  "unjudged": len(some)}  # fmt: skip
+        counted = add_up(today.get(shown["mac"], ()))
+        shown |= {"seconds": counted.total, "number": counted.number, "uploads": counted.uploads}
         if configured is not None and not configured["watch"]:
             left_out.append(shown)
         elif record["microphone"]:
@@ -110,7 +109,7 @@ def one(page: Page, record: Record) -> dict[str, Any]:
         ]
         counted = count(some)
         days.append({"time_ns": first, "picture": lane(marks, [0.25, 0.5, 0.75]), "uploads": counted.uploads,
-                     "number": sum(counted.uploads.values()), "seconds": counted.total})  # fmt: skip
+                     "number": counted.number, "seconds": counted.total})  # fmt: skip
     grafana = page.backend.settings()["grafana"]
     return {
         **shown,

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
-from sniffer.model.summaries import UploadSummary
+from sniffer.model.summaries import UploadCount
 from sniffer.web.svg import share_bar
 from sniffer.web.views.common import (
     VERDICTS,
     Page,
-    by_device,
-    count,
+    add_up,
+    counts_by_device,
     day_of,
     device_link,
     ears,
+    newest_name,
     row,
     source_problem,
 )
@@ -32,14 +34,15 @@ def context(page: Page) -> dict[str, Any]:
     words, backend = page.words, page.backend
     state = backend.state()
     begin, end = day_of(words, state["now_ns"])
-    uploads = list(backend.summaries(begin, end))
+    counts = backend.counts(begin, end)
     sources, targets = backend.sources(), backend.targets()
     questions = backend.questions()
-    today = count(uploads)
+    today = add_up(counts)
     monitor = [*capture_line(words, state), ears_line(words, sources), alerts_line(words, targets)]
     tone, sentence = headline(words, state, today.uploads, len(questions), monitor)
-    judged = [upload for upload in reversed(uploads) if upload.verdict in VERDICTS]
-    notable = [upload for upload in judged if upload.verdict != "expected"] or judged
+    notable = backend.summaries(begin, end, verdicts=("unexpected", "inconclusive"), newest=MOST_UPLOADS)
+    if not notable:
+        notable = backend.summaries(begin, end, verdicts=("expected",), newest=MOST_UPLOADS)
     return {
         "tone": tone,
         "sentence": sentence,
@@ -47,10 +50,10 @@ def context(page: Page) -> dict[str, Any]:
         "listening": [listening(words, record, state["now_ns"]) for record in state["listening"]],
         "today": today,
         "day_ns": state["now_ns"],
-        "devices": _devices(words, uploads),
+        "devices": _devices(words, counts),
         "questions": [row(words, upload) for upload in questions[:MOST_QUESTIONS]],
         "more_questions": max(0, len(questions) - MOST_QUESTIONS),
-        "uploads": [row(words, upload) for upload in notable[:MOST_UPLOADS]],
+        "uploads": [row(words, upload) for upload in notable],
         "monitor": monitor,
         "first_time": not any(device["microphone"] for device in backend.devices()) or not ears(sources),
     }
@@ -141,26 +144,22 @@ def listening(words: Words, record: Record, now_ns: int) -> dict[str, Any]:
     }
 
 
-def _devices(words: Words, uploads: list[UploadSummary]) -> list[dict[str, Any]]:
-    found = []
-    for mac, some in by_device(uploads).items():
-        counted = count(some)
-        number = sum(counted.uploads.values())
-        if number:
-            found.append((counted, number, mac, some[-1]))
+def _devices(words: Words, counts: Sequence[UploadCount]) -> list[dict[str, Any]]:
+    found = [(add_up(some), key, some) for key, some in counts_by_device(counts).items()]
+    found = [one for one in found if one[0].number]
     found.sort(key=lambda one: (-one[0].uploads["unexpected"], -one[0].total))
-    most = max([one[0].total for one in found], default=0.0) or 1.0
+    most = max([counted.total for counted, _, _ in found], default=0.0) or 1.0
     return [
         {
-            "name": plain(last.device),
-            "link": device_link(mac),
+            "name": plain(newest_name(some)),
+            "link": device_link(key),
             "seconds": counted.total,
             "uploads": counted.uploads,
-            "number": number,
+            "number": counted.number,
             "bar": share_bar(
                 [(kind, counted.seconds[kind] / most) for kind in VERDICTS],
                 ", ".join(f"{words(f'verdict.{kind}')}: {words.duration(counted.seconds[kind])}" for kind in VERDICTS),
             ),
         }
-        for counted, number, mac, last in found[:MOST_DEVICES]
+        for counted, key, some in found[:MOST_DEVICES]
     ]

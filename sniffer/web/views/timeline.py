@@ -9,15 +9,25 @@ from urllib.parse import urlencode
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
-from sniffer.model.summaries import UploadSummary
+from sniffer.model.summaries import UploadCount, UploadSummary
 from sniffer.web.svg import COLUMNS, Mark, lane
-from sniffer.web.views.common import VERDICTS, Page, by_device, day_of, device_link, row, upload_link
+from sniffer.web.views.common import (
+    VERDICTS,
+    Page,
+    by_device,
+    counts_by_device,
+    day_of,
+    device_link,
+    newest_name,
+    row,
+    upload_link,
+)
 from sniffer.web.words import Words, plain
 
 #: The lengths of time that can be shown: name and seconds; a day is as long as it is on the clock.
 SPANS = {"day": 86_400, "6h": 6 * 3600, "1h": 3600, "10m": 600}
 #: Lanes and table rows on one page; the rest is on the next ones.
-LANES, ROWS = 25, 100
+LANES, ROWS = 25, 50
 #: Other records that are drawn, at most.
 MOST_MOMENTS = 2_000
 FILTERS = (*VERDICTS, "none")
@@ -31,26 +41,38 @@ def context(page: Page) -> dict[str, Any]:
     begin, end = window(words, span, at(words, query.get("at", ""), now_ns))
     wanted = [verdict for verdict in query.get("verdict", "").split(",") if verdict in FILTERS]
     device = query.get("device", "")[:80] or None
-    uploads = list(page.backend.summaries(begin, end, device))
-    shown = [upload for upload in uploads if not wanted or (upload.verdict or "none") in wanted]
-    grouped = sorted(by_device(shown).items(), key=lambda pair: (-_weight(pair[1]), pair[1][0].device.casefold()))
-    number = _page_number(query, len(grouped), len(shown))
+    counted = [
+        one for one in page.backend.counts(begin, end, device) if not wanted or (one.verdict or "none") in wanted
+    ]
+    total = sum(one.uploads for one in counted)
+    grouped = sorted(
+        counts_by_device(counted).items(), key=lambda pair: (-_weight(pair[1]), newest_name(pair[1]).casefold())
+    )
+    number = _page_number(query, len(grouped), total)
+    keys = [key for key, _ in grouped[number * LANES : (number + 1) * LANES]]
+    drawn = by_device(page.backend.summaries(begin, end, device, keys=keys, verdicts=wanted))
+    listed = page.backend.summaries(begin, end, device, verdicts=wanted, newest=ROWS, skip=number * ROWS)
     moments = page.backend.moments(("wake", "answer", "loss"), begin - 3600 * SECOND, end, MOST_MOMENTS)
     lines = list(grid(words, begin, end))
     shared = [*_shadows(page, begin, end), *_gaps(words, moments, begin, end)]
-    lanes = [
-        {
-            "name": plain(some[-1].device),
-            "link": device_link(mac),
-            "number": sum(upload.verdict in VERDICTS for upload in some),
-            "picture": lane(
-                [*shared, *_uploads(words, some, begin, end, query), *_moments(words, moments, some[-1], begin, end)],
-                [share for share, _, _ in lines],
-            ),
-        }
-        for mac, some in grouped[number * LANES : (number + 1) * LANES]
-    ]
-    newest = list(reversed(shown))
+    lanes = []
+    for key in keys:
+        page.backend.step_aside()
+        some = drawn.get(key)
+        if some:
+            marks = [
+                *shared,
+                *_uploads(words, some, begin, end, query),
+                *_moments(words, moments, some[-1], begin, end),
+            ]
+            lanes.append(
+                {
+                    "name": plain(some[-1].device),
+                    "link": device_link(key),
+                    "number": sum(upload.verdict in VERDICTS for upload in some),
+                    "picture": lane(marks, [share for share, _, _ in lines]),
+                }
+            )
     keep = {name: value for name, value in query.items() if name in ("device", "verdict", "span")}
     return {
         "span": span,
@@ -68,10 +90,10 @@ def context(page: Page) -> dict[str, Any]:
         "shadows": bool(shared),
         "lanes": lanes,
         "empty_lane": lane(shared, [share for share, _, _ in lines]),
-        "rows": [row(words, upload) for upload in newest[number * ROWS : (number + 1) * ROWS]],
-        "total": len(shown),
+        "rows": [row(words, upload) for upload in listed],
+        "total": total,
         "next": _link({**keep, "page": str(number + 1)}, _iso(words, (begin + end) // 2))
-        if (number + 1) * LANES < len(grouped) or (number + 1) * ROWS < len(shown)
+        if (number + 1) * LANES < len(grouped) or (number + 1) * ROWS < total
         else "",
         "previous": _link({**keep, "page": str(number - 1)}, _iso(words, (begin + end) // 2)) if number else "",
         "wanted": wanted,
@@ -120,10 +142,10 @@ def _page_number(query: Any, lanes: int, rows: int) -> int:
     return max(0, min(number, most))
 
 
-def _weight(uploads: Sequence[UploadSummary]) -> float:
-    """Which lanes come first: those with something that nobody asked for, then the busiest."""
-    unasked = sum(upload.verdict == "unexpected" for upload in uploads)
-    return 1e6 * unasked + sum(upload.speech_seconds for upload in uploads)
+def _weight(counts: Sequence[UploadCount]) -> float:
+    """Which lanes come first: those with uploads that were not asked for, then the busiest."""
+    unasked = sum(one.uploads for one in counts if one.verdict == "unexpected")
+    return 1e6 * unasked + sum(one.speech_seconds for one in counts)
 
 
 def grid(words: Words, begin: int, end: int) -> Iterator[tuple[float, str, str]]:

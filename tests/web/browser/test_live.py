@@ -32,7 +32,7 @@ def listening(on: bool) -> dict[str, Any]:
         **{name: record[name] for name in ("capture", "device", "service", "src_ip", "src_port", "dest_ip",
                                            "dest_port", "proto", "community_id")},
         "event_type": "listening", "timestamp": timestamp(START), "start": timestamp(START), "listening": on,
-        "score": 3.0,
+        "kind": "voice", "score": 3.0,
     }  # fmt: skip
 
 
