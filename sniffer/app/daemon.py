@@ -279,7 +279,9 @@ class Daemon:
         self._note_unread(block, errors)
         if len(block):
             self._totals["packets"] += len(block)
-            self._last_packet_ns = max(self._last_packet_ns, int(block.time_ns.max()))
+            newest_ns = int(block.time_ns.max())
+            if newest_ns > self._last_packet_ns or self._last_packet_ns > self._clock.now_ns():  # or it was set back
+                self._last_packet_ns = newest_ns
             self._metrics.packets(block.interface, len(block))
             self._metrics.fragments(block.interface, errors.fragments)
             self._metrics.last_packet(block.interface, self._last_packet_ns)

@@ -30,6 +30,7 @@ from sniffer.sinks.storage.overview import counts, summaries
 from sniffer.sinks.storage.store import Store
 from sniffer.wake.sources import Sources, build_sources
 from sniffer.web.auth import read_tokens
+from sniffer.web.stream import STREAMED
 
 if TYPE_CHECKING:
     from sniffer.app.daemon import Daemon
@@ -91,6 +92,7 @@ class PageBackend:
         self._read_secret, self._replayed = read_secret, replayed
         self._began_ns = clock.now_ns()
         self._listening: dict[str, Record] = {}
+        self._changes = 0
         self._lock = threading.Lock()
         self._checked: tuple[float, Sequence[Record]] = (float("-inf"), ())
         self.log = LogKeeper()
@@ -151,7 +153,9 @@ class PageBackend:
     # --- how it is ---
 
     def _heard(self, record: Record) -> None:
-        if record.get("event_type") != "listening":  # an ask has no type
+        kind = record.get("event_type")  # an ask has none
+        self._changes += kind in STREAMED
+        if kind != "listening":
             return
         key = str(record["device"].get("mac") or record["device"].get("ip") or record["device"]["name"])
         with self._lock:
@@ -159,6 +163,9 @@ class PageBackend:
                 self._listening[key] = record
             else:
                 self._listening.pop(key, None)
+
+    def about(self) -> Record:
+        return {"version": __version__, "began": self._began_ns, "changes": self._changes}
 
     def state(self) -> Record:
         ready, reason = self._daemon.ready()
@@ -175,7 +182,6 @@ class PageBackend:
             "last_packet_ns": self._daemon.last_packet_ns or None,
             "interfaces": self._daemon.interfaces(),
             "listening": listening if ready else (),
-            "version": __version__,
             "memory_bytes": _memory_bytes(),
             "store_bytes": self._reader().used_bytes(),
             "store_max_bytes": self._config().store.max_bytes,

@@ -16,10 +16,14 @@ class PageBackend(Backend, Protocol):
     What changes something raises SnifferError with a sentence for the reader where it is refused.
     """
 
+    def about(self) -> Record:
+        """`version`; `began`, when the daemon started; `changes`, how many records that change a view came since."""
+        ...
+
     def state(self) -> Record:
         """How the daemon is: `now_ns`, `ready`, `reason`, `replayed`, `capture`, `began_ns`, `last_packet_ns`,
-        `interfaces` (name to up), `listening` (records), `version`, `memory_bytes`, `store_bytes`,
-        `store_max_bytes`, and the counters of `stats`."""
+        `interfaces` (name to up), `listening` (records), `memory_bytes`, `store_bytes`, `store_max_bytes`,
+        and the counters of `stats`."""
         ...
 
     def step_aside(self) -> None:

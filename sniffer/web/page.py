@@ -164,7 +164,7 @@ class Site:
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "problem": request.query_params.get("problem", "")[:300],
             "done": request.query_params.get("done", ""),
-            "version": self.backend.state()["version"] if reader else "",
+            "about": self.backend.about() if reader else None,
         }
         html = self.renderer.html(template, words, {**shared, **values}, self.backend.step_aside)
         return secured(HTMLResponse(html, status_code=status, headers={"Content-Language": words.language}))

@@ -51,7 +51,7 @@ class Live:
         unsubscribe = self._backend.subscribe(heard)
         self._open += 1
         try:
-            yield f"retry: 2000\nevent: hello\ndata: {json.dumps({'began': self._backend.state()['began_ns']})}\n\n"
+            yield f"retry: 2000\nevent: hello\ndata: {json.dumps(self._backend.about())}\n\n"
             while True:
                 try:
                     text = await asyncio.wait_for(queue.get(), HEARTBEAT_SECONDS)

@@ -685,3 +685,14 @@ def test_listeners_are_asked_on_the_stream_and_again_when_they_come_back(world: 
     w.daemon.subscribe(later.append, "ear")
     assert later == []
     assert w.uploads()[-1]["wake"]["testimony"]
+
+
+def test_the_newest_packet_follows_a_clock_that_was_set_back(world: Callable[..., World]) -> None:
+    w = world()
+    w.source.frames = says(1.0, at=1.0)
+    w.run(5)
+    before = w.daemon.last_packet_ns
+    w.clock.leap(-7200)
+    w.source.frames = [frame._replace(time_ns=frame.time_ns - 7195 * SECOND) for frame in says(1.0, at=1.0)]
+    w.run(5)
+    assert w.daemon.last_packet_ns < before - 7000 * SECOND

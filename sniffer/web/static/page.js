@@ -37,6 +37,7 @@ async function refresh() {
     if (answer.redirected && new URL(answer.url).pathname === "/login") { location.assign(answer.url); return; }
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (fresh.documentElement.dataset.assets !== root.dataset.assets && !typing()) { location.reload(); return; } // sniffer was updated
     for (const old of document.querySelectorAll("[data-live]")) {
       const next = fresh.querySelector(`[data-live="${CSS.escape(old.dataset.live)}"]`);
       if (!next || busy(old)) continue;
@@ -52,10 +53,13 @@ async function refresh() {
   }
 }
 
+function typing() {
+  return document.activeElement?.matches("input:not([type=checkbox]), select, textarea") ?? false;
+}
+
 // A form that is being filled in is left alone.
 function busy(part) {
-  const active = document.activeElement;
-  if (part.contains(active) && active.matches("input:not([type=checkbox]), select, textarea")) return true;
+  if (part.contains(document.activeElement) && typing()) return true;
   return [...part.querySelectorAll("input[type=checkbox]")].some((box) => box.checked !== box.defaultChecked) || part.querySelector("details[open]") !== null;
 }
 
@@ -84,6 +88,7 @@ function connect() {
     source.addEventListener("hello", (event) => {
       const said = JSON.parse(event.data);
       if (gone || (began !== null && began !== said.began)) { line.textContent = root.dataset.liveBack; setTimeout(() => { line.textContent = ""; }, 4000); refresh(); }
+      else if (began === null && root.dataset.changes !== String(said.changes)) refresh(); // while the page was on its way
       began = said.began;
       gone = 0;
     });

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffer.model.clock import SECOND
 from sniffer.web.views.common import DAY_NS, Page
 from sniffer.web.views.now import alerts_line, capture_line, ears_line
 from sniffer.web.words import plain
@@ -19,7 +18,6 @@ def context(page: Page) -> dict[str, Any]:
     state = backend.state()
     now_ns = state["now_ns"]
     last = state["last_packet_ns"]
-    uptime = (now_ns - state["began_ns"]) / SECOND if not state["replayed"] else state["uptime_seconds"]
     numbers = [
         ("packets", words.number(state["packets"])),
         ("dropped", words.number(state["dropped"])),
@@ -29,8 +27,8 @@ def context(page: Page) -> dict[str, Any]:
         ("watched", words.number(state["watched"])),
         ("memory", words.size(state["memory_bytes"])),
         ("store", words("health.of", used=words.size(state["store_bytes"]), most=words.size(state["store_max_bytes"]))),
-        ("uptime", words.duration(uptime)),
-        ("version", state["version"]),
+        ("uptime", words.duration(state["uptime_seconds"])),
+        ("version", backend.about()["version"]),
     ]
     losses = backend.moments(("loss",), now_ns - 7 * DAY_NS, now_ns + DAY_NS, 10_000)
     monitor = [*capture_line(words, state), ears_line(words, backend.sources()), alerts_line(words, backend.targets())]

@@ -31,6 +31,8 @@ LANES, ROWS = 25, 50
 #: Other records that are drawn, at most.
 MOST_MOMENTS = 2_000
 FILTERS = (*VERDICTS, "none")
+#: After every time that the store can hold.
+EVER = (1 << 63) - 1
 
 
 def context(page: Page) -> dict[str, Any]:
@@ -82,7 +84,8 @@ def context(page: Page) -> dict[str, Any]:
         "middle": _iso(words, (begin + end) // 2),
         "date": f"{words.local(begin):%Y-%m-%d}",
         "earlier": _link(keep, _iso(words, begin - 1)),
-        "later": _link(keep, _iso(words, end)) if end <= now_ns else "",
+        # Where the clock was set back, there are uploads of a time that is still to come.
+        "later": _link(keep, _iso(words, end)) if end <= now_ns or page.backend.summaries(end, EVER, newest=1) else "",
         "today": _link(keep, ""),
         "is_now": begin <= now_ns < end,
         "links": {name: _link({**keep, "span": name}, _iso(words, (begin + end) // 2)) for name in SPANS},

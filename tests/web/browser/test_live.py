@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sniffer.records.build import timestamp
-from tests.app.test_daemon import START
+from tests.app.test_daemon import MAC, START, Source, says
 from tests.web.browser.conftest import PHONE, Watched
 from tests.web.house import PageHouse, upload
 
@@ -97,3 +97,85 @@ def test_pages_that_leave_leave_nothing_behind(house: PageHouse, browse: Browse)
     while house.service.page._live._open and time.monotonic() < deadline:
         threading.Event().wait(0.1)
     assert house.service.page._live._open == 0
+
+
+def test_a_question_is_answered_on_the_page_and_judged_anew_by_the_daemon(browse: Browse, tmp_path: Path) -> None:
+    """From packets to a question, by a thumb on the phone to the judge, and back to the page of the upload."""
+    made = PageHouse(
+        tmp_path,
+        devices=[{"mac": MAC, "name": "kitchen", "kind": "speaker"}],
+        wake={"sources": [{"type": "http", "name": "kitchen-ear", "heartbeat": 60}]},
+    )
+    try:
+        source = made.daemon._source
+        assert isinstance(source, Source)
+        source.frames = says(3.0, at=2.0)
+        for _ in range(80):
+            made.daemon.step()
+        made.service.start()
+        watched = browse(PHONE, has_touch=True)
+        watched.open(str(made.service.address))
+        assert "question" in watched.page.locator("h1").inner_text()
+        watched.page.get_by_role("button", name="I asked").first.tap()
+        watched.page.wait_for_selector(".notice.fine")
+        for _ in range(8):
+            made.daemon.step()
+        (upload,) = made.store.uploads(verdict="expected")
+        assert (upload["reason"], upload["revision"]) == ("person_says_asked", 1)
+        until(watched, lambda: "All is well" in watched.page.locator("h1").inner_text() or "but:" in
+              watched.page.locator("h1").inner_text())  # fmt: skip
+        watched.open(f"{made.service.address}/uploads/{upload['id']}")
+        assert "Asked for" in watched.page.locator(".badge").first.inner_text()
+        assert "I asked" in watched.page.locator("main").inner_text()
+        assert watched.errors == []
+    finally:
+        made.close()
+
+
+def test_a_clock_that_was_set_back_hides_nothing(house: PageHouse, browse: Browse) -> None:
+    watched = browse()
+    watched.open(str(house.service.address))
+    house.daemon._emit([upload(1)])
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "1")
+    house.clock.leap(-2 * 86_400)  # what was seen lies in the future now
+    house.daemon.step()
+    house.daemon._emit([{**upload(0), "id": "later", "timestamp": timestamp(house.clock.now_ns())}])
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "1")
+    watched.open(f"{house.service.address}/timeline")
+    assert watched.page.locator("table.uploads tbody tr").count() == 1
+    for _ in range(2):
+        watched.page.get_by_label("Later").click()
+    assert watched.page.locator("table.uploads tbody tr").count() == 1
+    assert watched.page.get_by_label("Later").count() == 0
+    assert watched.errors == []
+
+
+def test_a_browser_that_slept_for_a_day_shows_today(house: PageHouse, browse: Browse) -> None:
+    watched = browse(PHONE)
+    watched.open(str(house.service.address))
+    house.daemon._emit([upload(1)])
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "1")
+    day = watched.page.locator("#h-today time").inner_text()
+    # Playwright cannot freeze a page for a day: its network is gone meanwhile, its timers are, and then it is seen.
+    watched.context.set_offline(True)
+    debugger = watched.context.new_cdp_session(watched.page)
+    debugger.send("Page.setWebLifecycleState", {"state": "frozen"})
+    house.clock.leap(86_400)
+    house.daemon.step()
+    house.daemon._emit([upload(-1440), upload(-1439), upload(-1438)])
+    debugger.send("Page.setWebLifecycleState", {"state": "active"})
+    watched.context.set_offline(False)
+    watched.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "3")
+    assert watched.page.locator("#h-today time").inner_text() != day
+    until(watched, lambda: watched.page.locator("#live").inner_text() == "")
+    house.daemon._emit([upload(-1437)])
+    until(watched, lambda: watched.page.locator(".t-unexpected .figure").inner_text() == "4")
+
+
+def test_a_page_of_an_older_version_loads_the_new_one(house: PageHouse, browse: Browse) -> None:
+    watched = browse()
+    watched.open(str(house.service.address))
+    watched.page.evaluate("document.documentElement.dataset.assets = 'of before the update'")
+    house.daemon._emit([upload(1)])
+    watched.page.wait_for_selector("html:not([data-assets='of before the update'])", state="attached")
