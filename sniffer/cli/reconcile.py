@@ -13,19 +13,25 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 from sniffer import __version__
+from sniffer.app.build import load_rulebook
+from sniffer.app.config import Config
 from sniffer.app.page import zone_of
-from sniffer.cli._common import config_option, effective_config, format_option
+from sniffer.app.rejudge import rejudge
+from sniffer.cli._common import config_option, count, effective_config, format_option
 from sniffer.cli._times import Moment
 from sniffer.cli._watched import from_log, from_store
 from sniffer.cli.report import command_line, write
 from sniffer.errors import CaptureError, UsageError
 from sniffer.model import WakeEvent
 from sniffer.model.clock import SECOND, timestamp
+from sniffer.records.build import wake_record
+from sniffer.records.types import UploadRecord
+from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
 from sniffer.vendor.comparison import Comparison, Scope, Seen, compare
 from sniffer.vendor.events import wake_events
 from sniffer.vendor.exports import Exports, read_exports, sentences
-from sniffer.vendor.summary import summary
+from sniffer.vendor.summary import categories, items, summary
 from sniffer.web import reconciliation
 from sniffer.web.words import LANGUAGES, Words, plain
 
@@ -59,6 +65,8 @@ _ZONE_NS = 15 * 3600 * SECOND
               "vendor's data protection officer (Art. 15 GDPR), with the list of missing recordings.")  # fmt: skip
 @click.option("--events", "events_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the rows as wake "
               "events (trust: self_report), for `sniffer analyze --wake`.")  # fmt: skip
+@click.option("--rejudge", "again", is_flag=True, help="Judge the uploads in the store again with the vendor's word. "
+              "It never outranks a listener of your own. The daemon must not be running.")  # fmt: skip
 @format_option("table", "jsonl")
 def command(
     exports: Sequence[Path],
@@ -76,6 +84,7 @@ def command(
     report_path: Path | None,
     letter_path: Path | None,
     events_path: Path | None,
+    again: bool,
     output_format: str,
 ) -> None:
     """Compare the vendor's own record of voice recordings with the uploads that were seen.
@@ -95,13 +104,15 @@ def command(
         raise UsageError("--from is after --to")
     if covers is not None and covers[0] >= covers[1]:
         raise UsageError("--covers: its first time is after its second")
+    if again and log is not None:
+        raise UsageError("--rejudge is for a store; for captures, --events writes what `sniffer analyze --wake` reads")
     config = effective_config(config_path, ())
+    settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
     where = _zone(zone) if zone is not None else zone_of(config)
     mapping = dict(_mapping(text) for text in named)
     if log is not None:
         recorded = from_log(log, since, until)
     else:
-        settings = config.store if store_path is None else config.store.model_copy(update={"path": store_path})
         with Store(settings, read_only=True) as store:
             recorded = from_store(store, since, until)
     uploads, watched = recorded.seen(), recorded.watched(since, until)
@@ -115,12 +126,69 @@ def command(
     reach = dict.fromkeys(read.reach(where), covers) if covers else read.reach(where)
     found = compare(uploads, read.rows, Scope(watched, reach, mapping, frozenset(wanted)))
     _leave_out_unwatched(found, low + _ZONE_NS, high - _ZONE_NS)
-    result = summary(found, read, watched, reach, transcripts=with_transcripts)
+    result = summary(found, read, watched, reach)
     if output_format == "jsonl":
-        _print_lines(result)
+        _print_lines(result, found, transcripts=with_transcripts)
     else:
-        _print_table(words, result)
-    _write_files(words, result, found, report_path, letter_path, events_path)
+        _print_table(words, _with_items(result, found, SHOWN, transcripts=with_transcripts))
+    if report_path is not None:
+        listed = _with_items(result, found, reconciliation.MOST_ITEMS, transcripts=with_transcripts)
+        made = reconciliation.html(listed, words, version=__version__, made_ns=time.time_ns(), command=command_line())
+        _write(report_path, made)
+    if letter_path is not None:
+        listed = _with_items(result, found, None, transcripts=False, only="not_in_record")
+        _write(letter_path, reconciliation.letter(listed, words, made_ns=time.time_ns()))
+    if events_path is not None:
+        _write(events_path, "".join(map(_event_line, wake_events(found))))
+    if again:
+        _judge_again(settings, config, list(wake_events(found)), (low, high))
+
+
+def _with_items(
+    result: Mapping[str, Any], found: Comparison, most: int | None, *, transcripts: bool, only: str | None = None
+) -> dict[str, Any]:
+    """Return the result with the first items of each category, or of one."""
+    filled = [
+        {**counted, "items": list(items(category, found, most, transcripts=transcripts))}
+        for counted, category in zip(result["categories"], categories(found), strict=True)
+        if only is None or category.name == only
+    ]
+    return {**result, "categories": filled}
+
+
+def _judge_again(settings: StoreSettings, config: Config, events: Sequence[WakeEvent], span: tuple[int, int]) -> None:
+    """Add the vendor's word to the store, and judge its uploads again. Raises StoreError where a daemon is running."""
+    with Store(settings) as store:
+        known = {
+            (r["timestamp"], (r["device"] or {}).get("name"), r["source"]) for r in store.walk(("wake",), None, *span)
+        }
+        new = [event for event in events if (timestamp(event.time_ns), event.device, event.source) not in known]
+        records = store.walk(("upload", "loss", "wake", "answer"), None, *span)
+        changed = list(rejudge(records, events, config, load_rulebook(config), time.time_ns()))
+        with store.transaction():
+            for event in new:
+                store.emit(wake_record(event).to_json())
+            for record in changed:
+                store.emit(_with_bins(store, record))
+    asked = sum(record.reason == "vendor_reports_request" for record in changed)
+    click.echo(
+        f"{settings.path}: {count(len(new), 'wake event')} added; {count(asked, 'upload')} that nothing explained "
+        f"became expected by the vendor's word; {len(changed) - asked} keep their verdict and show it",
+        err=True,
+    )
+
+
+def _with_bins(store: Store, record: UploadRecord) -> dict[str, Any]:
+    """Return a record with the bins of its earlier revision."""
+    value, before = record.to_json(), store.upload(record.id)
+    if before is not None:
+        value["upload"] = {**value["upload"], "bins": before["upload"]["bins"], "body": before["upload"]["body"]}
+    return value
+
+
+def _write(path: Path, text: str) -> None:
+    write(path, text)
+    click.echo(f"{path}: written", err=True)
 
 
 def _check_uploads(uploads: Sequence[Seen], watched: Sequence[tuple[int, int]], given: Sequence[str]) -> None:
@@ -177,13 +245,12 @@ def _mapping(text: str) -> tuple[str, str]:
     return vendor.strip(), name.strip()
 
 
-def _print_lines(result: Mapping[str, Any]) -> None:
-    """Print one line for each item, and before them one with the counts."""
-    counts = [{key: value for key, value in one.items() if key != "items"} for one in result["categories"]]
-    click.echo(json.dumps({"category": "summary", **result, "categories": counts}))
-    for category in result["categories"]:
-        for item in category["items"]:
-            click.echo(json.dumps({"category": category["name"], **item}))
+def _print_lines(result: Mapping[str, Any], found: Comparison, *, transcripts: bool) -> None:
+    """Print a line with the counts, and one for each item."""
+    click.echo(json.dumps({"category": "summary", **result}))
+    for category in categories(found):
+        for item in items(category, found, transcripts=transcripts):
+            click.echo(json.dumps({"category": category.name, **item}))
 
 
 def _print_table(words: Words, result: Mapping[str, Any]) -> None:
@@ -214,23 +281,6 @@ def _print_list(title: str, lines: Iterator[str]) -> None:
     for place, line in enumerate(lines):
         click.echo(f"\n{title}" if not place else "", nl=not place)
         click.echo(f"  {line}")
-
-
-def _write_files(
-    words: Words, result: Mapping[str, Any], found: Comparison, report_path: Path | None, letter_path: Path | None,
-    events_path: Path | None,
-) -> None:  # fmt: skip
-    texts = []
-    if report_path is not None:
-        made = reconciliation.html(result, words, version=__version__, made_ns=time.time_ns(), command=command_line())
-        texts.append((report_path, made))
-    if letter_path is not None:
-        texts.append((letter_path, reconciliation.letter(result, words, made_ns=time.time_ns())))
-    if events_path is not None:
-        texts.append((events_path, "".join(_event_line(event) for event in wake_events(found))))
-    for path, text in texts:
-        write(path, text)
-        click.echo(f"{path}: written", err=True)
 
 
 def _event_line(event: WakeEvent) -> str:

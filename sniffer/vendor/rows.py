@@ -109,16 +109,23 @@ class Reading:
     def add(self, row: VendorRow) -> None:
         """Count a row, and keep it where it lies in the span that is compared."""
         self.count += 1
-        self.spans.setdefault(row.clock, Span()).add(row.time_ns)
-        for counted, name in ((self.accounts, row.account), (self.devices, row.device or row.serial)):
-            if name is not None and (name in counted or len(counted) < MAX_NAMES):
-                counted[name] += 1
+        span = self.spans.get(row.clock)
+        if span is None:
+            span = self.spans[row.clock] = Span()
+        span.add(row.time_ns)
+        _count(self.accounts, row.account)
+        _count(self.devices, row.device or row.serial)
         if not self.from_ns <= row.time_ns <= self.to_ns:
             return
         if len(self.rows) < self.room:
             self.rows.append(row)
         else:
             self.skipped["rows beyond the most that are held in memory: give a shorter time with --from and --to"] += 1
+
+
+def _count(counted: Counter[str], key: str | None) -> None:
+    if key is not None and (key in counted or len(counted) < MAX_NAMES):
+        counted[key] += 1
 
 
 def name(value: object) -> str | None:

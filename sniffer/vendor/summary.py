@@ -5,7 +5,8 @@ The texts that people read are in `sniffer/web/locale`, by the names that are us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,9 +66,8 @@ def _something_else(rows: Sequence[VendorRow]) -> bool:
 
 def summary(
     found: Comparison, exports: Exports, watched: Sequence[tuple[int, int]], reach: Mapping[str, tuple[int, int]],
-    *, transcripts: bool,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the whole result as JSON values. Times are ISO-8601 in UTC, as our clock has them."""
+    """Return the result as JSON values, without its items. Times are ISO-8601 in UTC, as our clock has them."""
     span = exports.span
     measures = measure(found)
     return {
@@ -80,7 +80,7 @@ def summary(
                       timestamp(max(last for _, last in reach.values()))] if reach else None,
             "accounts": len(exports.accounts),
         },
-        "categories": [category_fields(category, found, transcripts=transcripts) for category in categories(found)],
+        "categories": [category_fields(category) for category in categories(found)],
         "links": [asdict(link) for link in found.links],
         "not_compared": dict(sorted(found.not_compared.items())),
         "misfits": list(found.misfits),
@@ -106,13 +106,12 @@ def summary(
     }  # fmt: skip
 
 
-def category_fields(category: Category, found: Comparison, *, transcripts: bool) -> dict[str, Any]:
-    """Return one category as JSON values."""
+def category_fields(category: Category) -> dict[str, Any]:
+    """Return the counts of one category as JSON values."""
     count = len(category.items)
     interval = wilson(count, category.of) if category.of else None
-    items = [item_fields(item, found.ours, transcripts=transcripts) for item in category.items]
-    uploads = [item["upload"]["speech_seconds"] for item in items if item["upload"]]
-    lengths = [row["seconds"] for item in items for row in item["rows"] if row["seconds"] is not None]
+    uploads = [upload.speech_seconds for item in category.items if (upload := _upload(item)) is not None]
+    lengths = [row.seconds for item in category.items for row in _rows(item) if row.seconds is not None]
     return {
         "name": category.name,
         "count": count,
@@ -123,14 +122,34 @@ def category_fields(category: Category, found: Comparison, *, transcripts: bool)
         "high": interval[1] if interval else None,
         "speech_seconds": round(sum(uploads), 1),
         "row_seconds": round(sum(lengths), 1) if lengths else None,
-        "items": sorted(items, key=lambda item: str(item["timestamp"])),
     }
+
+
+def items(
+    category: Category, found: Comparison, most: int | None = None, *, transcripts: bool
+) -> Iterator[dict[str, Any]]:
+    """Yield the items of a category as JSON values in order of time, at most `most`."""
+
+    def time_ns(item: Item) -> int:
+        upload = _upload(item)
+        return upload.start_ns if upload is not None else found.ours(_rows(item)[0])
+
+    chosen = sorted(category.items, key=time_ns) if most is None else heapq.nsmallest(most, category.items, key=time_ns)
+    for item in chosen:
+        yield item_fields(item, found.ours, transcripts=transcripts)
+
+
+def _upload(item: Item) -> Seen | None:
+    return item.upload if isinstance(item, Pair) else item if isinstance(item, Seen) else None
+
+
+def _rows(item: Item) -> Sequence[VendorRow]:
+    return item.rows if isinstance(item, Pair) else (item,) if isinstance(item, VendorRow) else ()
 
 
 def item_fields(item: Item, ours: Callable[[VendorRow], int], *, transcripts: bool) -> dict[str, Any]:
     """Return one item: its upload (or null) and its rows (or none)."""
-    upload = item.upload if isinstance(item, Pair) else item if isinstance(item, Seen) else None
-    rows = item.rows if isinstance(item, Pair) else (item,) if isinstance(item, VendorRow) else ()
+    upload, rows = _upload(item), _rows(item)
     return {
         "timestamp": timestamp(upload.start_ns if upload else ours(rows[0])),
         "device": upload.device if upload else rows[0].device or rows[0].serial,

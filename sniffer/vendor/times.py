@@ -15,7 +15,7 @@ _AUDIO_NAME = re.compile(r"(\d{4})-(\d\d)-(\d\d)_(\d\d)_(\d\d)_(\d\d)_(\d{3})_UT
 _PARTS_IN_NAME = re.compile(
     r"(?<!\d)(20\d\d)[-_.]?(\d\d)[-_.]?(\d\d)[T _-]+(\d\d)[-_.:h]?(\d\d)[-_.:m]?(\d\d)(?:[.,]\d+)?(Z|_?UTC)?(?!\d)"
 )
-_EPOCH_MS_IN_NAME = re.compile(r"(?<!\d)(1[2-9]\d{11}|2\d{12})(?!\d)")
+_EPOCH_MS_IN_NAME = re.compile(r"(?<!\d)([1-4]\d{12})(?!\d)")
 _CLOCK = re.compile(r"(?<!\d)(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,6}))?)?(?!\d)")
 _DOTTED_CLOCK = re.compile(r"(?<![\d.])(\d{1,2})\.(\d\d)\.(\d\d)()(?![\d.])")
 _YEAR_FIRST = re.compile(r"(?<!\d)(20\d\d)\s*[-/.年년]\s*(\d{1,2})\s*[-/.月월]\s*(\d{1,2})(?!\d)")
@@ -165,8 +165,8 @@ def from_file_name(file_name: str, zone: tzinfo) -> Moment | None:
     """Return a time that stands in the name of a recording, or None."""
     if (ns := from_audio_name(file_name)) is not None:
         return Moment(ns, True)
-    if found := _EPOCH_MS_IN_NAME.search(file_name):
-        return Moment(int(found[1]) * (SECOND // 1000), True)
+    if (found := _EPOCH_MS_IN_NAME.search(file_name)) and (ns := from_number(int(found[1]))) is not None:
+        return Moment(ns, True)
     if found := _PARTS_IN_NAME.search(file_name):
         year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
         try:

@@ -9,9 +9,10 @@ before the row's own time. Ids that end in `/0` and `/1` are the wake word and t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -41,6 +42,7 @@ _STREAM_ID = re.compile(r":\d+\.\d+/(\d{4})/(\d\d)/(\d\d)/(\d\d)/([^/]+)/(\d\d):
 _PART = re.compile(r"/\d+$")
 
 
+@functools.lru_cache(maxsize=1000)
 def meaning_of(utterance_type: str) -> Meaning:
     """Return what the vendor's word for a row means; UNKNOWN for a word that is not known."""
     for beginning, meaning in _MEANINGS.items():
@@ -58,45 +60,53 @@ def read_row(value: Mapping[str, Any], reading: Reading, zone: tzinfo, *, transc
     """Add what one object says to a reading. Fields that are not known are ignored. Times in text without a zone are
     read in `zone`."""
     key = str(value.get("recordKey") or value.get("activityKey") or "").split("#")
-    device = _device(value)
-    items = list(_items(value))
-    ids = [str(item["utteranceId"]) for item in items if item.get("utteranceId")]
-    streams = sorted(start for text in ids if (start := stream_start(text)) is not None)
-    stated = next((moment for field in _TIMES if (moment := _time(value.get(field), zone)) is not None), None)
-    if stated is None and len(key) > 1:
-        stated = _time(key[1], zone)
-    stated = stated or next((inner for item in items if (inner := _time(item.get("timestamp"), zone))), None)
-    if streams:
-        moment, clock = Moment(streams[0], True), STREAM_CLOCK
-    elif stated is not None:
-        moment, clock = stated, STATED_CLOCK if stated.zoned else LOCAL_CLOCK
+    items = _items(value)
+    identity = next((str(item["utteranceId"]) for item in items if item.get("utteranceId")), None)
+    stream = _STREAM_ID.search(identity) if identity is not None else None
+    start_ns = _start(stream) if stream is not None else None
+    if start_ns is not None:
+        moment, clock = Moment(start_ns, True), STREAM_CLOCK
     else:
-        reading.skipped["rows without a time"] += 1
-        return
-    reading.without_zone += not moment.zoned
-    serial = next((device[field] for field in ("serialNumber", "deviceSerialNumber") if device.get(field)), None)
-    serial = serial or value.get("deviceSerialNumber") or value.get("serial") or (key[3] if len(key) > 3 else None)
-    if not serial and ids and (found := _STREAM_ID.search(ids[0])):
-        serial = found[5]
-    said = str(value.get("utteranceType") or value.get("utterance_type") or value.get("recordType") or "")
-    texts = [str(item["transcriptText"]) for item in items if item.get("transcriptText")] if transcripts else []
-    title = value.get("title")
-    if transcripts and not texts and title:
-        texts = [str(title)]
+        stated = _stated(value, key, items, zone)
+        if stated is None:
+            reading.skipped["rows without a time"] += 1
+            return
+        moment, clock = stated, STATED_CLOCK if stated.zoned else LOCAL_CLOCK
+        reading.without_zone += not stated.zoned
+    device = _device(value)
+    serial = device.get("serialNumber") or device.get("deviceSerialNumber") or value.get("deviceSerialNumber")
+    serial = serial or value.get("serial") or (key[3] if len(key) > 3 else None) or (stream[5] if stream else None)
+    said = value.get("utteranceType") or value.get("utterance_type") or value.get("recordType") or ""
     reading.add(
         VendorRow(
             moment.time_ns,
-            meaning_of(said),
+            meaning_of(str(said)),
             name(said) or "",
             device=name(device.get("deviceName") or value.get("deviceName")),
             serial=name(serial),
-            reference=_hashed(_PART.sub("", ids[0])) if ids else None,
+            reference=_hashed(_PART.sub("", identity)) if identity is not None else None,
             clock=clock,
             also_ns=moment.also_ns,
             account=name(key[0]) if len(key) > 3 else None,
-            transcript=" ".join(texts)[:MAX_TRANSCRIPT],
+            transcript=_transcript(value, items) if transcripts else "",
         )
     )
+
+
+def _stated(
+    value: Mapping[str, Any], key: Sequence[str], items: Sequence[Mapping[str, Any]], zone: tzinfo
+) -> Moment | None:
+    """Return the time that a row states: in a field of its own, in its key, or in an item."""
+    given = [value.get(field) for field in _TIMES] + [key[1] if len(key) > 1 else None]
+    given += [item.get("timestamp") for item in items]
+    return next((moment for text in given if text is not None and (moment := _time(text, zone)) is not None), None)
+
+
+def _transcript(value: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> str:
+    texts = [str(item["transcriptText"]) for item in items if item.get("transcriptText")]
+    if not texts and value.get("title"):
+        texts = [str(value["title"])]
+    return " ".join(texts)[:MAX_TRANSCRIPT]
 
 
 def merge_parts(reading: Reading) -> None:
@@ -120,17 +130,14 @@ def merge_parts(reading: Reading) -> None:
     reading.rows[:] = kept
 
 
-def stream_start(text: str) -> int | None:
+def _start(found: re.Match[str]) -> int | None:
     """Return the start of the stream in an utterance id, in ns, or None."""
-    found = _STREAM_ID.search(text)
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = (int(found[place]) for place in (1, 2, 3, 4, 6, 7))
+    year, month, day, hour, minute, second = map(int, found.group(1, 2, 3, 4, 6, 7))
     try:
         moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return round(moment.timestamp()) * SECOND
+    return int(moment.timestamp()) * SECOND
 
 
 def _time(value: object, zone: tzinfo) -> Moment | None:
@@ -149,12 +156,13 @@ def _device(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return device if isinstance(device, Mapping) else {}
 
 
-def _items(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for key, inner in value.items():
-        if isinstance(inner, list) and "item" in key.lower():
-            yield from (item for item in inner if isinstance(item, Mapping))
-    if value.get("utteranceId"):
-        yield value
+def _items(value: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the items of a row: of a field with `item` in its name, or the row itself."""
+    found = value.get("voiceHistoryRecordItems")
+    if not isinstance(found, list):
+        found = next((inner for key, inner in value.items() if isinstance(inner, list) and "item" in key.lower()), [])
+    items: list[Mapping[str, Any]] = [item for item in found if isinstance(item, Mapping)]
+    return [*items, value] if "utteranceId" in value else items
 
 
 def _hashed(text: str) -> int:

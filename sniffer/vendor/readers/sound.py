@@ -45,7 +45,9 @@ def seconds(file: str, stream: IO[bytes], size: int) -> float | None:
     if not file.lower().endswith(".mp3"):
         return None
     head = stream.read(_HEAD)
-    tag = 10 + sum((head[6 + place] & 0x7F) << 7 * (3 - place) for place in range(4)) if head[:3] == b"ID3" else 0
+    tag = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        tag = 10 + sum((head[6 + place] & 0x7F) << 7 * (3 - place) for place in range(4))
     frame = head[tag : tag + 4]
     if len(frame) < 4 or frame[0] != 0xFF or frame[1] & 0xE6 != 0xE2:
         return None
