@@ -73,6 +73,10 @@ class DaemonRefusalError(DaemonError):
     """The daemon refuses this request, and would refuse it again."""
 
 
+class CredentialsError(WakeError):
+    """A wake source refused our token or password: trying the same again at once is of no use."""
+
+
 class MisdatedError(WakeError):
     """The time of a wake event is too far from its arrival: the clock of its sender is wrong."""
 

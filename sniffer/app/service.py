@@ -150,6 +150,7 @@ class Service:
             self._server.start()
         self._outbox.start()
         self._sources.start()
+        self.daemon.subscribe(lambda record: self._sources.ask(record), None)
 
     def drain(self, seconds: float) -> dict[str, int]:
         """Wait until every message was delivered; return how many still wait, by target."""
@@ -257,6 +258,7 @@ class Service:
         self._outbox.close()
         self._outbox = outbox
         self._outbox.start()
+        sources.take_over(self._sources)
         self._sources.stop()
         self._sources = sources
         self._sources.start()

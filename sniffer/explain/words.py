@@ -115,13 +115,20 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.WAKE_SOURCE_DOWN: Words(
         "cannot tell whether you asked: the wake source was down",
-        "We cannot tell whether you asked: every wake source that could have heard you was down",
+        "We cannot tell whether you asked: every wake source that could have heard you was down, or gave no sign "
+        "of life",
         "Start the wake source again; `sniffer doctor` checks it.",
     ),
     Reason.WAKE_SOURCE_DEAF: Words(
         "cannot tell whether you asked: the wake source heard nothing that day",
         "We cannot tell whether you asked: the wake source was up but heard nothing while requests were made",
         "Check that its microphone works and that it stands within earshot.",
+    ),
+    Reason.WAKE_SOURCE_UNPROVEN: Words(
+        "cannot tell whether you asked: the wake source has not shown that it hears",
+        "We cannot tell whether you asked: the wake source has reported no wake word for this device since it "
+        "connected, or not in the last day, so its silence says nothing",
+        "Say the wake word to this device: the page and `sniffer doctor` show when each source heard it last.",
     ),
     Reason.SOURCE_MAY_HAVE_MISSED: Words(
         "inconclusive: no wake word was heard, but one may have been missed",

@@ -107,6 +107,10 @@ class SourceUptime:
             known_until = self._until(mark)
         return known_until is None or known_until >= end_ns
 
+    def unbroken(self, start_ns: int, end_ns: int) -> bool:
+        """Return whether nothing is known to have taken it down between two times, whatever has expired."""
+        return all(mark.on for mark in self.marks.items[self.marks.upto(start_ns) : self.marks.upto(end_ns)])
+
     def _until(self, mark: Mark) -> int | None:
         return None if self.expires_ns is None else mark.time_ns + self.expires_ns
 

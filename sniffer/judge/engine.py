@@ -39,8 +39,9 @@ from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import MISDATED_REACH_NS, SourceBook, SourceQuality
 from sniffer.judge.teaching import Teacher
 from sniffer.judge.testimony import Table
-from sniffer.judge.verdict import World, judge
+from sniffer.judge.verdict import RESTING_ON_SILENCE, World, judge
 from sniffer.judge.wakelog import WakeLog
+from sniffer.judge.witness import Witnesses
 from sniffer.model import (
     Device,
     Judged,
@@ -69,6 +70,8 @@ MAX_EPISODE = 16
 #: Items that may wait; more wake events are refused.
 MAX_WAITING = 250_000
 
+#: Policies whose verdicts change when a source turns out to have heard.
+_SILENT = frozenset(policy.__name__ for policy in RESTING_ON_SILENCE)
 _ON = {WakeKind.MUTE: "mute", WakeKind.AWAY: "away", WakeKind.CALL_START: "call", WakeKind.VIEW_START: "view"}
 _OFF = {WakeKind.UNMUTE: "mute", WakeKind.HOME: "away", WakeKind.CALL_END: "call", WakeKind.VIEW_END: "view"}
 
@@ -93,10 +96,11 @@ class Judge:
         self._learning = Learning(settings, sources)
         self._answers = AnswerBook()
         self._teacher = Teacher(settings, self._book, self._learning)
-        self._world = World(settings, self._book, Switches(), Losses(), self._answers)
+        self._log = WakeLog()
+        witnesses = Witnesses(self._book, self._log, lambda: self._cases)
+        self._world = World(settings, self._book, Switches(), Losses(), self._answers, witnesses)
         self._questions = Questions(settings)
         self._identify = identify
-        self._log = WakeLog()
         self._hearings = Hearings(self._book, table)
         self._cases: list[Case] = []
         self._by_number: dict[int, Case] = {}
@@ -185,7 +189,7 @@ class Judge:
             case VerdictDue(number):
                 return self._due(number)
             case ReviewDue(event):
-                return self._review(event.time_ns, event.time_ns)
+                return [*self._review(event.time_ns, event.time_ns), *self._now_proven(event)]
             case CaseSettles(number):
                 self._settle(number)
             case EventSettles(event):
@@ -230,6 +234,8 @@ class Judge:
             return ()
         case.stage = Stage.JUDGED
         found = self._review(case.upload.start_ns, case.upload.start_ns)
+        for hit in list(case.hits.values()):
+            found += self._now_proven(hit.event)
         if case.verdict is not None:
             self._queue.add(case.due_ns + SETTLE_NS, CaseSettles(case.number, case.order))
         return found
@@ -311,7 +317,30 @@ class Judge:
             return []
         self._wait_no_more(self._cases)
         until = self._book.uptime[event.source].next_mark(event.time_ns) or event.time_ns + RETAIN_NS
+        source = self._book.configured[event.source]
+        if event.kind is WakeKind.SOURCE_DOWN and source.heard_within is not None:  # what it heard before is no proof
+            until = max(until, event.time_ns + round(source.heard_within * SECOND))
         return self._review(event.time_ns - SECOND, until + self._reach_ns)
+
+    def _now_proven(self, event: WakeEvent) -> list[Judged]:
+        """Judge anew the cases for which this event shows that its source heard: those of the time around it that were
+        judged by silence without this source's."""
+        source = self._book.configured.get(event.source)
+        if source is None or source.heard_within is None or event.kind is not WakeKind.WAKE:
+            return []
+        reach = round(source.heard_within * SECOND)
+        first = bisect.bisect_left(self._cases, event.time_ns - reach, key=lambda case: case.upload.start_ns)
+        last = bisect.bisect_right(self._cases, event.time_ns + reach, key=lambda case: case.upload.start_ns)
+        starts = [
+            case.upload.start_ns
+            for case in self._cases[first:last]
+            if case.verdict is not None
+            and case.verdict.decided_by in _SILENT
+            and source.name not in case.listened
+            and covers(source, case)
+            and self._world.witnesses.heard_around(source, case)
+        ]
+        return [judged for start in starts for judged in self._review(start, start)]
 
     def _wait_no_more(self, cases: Sequence[Case]) -> None:
         """Judge now the cases that wait for a sign of life: it came, or an event that explains them."""

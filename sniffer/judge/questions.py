@@ -17,6 +17,7 @@ FRESH_NS = 600 * SECOND
 _REASONS = frozenset(
     {
         Reason.NO_WAKE_SOURCE, Reason.NO_INDEPENDENT_SOURCE, Reason.WAKE_SOURCE_DOWN, Reason.WAKE_SOURCE_DEAF,
+        Reason.WAKE_SOURCE_UNPROVEN,
         Reason.SOURCE_MAY_HAVE_MISSED, Reason.WAKE_EVENT_OFF_TIME, Reason.WAKE_EVENT_ELSEWHERE,
     }
 )  # fmt: skip

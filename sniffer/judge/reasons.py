@@ -33,6 +33,7 @@ class Reason(enum.StrEnum):
     NO_CALL_SOURCE = "no_call_source"
     WAKE_SOURCE_DOWN = "wake_source_down"
     WAKE_SOURCE_DEAF = "wake_source_deaf"
+    WAKE_SOURCE_UNPROVEN = "wake_source_unproven"
     SOURCE_MAY_HAVE_MISSED = "source_may_have_missed"
     WAKE_EVENT_OFF_TIME = "wake_event_off_time"
     WAKE_EVENT_ELSEWHERE = "wake_event_elsewhere"

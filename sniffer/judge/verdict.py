@@ -21,6 +21,7 @@ from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import SourceBook
+from sniffer.judge.witness import Witnesses
 from sniffer.model import Answer, Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
 
@@ -41,6 +42,7 @@ class World:
     switches: Switches
     losses: Losses
     answers: AnswerBook
+    witnesses: Witnesses
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +85,41 @@ class Situation:
 
     @cached_property
     def _answering(self) -> Mapping[str, int | None]:
-        """The independent sources that were up as far as is known, each with the time until which it may still
-        confirm that."""
+        """The independent sources that were up as far as is known and had shown that they hear, each with the time
+        until which it may still confirm that it was up."""
         uptime, start = self.world.book.uptime, self.case.upload.start_ns
         return {
             name: uptime[name].awaited(start + SECOND)
             for name, source in self.independent.items()
-            if _was_up(self.case, source, uptime[name])
+            if _was_up(self.case, source, uptime[name]) and self.world.witnesses.proven(source, self.case)
         }
 
     @cached_property
     def up(self) -> frozenset[str]:
-        """The independent sources that were up."""
-        return frozenset(name for name, until in self._answering.items() if until is None or until > self.now_ns)
+        """The independent sources that were up and had shown that they hear."""
+        signs = {name for name, until in self._answering.items() if until is None or until > self.now_ns}
+        witnesses = self.world.witnesses
+        return frozenset(signs | {name for name, it in self.independent.items() if witnesses.enclosed(it, self.case)})
+
+    @cached_property
+    def unproven(self) -> bool:
+        """Whether a source was up that has not shown that it hears."""
+        uptime = self.world.book.uptime
+        return any(
+            name not in self._answering and _was_up(self.case, source, uptime[name])
+            for name, source in self.independent.items()
+        )
 
     @cached_property
     def pending_ns(self) -> int | None:
         """Until when a source may still show that it was up."""
-        return min((until for name in self.up if (until := self._answering[name]) is not None), default=None)
+        waits = (self._answering.get(name) for name in self.up)
+        return min((until for until in waits if until is not None and until > self.now_ns), default=None)
 
     @cached_property
     def listened(self) -> tuple[str, ...]:
-        """The independent sources that were up, with a right clock and not in an outage, or that testified: their
-        silence counts."""
+        """The independent sources that were up, had shown that they hear, with a right clock and not in an outage, or
+        that testified: their silence counts."""
         start = self.case.upload.start_ns
         book = self.world.book
         responsive = {name for name in self.up if not book.misled(name, self.case)} | set(self.heard)
@@ -255,7 +269,7 @@ def uncovered(situation: Situation) -> Decision | None:
     elif world.losses.touch(case.upload.start_ns - SECOND, case.upload.end_ns + SECOND):
         reason = Reason.CAPTURE_LOSS
     elif not situation.up and not situation.heard:
-        reason = Reason.WAKE_SOURCE_DOWN
+        reason = Reason.WAKE_SOURCE_UNPROVEN if situation.unproven else Reason.WAKE_SOURCE_DOWN
     elif not situation.listened:
         misled = any(world.book.misled(name, case) for name in situation.up)
         reason = Reason.WAKE_EVENT_OFF_TIME if misled else Reason.WAKE_SOURCE_DEAF

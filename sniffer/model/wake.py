@@ -99,7 +99,8 @@ class WakeSource:
     long before the upload's start, and how long after it, its event may lie. `hold_off` is how long to wait for it.
     `miss_rate` is the share of requests it misses: where `measured`, the first guess, corrected by what is seen;
     else a fact. It counts as up from the start where `assumed_up`; and where `expires` is given, for that many
-    seconds after its last sign of life.
+    seconds after its last sign of life. Where `heard_within` is given, its silence counts for a device only if it
+    reported a request to that device at most that many seconds before, and was up ever since.
     """
 
     name: str
@@ -114,6 +115,7 @@ class WakeSource:
     measured: bool = True
     assumed_up: bool = False
     expires: float | None = None
+    heard_within: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ telling the judge what was down when is done here, once for all of them.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sniffer.errors import MisdatedError, WakeError
+from sniffer.errors import CredentialsError, MisdatedError, WakeError
 from sniffer.model import Trust, WakeEvent, WakeKind
 from sniffer.model.clock import Clock
 from sniffer.model.ratelimit import RateLimit
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 
 #: Waits between attempts, in seconds, double up to the longest; after so long up they start again.
 FIRST_WAIT, LONGEST_WAIT, STABLE = 1.0, 60.0, 30.0
+#: Seconds until a refused token or password is tried again: more attempts look like an attack and are banned. A reload
+#: of the configuration tries at once.
+REFUSED_WAIT = 3600.0
+#: A source that can see that it hears says so this often, in seconds, and when it is asked.
+ALIVE_EVERY = 20.0
 #: No house asks faster than this: a sender that does is broken or hostile.
 EVENTS_PER_SECOND, BURST = 2.0, 30
 
@@ -73,6 +79,8 @@ class Session:
         self._up = False
         self._problem: str | None = None
         self._attempts = self._events = self._refused = 0
+        self._asked = threading.Event()
+        self._said_alive = -math.inf
 
     # --- for the source ---
 
@@ -92,14 +100,35 @@ class Session:
             self._tell(WakeKind.SOURCE_UP)
             log.info("wake source %s: up", self.name)
 
-    def down(self, problem: str | None = None) -> None:
-        """It would not hear."""
+    def alive(self) -> None:
+        """It was just seen to hear: up, and a sign of life where one is due or was asked for."""
+        if not self._up:
+            self.up()
+        elif self._asked.is_set() or self.clock.monotonic() - self._said_alive >= ALIVE_EVERY:
+            self._tell(WakeKind.SOURCE_UP)
+        else:
+            return
+        self._asked.clear()
+        self._said_alive = self.clock.monotonic()
+
+    def asked(self) -> bool:
+        """Return whether a sign of life is wanted now: something is being uploaded."""
+        return self._asked.is_set()
+
+    def doubt(self, problem: str | None) -> None:
+        """Say why its silence may not count although it is connected; None where nothing is wrong."""
+        if problem is not None and problem != self._problem:
+            log.warning("wake source %s: %s", self.name, problem)
+        self._problem = problem
+
+    def down(self, problem: str | None = None, *, own: bool = False) -> None:
+        """It would not hear. With `own`, the vendor's history that comes by the same connection still does."""
         if problem is not None and problem != self._problem:
             log.warning("wake source %s: %s", self.name, problem)
         self._problem = problem or self._problem
         if self._up:
             self._up = False
-            self._tell(WakeKind.SOURCE_DOWN)
+            self._tell(WakeKind.SOURCE_DOWN, self._names[:1] if own else self._names)
 
     def event(
         self,
@@ -160,9 +189,9 @@ class Session:
         self._events += 1
         self._give(event)
 
-    def _tell(self, kind: WakeKind) -> None:
+    def _tell(self, kind: WakeKind, names: tuple[str, ...] = ()) -> None:
         now = self.clock.now_ns()
-        for name in self._names:
+        for name in names or self._names:
             self._give(WakeEvent(now, name, kind, received_ns=now))
 
     def _give(self, event: WakeEvent) -> None:
@@ -179,10 +208,13 @@ class Session:
         pause = FIRST_WAIT
         while not self._stop.is_set():
             self._attempts += 1
+            refused = False
             began = self.clock.monotonic()
             try:
                 source.run(self)
                 problem = "the connection was closed"
+            except CredentialsError as error:
+                problem, refused = str(error), True
             except WakeError as error:
                 problem = str(error)
             except OSError as error:
@@ -195,10 +227,14 @@ class Session:
             if self._up and self.clock.monotonic() - began >= STABLE:
                 pause = FIRST_WAIT
             self.down(" ".join(problem.split()))
-            if self.wait(pause):
+            if self.wait(REFUSED_WAIT if refused else pause):
                 break
             pause = min(LONGEST_WAIT, 2 * pause)
         self.down()
+
+    def ask(self) -> None:
+        """Ask for a sign of life (from another thread)."""
+        self._asked.set()
 
     def stop(self) -> None:
         """End `drive` soon."""

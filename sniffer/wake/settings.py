@@ -16,6 +16,10 @@ Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\w .:-]+$")
 Hears = Literal["wake", "call", "view"]
 
 
+#: Seconds for which the word of a source holds that gives signs of life by itself.
+ALIVE_SECONDS = 60.0
+
+
 class WindowSettings(Section):
     """Where an event of a source lies: at most `before` seconds before the upload's start, or `after` seconds
     after it. Its clock's own error is learned and need not be added."""
@@ -36,13 +40,15 @@ class SourceSettings(Section):
     hold_off: Seconds = 3.0
     miss_rate: Annotated[float, Field(ge=0, lt=1)] = 0.05
     heartbeat: Annotated[float, Field(ge=5, le=86400)] | None = None
+    heard_within: Annotated[float, Field(ge=60, le=86400)] = 86400.0
 
     def spec(self) -> WakeSource:
         """What the judge must know of it."""
+        hears = frozenset(self.ears if self.hears is None else self.hears)
         return WakeSource(
             name=self.name,
             trust=self.trust,
-            hears=frozenset(self.ears if self.hears is None else self.hears),
+            hears=hears,
             devices=self.devices,
             vendor=self.vendor,
             before=self.window.before,
@@ -51,8 +57,14 @@ class SourceSettings(Section):
             miss_rate=self.miss_rate,
             measured=True,
             assumed_up=self.assumed_up,
-            expires=self.heartbeat,
+            expires=self.expires,
+            heard_within=self.heard_within if "wake" in hears and self.trust is Trust.INDEPENDENT else None,
         )
+
+    @property
+    def expires(self) -> float | None:
+        """Seconds for which a sign of life holds; none if its end is always noticed."""
+        return self.heartbeat
 
     @property
     def ears(self) -> tuple[Hears, ...]:
@@ -141,13 +153,21 @@ class MqttSource(SourceSettings):
     def ears(self) -> tuple[Hears, ...]:
         return ("wake",) if self.hermes or self.heartbeat is not None else ()
 
+    @property
+    def expires(self) -> float | None:
+        """The end of a satellite behind the broker is not noticed: without heartbeats it hears between two words."""
+        hears_words = "wake" in (self.ears if self.hears is None else self.hears)
+        return self.heartbeat or (ALIVE_SECONDS if hears_words else None)
+
 
 class HomeAssistantSource(SourceSettings):
     """Home Assistant's WebSocket API. `url` is `http://homeassistant.local:8123`; `token` a long-lived access token.
 
     `last_called`: Alexa Media Player's `alexa_media_last_called_event`, always a self-report, under the source name
     `NAME-vendor`. `satellites` maps `assist_satellite` entities to the devices beside them (an empty name is the
-    whole house); `entities` maps any other entity's states to kinds of events.
+    whole house); `probes` gives their addresses (`192.168.1.50`, `192.168.1.51:6053`), at which they are asked whether
+    they live, because Home Assistant notices late or never that they do not. `entities` maps any other entity's states
+    and events to kinds of events.
     """
 
     type: Literal["home_assistant"]
@@ -157,14 +177,31 @@ class HomeAssistantSource(SourceSettings):
     last_called: bool = True
     devices_by_name: dict[str, str] = Field(default_factory=dict)
     satellites: dict[str, str] = Field(default_factory=dict)
+    probes: dict[str, str] = Field(default_factory=dict)
     entities: tuple[EntitySettings, ...] = ()
+
+    @model_validator(mode="after")
+    def _probes_are_of_satellites(self) -> HomeAssistantSource:
+        for entity, address in self.probes.items():
+            if entity not in self.satellites:
+                raise ValueError(f"`probes` names {entity}, which is not in `satellites`")
+            host, _, port = address.removeprefix("tcp://").rpartition(":")
+            if not address.strip() or (host and "]" not in port and ":" not in host and not port.isdigit()):
+                raise ValueError(f"{address!r} is no address, such as 192.168.1.50 or 192.168.1.51:6053")
+        return self
 
     def specs(self) -> tuple[WakeSource, ...]:
         """The house's own ears, and the vendor's history, which are not to be mixed."""
-        if not self.last_called:
+        if not self.has_vendor:
             return (self.spec(),)
         vendor = self.model_copy(
-            update={"name": self.vendor_name, "trust": Trust.SELF_REPORT, "hold_off": 75.0, "hears": ("wake",)}
+            update={
+                "name": self.vendor_name,
+                "trust": Trust.SELF_REPORT,
+                "heartbeat": None,
+                "hold_off": 75.0,
+                "hears": ("wake",),
+            }
         )
         return (self.spec(), vendor.spec())
 
@@ -178,18 +215,37 @@ class HomeAssistantSource(SourceSettings):
         return tuple(found)
 
     @property
+    def expires(self) -> float | None:
+        return ALIVE_SECONDS if self.trust is Trust.INDEPENDENT else None
+
+    @property
+    def has_vendor(self) -> bool:
+        """Whether the vendor's word comes by it, too."""
+        return self.last_called or any(entity.trust is Trust.SELF_REPORT for entity in self.entities)
+
+    @property
     def vendor_name(self) -> str:
         """The name under which the vendor's history speaks."""
         return f"{self.name}-vendor"
 
 
 class EntitySettings(Section):
-    """A Home Assistant entity: when it changes to `to`, that means `kind` for `device`."""
+    """A Home Assistant entity: when it changes to `to`, that means `kind` for `device`; `to: any` is any change. Of an
+    entity whose state is the time of its last event (`event`, `conversation`, `button`), give `event_type`, the types
+    that count, or `to: any`. `trust: self_report` is for the vendor's word, such as the voice events of a cloud."""
 
     entity: Annotated[str, Field(pattern=r"^[a-z0-9_]+\.[a-z0-9_]+$")]
-    to: Annotated[str, Field(min_length=1, max_length=64)]
+    to: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    event_type: tuple[str, ...] = ()
     kind: WakeKind = WakeKind.WAKE
     device: str | None = None
+    trust: SourceTrust = Trust.INDEPENDENT
+
+    @model_validator(mode="after")
+    def _when(self) -> EntitySettings:
+        if (self.to is None) == (not self.event_type):
+            raise ValueError("give either `to` (a state, or `any`) or `event_type` (of an event entity)")
+        return self
 
 
 class WyomingSource(SourceSettings):
@@ -202,6 +258,10 @@ class WyomingSource(SourceSettings):
     port: Port = 10400
     listen: Host | None = None
     names: tuple[str, ...] = ()
+
+    @property
+    def expires(self) -> float | None:
+        return self.heartbeat or ALIVE_SECONDS
 
     @model_validator(mode="after")
     def _one(self) -> WyomingSource:
@@ -251,7 +311,8 @@ class WakeSettings(Section):
     below what makes it an ear. `devices` (names or MACs; none is the whole house) and `vendor` limit whom it hears
     for. `hold_off` is how many seconds after an upload to wait for it. `miss_rate` is the first guess of the share of
     requests that it misses. Where `heartbeat` is given, its word holds that many seconds after the last sign of life,
-    and then it counts as down.
+    and then it counts as down. The silence of an ear counts for a device only if it reported a request to that device
+    at most `heard_within` seconds before, and has been up ever since.
     """
 
     sources: tuple[AnySource, ...] = ()

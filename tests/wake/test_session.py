@@ -10,6 +10,7 @@ import pytest
 
 from sniffer.errors import ConfigError, WakeError
 from sniffer.model import WakeEvent, WakeKind, mac_key
+from sniffer.model.clock import SystemClock
 from sniffer.model.ratelimit import RateLimit
 from sniffer.settings.base import Secret
 from sniffer.testing import ManualClock
@@ -17,7 +18,7 @@ from sniffer.wake.adapters.presence import Presence
 from sniffer.wake.adapters.tail import FileFeed
 from sniffer.wake.session import Session
 from sniffer.wake.settings import FileSource, PresenceSource, WakeSettings
-from sniffer.wake.sources import build_sources
+from sniffer.wake.sources import Sources, build_sources
 from tests.wake.ears import Heard, until
 
 S = 1_000_000_000
@@ -248,3 +249,38 @@ def test_only_an_ear_that_is_known_to_live_is_a_witness(source: dict[str, object
 def test_an_ear_that_nobody_would_miss_is_refused(source: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="`hears` needs `heartbeat`"):
         WakeSettings.model_validate({"sources": [{"name": "it", "hears": ["wake"], **source}]})
+
+
+def test_a_source_that_did_not_change_goes_on_over_a_reload() -> None:
+    """A satellite reconnects only once it has something to say, and would lose it."""
+    started: list[str] = []
+
+    class Waits:
+        name = "ear"
+
+        def run(self, session: Session) -> None:
+            started.append("run")
+            session.up()
+            while not session.wait(0.01):
+                pass
+
+    def made(settings: object) -> Sources:
+        found = Sources()
+        found.add(Session("ear", lambda event: None, SystemClock()), Waits(), settings)
+        return found
+
+    old = made("same")
+    old.start()
+    until(lambda: old.status()[0].up)
+    new = made("same")
+    new.take_over(old)
+    old.stop()
+    new.start()
+    assert (new.status()[0].up, started) == (True, ["run"])
+    changed = made("other")
+    changed.take_over(new)
+    new.stop()
+    changed.start()
+    until(lambda: changed.status()[0].up)
+    assert started == ["run", "run"]
+    changed.stop()

@@ -1,87 +1,63 @@
-"""Wake events over the Wyoming protocol: JSON lines over TCP, each with optional data and payload behind it.
+"""Wake events over the Wyoming protocol.
 
-As a client we connect to a service that has ears of its own and ask it to `detect`; as a server we are what a
-satellite reports its events to (`--event-uri tcp://ROUTER:PORT`). Either way only `detection` counts; audio, should
-any come, is skipped unread.
+As a server we are what a satellite reports its events to (`--event-uri tcp://ROUTER:PORT`); as a client we connect to
+a service that reports what it hears by itself. Only `detection` is a wake event; audio is skipped unread.
 
-https://github.com/rhasspy/wyoming
+A satellite that is connected is not yet one that hears: it says when it pauses (its server is gone, or it was muted).
+The end of a machine without a goodbye shows in the acknowledgements of its kernel.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import selectors
 import socket
+import struct
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sniffer.errors import WakeError
+from sniffer.wake.adapters.wyoming_messages import Messages, message
 from sniffer.wake.session import Session
 from sniffer.wake.settings import WyomingSource
 
-#: A header or its data is small; payloads (audio) may be larger and are thrown away.
-MAX_HEADER, MAX_PAYLOAD = 64 * 1024, 16 << 20
-#: Satellites that may report to us at once, and seconds between signs of life.
-MAX_CLIENTS, PING, ANSWER = 16, 20.0, 10.0
-#: A satellite that is silent for 20 s is asked by its kernel whether it lives, and is gone 20 s later.
-_KEEPALIVE = {socket.TCP_KEEPIDLE: 20, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
+#: Satellites that may report to us at once.
+MAX_CLIENTS = 16
+#: Seconds of silence after which a service is asked to describe itself.
+PING = 15.0
+#: Seconds that it has to answer.
+ANSWER = 10.0
+#: A silent satellite's kernel is asked every 2 s; without an answer the connection ends 10 s later.
+_KEEPALIVE = {socket.TCP_KEEPIDLE: 2, socket.TCP_KEEPINTVL: 2, socket.TCP_KEEPCNT: 5}
+#: The kernel of a satellite that lives has acknowledged something in this many seconds.
+ACKNOWLEDGED = 2.5
+#: Where struct tcp_info (linux/tcp.h) has tcpi_last_ack_recv, in milliseconds.
+_LAST_ACK = 8 + 12 * 4
+PAUSED = "a satellite says that it pauses: its server is gone, or it is muted"
+#: Events of a satellite that change whether it hears, and whether it does afterwards.
+_HEARS = {
+    "run-satellite": True,
+    "detection": True,
+    "pause-satellite": False,
+    "satellite-disconnected": False,
+}
 
 
-class Messages:
-    """Takes bytes as they come and gives whole messages; holds no more than one header and its data."""
+@dataclass(slots=True)
+class Satellite:
+    """One that reports to us. `hears` is None until it said anything that shows it."""
 
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._header: dict[str, Any] | None = None
-        self._skip = 0
+    messages: Messages = field(default_factory=Messages)
+    hears: bool | None = None
 
-    def feed(self, data: bytes) -> list[tuple[str, Mapping[str, Any]]]:
-        """Raises WakeError where it is not the protocol."""
-        found: list[tuple[str, Mapping[str, Any]]] = []
-        self._buffer += data
-        while True:
-            if self._skip:
-                cut = min(self._skip, len(self._buffer))
-                del self._buffer[:cut]
-                self._skip -= cut
-                if self._skip:
-                    return found
-            if self._header is None:
-                end = self._buffer.find(b"\n")
-                if end < 0:
-                    if len(self._buffer) > MAX_HEADER:
-                        raise WakeError("not the Wyoming protocol: a line without an end")
-                    return found
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 1]
-                if not line.strip():
-                    continue
-                self._header = _object(line)
-            length = _length(self._header, "data_length", MAX_HEADER)
-            if len(self._buffer) < length:
-                return found
-            values = self._header.get("data")
-            merged = dict(values) if isinstance(values, Mapping) else {}
-            if length:
-                merged |= _object(bytes(self._buffer[:length]))
-                del self._buffer[:length]
-            self._skip = _length(self._header, "payload_length", MAX_PAYLOAD)
-            found.append((str(self._header.get("type")), merged))
-            self._header = None
-
-
-def message(kind: str, data: Mapping[str, Any] | None = None) -> bytes:
-    """One message without payload."""
-    body = json.dumps(data).encode() if data else b""
-    header: dict[str, Any] = {"type": kind, "version": "1.5.4"}
-    if body:
-        header["data_length"] = len(body)
-    return json.dumps(header).encode() + b"\n" + body
+    def note(self, kind: str) -> None:
+        """Take over what a message says about whether it hears."""
+        self.hears = _HEARS.get(kind, self.hears)
 
 
 class WyomingFeed:
-    """One service that we connect to, or our own ear for satellites."""
+    """One service that we connect to, or our own address for satellites."""
 
     def __init__(self, settings: WyomingSource) -> None:
         self.name = settings.name
@@ -100,7 +76,6 @@ class WyomingFeed:
         where = f"{host}:{self._settings.port}"
         try:
             with socket.create_connection((host, self._settings.port), timeout=ANSWER) as line:
-                line.sendall(message("detect", {"names": list(self._settings.names)} if self._settings.names else None))
                 line.sendall(message("describe"))
                 self._listen(line, where, session)
         except OSError as error:
@@ -110,31 +85,38 @@ class WyomingFeed:
         """It is up once it has described itself; later it is asked again, to see that it still lives."""
         messages = Messages()
         line.settimeout(0.5)
-        quiet, asked, known = 0.0, True, False
+        since, asked, known = session.clock.monotonic(), True, False
         while not session.stopped:
+            now = session.clock.monotonic()
+            if asked and now - since >= ANSWER:
+                raise WakeError(f"{where} does not answer")
+            if not asked and (now - since >= PING or session.asked()):
+                line.sendall(message("describe"))
+                since, asked = now, True
             try:
                 data = line.recv(65536)
             except TimeoutError:
-                quiet += 0.5
-                if asked and quiet >= ANSWER:
-                    raise WakeError(f"{where} does not answer") from None
-                if not asked and quiet >= PING:
-                    line.sendall(message("describe"))
-                    quiet, asked = 0.0, True
                 continue
             if not data:
                 raise WakeError(f"{where} closed the connection")
-            quiet, asked = 0.0, False
             for kind, values in messages.feed(data):
-                if not known and kind in ("info", "detection"):
+                if kind == "info":
+                    since, asked = session.clock.monotonic(), False
+                if kind == "info" and not known:
+                    _check_service(values, where)
                     known = True
-                    session.up()
+                    if self._settings.names:
+                        line.sendall(message("detect", {"names": list(self._settings.names)}))
+                if kind in ("pause-satellite", "satellite-disconnected"):
+                    session.down(f"{where} says that it pauses")
+                elif kind in ("info", "detection", "run-satellite", "pong"):
+                    session.alive()
                 self._heard(kind, values, session)
 
     # --- server ---
 
     def _serve(self, address: str, session: Session) -> None:
-        """It is up while at least one satellite is connected: who is not connected reports nothing."""
+        """It is up while a satellite is connected and none of them has said that it pauses."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with contextlib.ExitStack() as stack:
             listener = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
@@ -146,7 +128,7 @@ class WyomingFeed:
             listener.listen(MAX_CLIENTS)
             ready = stack.enter_context(selectors.DefaultSelector())
             ready.register(listener, selectors.EVENT_READ)
-            clients: dict[socket.socket, Messages] = {}
+            clients: dict[socket.socket, Satellite] = {}
             stack.callback(_close, clients)
             while not session.stopped:
                 for key, _ in ready.select(0.5):
@@ -156,15 +138,14 @@ class WyomingFeed:
                         key.fileobj, clients[key.fileobj], session
                     ):
                         ready.unregister(key.fileobj)
-                        del clients[key.fileobj]
+                        gone = clients.pop(key.fileobj)
                         key.fileobj.close()
-                if clients:
-                    session.up()
-                else:
-                    session.down("no satellite is connected")
+                        if gone.hears is not None:  # what it had shown is no longer true
+                            session.down("a satellite closed the connection")
+                _tell(session, clients)
 
     def _accept(
-        self, listener: socket.socket, ready: selectors.BaseSelector, clients: dict[socket.socket, Messages]
+        self, listener: socket.socket, ready: selectors.BaseSelector, clients: dict[socket.socket, Satellite]
     ) -> None:
         client, _ = listener.accept()
         if len(clients) >= MAX_CLIENTS:
@@ -175,17 +156,22 @@ class WyomingFeed:
             client.setsockopt(socket.IPPROTO_TCP, option, value)
         client.setblocking(False)
         ready.register(client, selectors.EVENT_READ)
-        clients[client] = Messages()
+        clients[client] = Satellite()
 
-    def _read(self, client: socket.socket, messages: Messages, session: Session) -> bool:
-        """False where the satellite has gone, or speaks something else."""
+    def _read(self, client: socket.socket, satellite: Satellite, session: Session) -> bool:
+        """Return whether the satellite is still there, and speaks the protocol."""
         try:
             data = client.recv(65536)
-            for kind, values in messages.feed(data):
+            for kind, values in satellite.messages.feed(data):
                 if kind == "describe":
                     client.send(message("info", {}))
                 elif kind == "ping":
                     client.send(message("pong", {"text": values.get("text")}))
+                satellite.note(kind)
+                if satellite.hears is False:  # at once: it may say in the same breath that it runs again
+                    session.down(PAUSED)
+                if kind == "detection":
+                    session.alive()
                 self._heard(kind, values, session)
         except BlockingIOError:
             return True
@@ -209,23 +195,43 @@ class WyomingFeed:
         session.event(device=devices[0] if len(devices) == 1 else None)
 
 
-def _close(clients: Mapping[socket.socket, Messages]) -> None:
+def _tell(session: Session, clients: Mapping[socket.socket, Satellite]) -> None:
+    """Report how the satellites are."""
+    if not clients:
+        session.down("no satellite is connected")
+    elif any(satellite.hears is False for satellite in clients.values()):
+        session.down(PAUSED)
+    elif all(satellite.hears is None for satellite in clients.values()):
+        session.down("a satellite is connected and has not said that it runs")
+    elif all(_acknowledged(client) for client in clients):
+        session.alive()
+
+
+def _acknowledged(client: socket.socket) -> bool:
+    """Return whether the kernel of the other end showed lately that it is there."""
+    try:
+        information = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_ACK + 4)
+    except OSError:
+        return False
+    if len(information) < _LAST_ACK + 4:
+        return False
+    return bool(struct.unpack_from("I", information, _LAST_ACK)[0] <= ACKNOWLEDGED * 1000)
+
+
+def _check_service(info: Mapping[str, Any], where: str) -> None:
+    """Refuse services that never report anything to us. Raises WakeError with what to do instead."""
+    if info.get("satellite"):
+        raise WakeError(
+            f"{where} is a satellite, which reports to its own server only: start it with --event-uri tcp://THIS:PORT "
+            "and use `listen` here"
+        )
+    if any(info.get(kind) for kind in ("wake", "asr", "tts", "handle", "intent")) and not info.get("mic"):
+        raise WakeError(
+            f"{where} has no microphone: it hears only what its client sends. Let the satellite report here "
+            "(--event-uri, `listen`), or use Home Assistant"
+        )
+
+
+def _close(clients: Mapping[socket.socket, Satellite]) -> None:
     for client in clients:
         client.close()
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise WakeError("not the Wyoming protocol: not a JSON object")
-    return value
-
-
-def _length(header: Mapping[str, Any], key: str, most: int) -> int:
-    value = header.get(key) or 0
-    if not isinstance(value, int) or not 0 <= value <= most:
-        raise WakeError(f"not the Wyoming protocol: {key} {str(value)[:20]}")
-    return value

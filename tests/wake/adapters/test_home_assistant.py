@@ -25,7 +25,13 @@ class House:
         self.token, self.port = token, 0
         self.subscriptions: dict[str, int] = {}
         self.states: dict[str, str] = {}
+        self.missing: set[str] = set()
+        self.registry: list[dict[str, str]] = []
+        self.pipelines = [{"name": "Home", "stt_engine": "stt.a", "tts_engine": "tts.a"}]
+        self.state = "RUNNING"
         self.knows_entities = True
+        self.greetings = 0
+        self._hung = False
         self._socket: Any = None
         self._server: Any = None
         self._thread: threading.Thread | None = None
@@ -47,6 +53,7 @@ class House:
 
     def _serve(self, socket: Any) -> None:
         assert socket.request.path == "/api/websocket"
+        self.greetings += 1
         socket.send(json.dumps({"type": "auth_required", "ha_version": "2026.11.0"}))
         if json.loads(socket.recv()) != {"type": "auth", "access_token": self.token}:
             socket.send(json.dumps({"type": "auth_invalid", "message": "Invalid access token or password"}))
@@ -54,6 +61,8 @@ class House:
         socket.send(json.dumps({"type": "auth_ok", "ha_version": "2026.11.0"}))
         self._socket = socket
         for text in socket:
+            if self._hung:
+                continue
             asked = json.loads(text)
             if asked["type"] == "subscribe_events":
                 self.subscriptions[asked["event_type"]] = asked["id"]
@@ -61,19 +70,31 @@ class House:
             elif asked["type"] == "subscribe_entities":
                 socket.send(json.dumps({"id": asked["id"], "type": "result", "success": self.knows_entities}))
                 if self.knows_entities:
-                    now = {entity: {"s": state, "a": {}} for entity, state in self.states.items()}
+                    known = [entity for entity in asked["entity_ids"] if entity not in self.missing]
+                    now = {entity: {"s": self.states.get(entity, "idle"), "a": {}} for entity in known}
                     socket.send(json.dumps({"id": asked["id"], "type": "event", "event": {"a": now}}))
-            elif asked["type"] == "ping":
-                socket.send(json.dumps({"id": asked["id"], "type": "pong"}))
+            else:
+                result: dict[str, object] = {
+                    "get_config": {"version": "2026.11.0", "state": self.state},
+                    "config/entity_registry/list_for_display": {"entities": self.registry},
+                    "assist_pipeline/pipeline/list": {"pipelines": self.pipelines},
+                }
+                answer = {"id": asked["id"], "type": "result", "success": asked["type"] in result}
+                socket.send(json.dumps(answer | {"result": result.get(asked["type"])}))
+
+    def hang(self) -> None:
+        """Answer no more."""
+        self._hung = True
 
     def fire(self, event_type: str, data: object, fired: str | None = None) -> None:
         event = {"event_type": event_type, "data": data, "origin": "LOCAL"}
         event |= {"time_fired": fired} if fired else {}
         self._socket.send(json.dumps({"id": self.subscriptions[event_type], "type": "event", "event": event}))
 
-    def changes(self, entity: str, old: str | None, new: str) -> None:
+    def changes(self, entity: str, old: str | None, new: str | None, **attributes: object) -> None:
         self.fire("state_changed", {
-            "entity_id": entity, "old_state": {"state": old} if old else None, "new_state": {"state": new},
+            "entity_id": entity, "old_state": {"state": old} if old else None,
+            "new_state": {"state": new, "attributes": attributes} if new else None,
         })  # fmt: skip
 
 
@@ -231,7 +252,51 @@ def test_how_things_stand_when_we_come(house: House) -> None:
 def test_a_home_assistant_that_cannot_say_how_things_stand(house: House) -> None:
     house.knows_entities = False
     with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: "refused" in (heard.session.status().problem or ""))
+        assert not heard.up
+
+
+def test_event_entities_and_the_vendors_word(house: House) -> None:
+    """The state of an event entity is the time of its last event; its attributes say what it was."""
+    house.states = {"event.button": "unknown", "event.echo": "2026-11-27T08:00:00+00:00", "conversation.ha": "unknown"}
+    entities = [
+        {"entity": "event.button", "event_type": ["single"], "device": "kitchen"},
+        {"entity": "event.echo", "to": "any", "device": "kitchen", "trust": "self_report"},
+        {"entity": "conversation.ha", "to": "any"},
+    ]
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.250+00:00", time.gmtime())
+    with Heard(feed(house, entities=entities, last_called=False)) as heard:
         until(lambda: heard.up)
-        house.changes("assist_satellite.a", "idle", "listening")
-        until(heard.wakes)
-    assert heard.session.status().attempts == 1
+        house.changes("event.button", "unknown", now, event_type="double")
+        house.changes("event.button", now, "unavailable")
+        house.changes("event.button", "unavailable", now, event_type="single")  # it came back as it was
+        house.changes("event.button", now.replace(".250", ".100"), now, event_type="single")
+        house.changes("event.echo", "2026-11-27T08:00:00+00:00", now, event_type="voice")
+        house.changes("conversation.ha", "unknown", now)
+        until(lambda: len(heard.wakes()) == 3)
+    assert [(event.source, event.device, event.trust) for event in heard.wakes()] == [
+        ("ha", "kitchen", Trust.INDEPENDENT),
+        ("ha-vendor", "kitchen", Trust.SELF_REPORT),
+        ("ha", None, Trust.INDEPENDENT),
+    ]
+    assert all(event.time_ns % 1_000_000_000 == 250_000_000 for event in heard.wakes())
+    assert [spec.name for spec in settings(1, entities=entities, last_called=False).specs()] == ["ha", "ha-vendor"]
+
+
+@pytest.mark.parametrize("wrong", [{}, {"to": "on", "event_type": ["x"]}])
+def test_an_entity_says_what_counts(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="either `to`"):
+        settings(1, entities=[{"entity": "event.a", **wrong}])
+
+
+def test_a_refused_token_is_not_tried_again_at_once(house: House) -> None:
+    with Heard(feed(house, token="wrong")) as heard:
+        until(lambda: heard.waits)
+    assert heard.waits[0] == 3600.0
+
+
+def test_the_satellites_are_gone_and_the_vendor_is_not(house: House) -> None:
+    house.missing.add("assist_satellite.a")
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: "no entity" in (heard.session.status().problem or ""))
+        assert not heard.up

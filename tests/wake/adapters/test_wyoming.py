@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sniffer.errors import WakeError
 from sniffer.model import WakeKind
-from sniffer.wake.adapters.wyoming import Messages, WyomingFeed, message
+from sniffer.wake.adapters.wyoming import WyomingFeed
+from sniffer.wake.adapters.wyoming_messages import Messages, message
 from sniffer.wake.settings import WyomingSource
 from tests.wake.ears import Heard, until
 
@@ -97,7 +98,7 @@ class Service:
                 for kind, _ in messages.feed(data):
                     self.asked.append(kind)
                     if kind == "describe":
-                        self._client.sendall(message("info", {"wake": []}))
+                        self._client.sendall(message("info", {"mic": [{"name": "shelf"}]}))
         except OSError:
             pass
 
@@ -119,7 +120,7 @@ def test_as_a_client() -> None:
         until(lambda: heard.up)
         service.says(message("detection", {"name": "hey_jarvis"}) + audio(500) + DETECTION)
         until(heard.wakes)
-        assert service.asked[:2] == ["detect", "describe"]
+        until(lambda: service.asked[:2] == ["describe", "detect"])
         service.stop()
         until(lambda: not heard.up)
         again = Service(port)
@@ -136,8 +137,9 @@ def test_as_a_server() -> None:
         until(lambda: heard.session.status().problem)
         assert not heard.up, "no satellite is connected, so nobody would report"
         with socket.create_connection(("127.0.0.1", port)) as satellite:
-            until(lambda: heard.up)
-            satellite.sendall(message("describe") + DETECTION)
+            satellite.sendall(message("describe"))
+            until(lambda: "not said that it runs" in (heard.session.status().problem or ""))
+            satellite.sendall(DETECTION)
             until(heard.wakes)
             assert b'"info"' in satellite.recv(4096)
             with socket.create_connection(("127.0.0.1", port)) as stranger:
