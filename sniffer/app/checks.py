@@ -25,13 +25,17 @@ from sniffer.capture.live.live import LiveCapture
 from sniffer.capture.live.netlink import Link, links
 from sniffer.capture.live.privileges import may_capture, remedy
 from sniffer.capture.settings import CaptureSettings
+from sniffer.capture.source_settings import AnyPacketSource
+from sniffer.capture.sources import open_source
 from sniffer.decode import decode
 from sniffer.diagnostics import offload
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
-from sniffer.diagnostics.silence import missing
+from sniffer.diagnostics.silence import Surroundings, missing
+from sniffer.diagnostics.silence import cause as cause_of_silence
 from sniffer.diagnostics.visibility import Sight
 from sniffer.errors import CaptureError, ConfigError, SnifferError
 from sniffer.model import Selection, Trust
+from sniffer.model.clock import SystemClock
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import authorities, cause
 from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
@@ -44,6 +48,8 @@ NOT_BEFORE = 1_763_000_000
 FREE_BYTES = 64 << 20
 #: Seconds that a source or a receiver has to accept a connection.
 REACH_SECONDS = 5.0
+#: Packets of a sender after which it is not looked at longer.
+ENOUGH_PACKETS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,42 @@ def traffic(names: Sequence[str], settings: CaptureSettings, seconds: float) -> 
         yield Check(
             "timestamps", "fail", f"packets are stamped {ahead:+.0f} s off the clock", "set the clock, then reboot"
         )
+
+
+def sender(source: AnyPacketSource, settings: CaptureSettings, seconds: float) -> Iterator[Check]:
+    """Connect to one source on another machine, and look at what it sends for a while."""
+    sight = Sight(*own_addresses(links()))
+    said: list[str] = []
+    try:
+        opened = open_source(source, settings, SystemClock(), read_secret)
+    except SnifferError as error:
+        yield Check("source", "fail", f"{source.label}: {error}", "correct it in capture.sources")
+        return
+    try:
+        opened.watch(None)
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not (sight.sees_others and sight.packets >= ENOUGH_PACKETS):
+            for block in opened.poll(min(left, 0.5)):
+                sight.add(decode(block, Selection())[0])
+            said += opened.events()
+        up = opened.up().get(source.label, False)
+    finally:
+        opened.close()
+    for line in said:
+        if "its clock is" in line:
+            yield Check("clock", "warning", line, "set the clock there (NTP)")
+    if not up and not sight.packets:
+        why = (
+            said[-1].removesuffix("; connecting again") if said else f"{source.label}: nothing arrived in {seconds:g} s"
+        )
+        yield Check("source", "fail", why, "docs/where.md has a section for this kind of router")
+    elif not sight.sees_others:
+        reason, remedy = cause_of_silence(Surroundings(remote=True))
+        yield Check(
+            "source", "fail", f"{source.label}: {missing(sight).rstrip(',')} in {seconds:g} s: {reason}", remedy
+        )
+    else:
+        yield Check("source", "ok", f"{source.label}: {sight.packets} packets of {sight.hosts} hosts arrived")
 
 
 def _others(sight: Sight, where: str) -> Check:

@@ -410,6 +410,8 @@ class Daemon:
             self._up = up
             for interface, capturing in up.items():
                 self._metrics.capturing(interface, capturing)
+        for label, health in getattr(self._source, "health", dict)().items():
+            self._metrics.sender(label, health.clock_offset_seconds, health.reconnects)
         for loss in self._source.losses():
             self._hidden.pop(loss.interface, None)
             self._emit(self._pipeline.loss(loss))

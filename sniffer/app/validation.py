@@ -18,6 +18,8 @@ from sniffer.app.config_lint import Place, Remark, Said, place_remarks, unreadab
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.netlink import links
 from sniffer.capture.live.privileges import account
+from sniffer.capture.settings import CaptureSettings
+from sniffer.capture.source_settings import InterfaceSource, LibpcapSource, MirrorSource
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.explain.headline import headline
 from sniffer.model import Record
@@ -76,16 +78,29 @@ def _tried(place: Place, act: Callable[[], object]) -> Iterator[Said]:
 def _capture(config: Config) -> Iterator[Said]:
     settings = config.capture
     yield from _tried(("capture", "user"), lambda: account(settings.user))
-    if settings.interface == "auto":
+    if "auto" in settings.interfaces:
         yield from _tried(("capture", "interface"), lambda: resolve("auto"))
-        return
-    names = (settings.interface,) if isinstance(settings.interface, str) else settings.interface
     there = {link.name for link in links()}
-    for name in names:
+    for place, name in _interfaces(settings):
         # An alternative name of an interface is one too, and only the kernel knows it.
-        if name not in there and not _has_index(name):
+        if name not in (*there, "auto") and not _has_index(name):
             known = ", ".join(sorted(there))
-            yield ("capture", "interface"), f"{name}: no such interface; there are {known}", REMEDY
+            yield place, f"{name}: no such interface; there are {known}", REMEDY
+    for number, source in enumerate(settings.sources):
+        for key in ("key", "known_hosts", "ca"):
+            path = getattr(source, key, None)
+            if path is not None and not os.access(path, os.R_OK):
+                yield ("capture", "sources", number, key), f"{path}: cannot be read by this user", REMEDY
+
+
+def _interfaces(settings: CaptureSettings) -> Iterator[tuple[Place, str]]:
+    """Every interface of this machine that is named, with its place."""
+    if not settings.sources:
+        names = (settings.interface,) if isinstance(settings.interface, str) else settings.interface
+        yield from ((("capture", "interface"), name) for name in names)
+    for number, source in enumerate(settings.sources):
+        if isinstance(source, InterfaceSource | MirrorSource | LibpcapSource):
+            yield ("capture", "sources", number, "interface"), source.interface
 
 
 def _has_index(name: str) -> bool:

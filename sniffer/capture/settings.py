@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
+from sniffer.capture.source_settings import AnyPacketSource, InterfaceName, InterfaceSource
 from sniffer.settings.base import Section
 
 
 class CaptureSettings(Section):
-    """`interface` is a name, several, or `auto`: the LAN side of this machine.
+    """`interface` is a name, several, or `auto`: the LAN side of this machine. It is the short form of `sources` with
+    entries of `type: interface`; where packets come from elsewhere, `sources` says from where.
 
     Packets from a watched device are kept whole (names and record lengths are in them), as are the identity protocols.
     `user` is whom root becomes once the interface is open; by default whoever called sudo, else nobody changes.
     """
 
-    interface: str | Annotated[tuple[str, ...], Field(min_length=1)] = "auto"
+    interface: InterfaceName | Annotated[tuple[InterfaceName, ...], Field(min_length=1)] = "auto"
+    sources: tuple[AnyPacketSource, ...] = ()
     snap_length: Annotated[int, Field(ge=96, le=65535, description="bytes kept of each packet to a watched device")] = (
         192
     )
@@ -32,10 +35,23 @@ class CaptureSettings(Section):
     @field_validator("interface")
     @classmethod
     def _names(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        names = (value,) if isinstance(value, str) else value
-        for name in names:
-            if not 0 < len(name.encode(errors="replace")) < 16 or "/" in name or not name.isprintable() or " " in name:
-                raise ValueError(f"{name!r} is no name of an interface (`ip link` lists them), nor `auto`")
-        if len(set(names)) < len(names):
+        if not isinstance(value, str) and len(set(value)) < len(value):
             raise ValueError("an interface is given twice")
         return value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> CaptureSettings:
+        if self.sources and self.interface != "auto":
+            raise ValueError("give either `interface` or `sources`: an interface is a source of `type: interface`")
+        labels = [source.label for source in self.sources]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"two sources are called '{label}': give one of them a `name`")
+        return self
+
+    @property
+    def interfaces(self) -> tuple[str, ...]:
+        """The interfaces of this machine that are captured from, or `auto`."""
+        if self.sources:
+            return tuple(source.interface for source in self.sources if isinstance(source, InterfaceSource))
+        return (self.interface,) if isinstance(self.interface, str) else self.interface

@@ -15,6 +15,7 @@ from sniffer.app.checks import Check
 from sniffer.app.config import Config, load_config
 from sniffer.app.config_lint import remarks
 from sniffer.capture.live.privileges import may_capture
+from sniffer.capture.source_settings import InterfaceSource
 from sniffer.cli._common import config_option
 from sniffer.errors import LocatedError
 
@@ -24,7 +25,7 @@ MARKS = {
     "fail": ("fail", "red"),
     "skipped": ("skipped", "cyan"),
 }
-CAPTURING = ("privilege", "interface", "traffic", "visibility", "hidden")
+CAPTURING = ("privilege", "interface", "source", "traffic", "visibility", "hidden")
 
 
 @click.command()
@@ -68,16 +69,11 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
             yield Check("configuration", "fail", str(error), "correct it; the checks below use the defaults")
     else:
         yield Check("configuration", "ok", "none was given: the defaults are used")
-    yield from checks.privilege()
-    yield from checks.forwarding()
-    names, found = checks.choice(interface or config.capture.interface)
-    yield from found
-    if names:
-        yield from checks.hidden(names)
-    if not names or not may_capture():
-        yield Check("traffic", "skipped", "packets were not looked at: what others send, DNS, merging are unknown")
-    elif seconds > 0:
-        yield from checks.traffic(names, config.capture, seconds)
+    senders = () if interface else tuple(s for s in config.capture.sources if not isinstance(s, InterfaceSource))
+    if interface or config.capture.interfaces:
+        yield from _here(interface, config, seconds)
+    for source in senders if seconds > 0 else ():
+        yield from checks.sender(source, config.capture, seconds)
     yield from checks.clock()
     yield from checks.secrets(config, read)
     yield from checks.store(config)
@@ -86,6 +82,21 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     yield from checks.wake(config)
     yield from checks.sources(config)
     yield from checks.receivers(config)
+
+
+def _here(interface: str | None, config: Config, seconds: float) -> Iterator[Check]:
+    """Checks of the interfaces of this machine."""
+    yield from checks.privilege()
+    yield from checks.forwarding()
+    chosen = (interface,) if interface else config.capture.interfaces
+    names, found = checks.choice("auto" if chosen == ("auto",) else chosen)
+    yield from found
+    if names:
+        yield from checks.hidden(names)
+    if not names or not may_capture():
+        yield Check("traffic", "skipped", "packets were not looked at: what others send, DNS, merging are unknown")
+    elif seconds > 0:
+        yield from checks.traffic(names, config.capture, seconds)
 
 
 def _line(check: Check) -> str:

@@ -14,15 +14,14 @@ from typing import Any
 
 import click
 
-from sniffer.app.config import Config
+from sniffer.app.config import Config, read_secret
 from sniffer.app.daemon import PacketSource
 from sniffer.app.service import Service, files_of, open_files
 from sniffer.app.turns import SWITCH_SECONDS
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.replay import ReplayCapture, ReplayClock
-from sniffer.capture.live.interfaces import resolve
-from sniffer.capture.live.live import LiveCapture
 from sniffer.capture.live.privileges import account, drop, hand_over, unprivileged
+from sniffer.capture.sources import open_sources
 from sniffer.cli._common import config_option, device_option, effective_config
 from sniffer.cli._show import RecordLines
 from sniffer.cli.page import is_local, page_url
@@ -98,11 +97,10 @@ def command(
             replay_clock = ReplayClock(clock, speed)
             source, name, clock = ReplayCapture(reader, replay_clock, speed), str(capture), replay_clock
         else:
-            names, why = resolve(config.capture.interface)
-            live = LiveCapture(names, config.capture)
-            stack.callback(live.close)
-            source, name = live, ",".join(names)
-            logger.info("capturing on %s%s", name, f" ({why})" if why else "")
+            source, name = open_sources(config.capture, clock, read_secret)
+            stack.callback(source.close)
+            logger.info("capturing on %s", name)
+            name = name.partition(" (")[0]
         store, event_log = stack.enter_context(open_files(config))
         lines = RecordLines(sys.stdout, output_format)
         events = read_events(wake) if wake is not None else []
@@ -152,7 +150,7 @@ def _placed(config: Config, interfaces: Sequence[str], store_path: Path | None, 
     """The configuration with what the command line says of places."""
     update: dict[str, Any] = {}
     if interfaces:
-        update["capture"] = config.capture.model_copy(update={"interface": tuple(interfaces)})
+        update["capture"] = config.capture.model_copy(update={"interface": tuple(interfaces), "sources": ()})
     if store_path is not None:
         update["store"] = config.store.model_copy(update={"path": store_path})
     if scratch is not None:

@@ -182,6 +182,14 @@ class Metrics:
         self._sees_others = gauge(
             "sniffer_capture_sees_others", "0 where no packets between other hosts arrive.", "interface"
         )
+        self._clock_offset = gauge(
+            "sniffer_source_clock_offset_seconds",
+            "What is added to the times of a sender's packets: its clock compared with ours.",
+            "interface",
+        )
+        self._reconnects = gauge(
+            "sniffer_source_reconnects", "How often the connection to a sender of packets was made anew.", "interface"
+        )
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
         self._suspicious = counter(
             "sniffer_suspicious_packets_total",
@@ -433,6 +441,12 @@ class Metrics:
     def sees_others(self, interface: str, seen: bool) -> None:
         """Whether packets between other hosts arrive at the interface."""
         self._sees_others.labels(self._interface(interface)).set(seen)
+
+    def sender(self, interface: str, clock_offset_seconds: float | None, reconnects: int) -> None:
+        """How a sender of packets is: its clock compared with ours, and connections that were made anew."""
+        if clock_offset_seconds is not None:
+            self._clock_offset.labels(self._interface(interface)).set(clock_offset_seconds)
+        self._reconnects.labels(self._interface(interface)).set(reconnects)
 
     def decode_error(self, protocol: str, count: int = 1) -> None:
         """So many more packets could not be decoded."""

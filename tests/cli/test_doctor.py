@@ -16,6 +16,8 @@ from scapy.layers.l2 import Ether
 
 from sniffer.cli.doctor import command
 from tests.capture.net import ip, namespace, raw_socket, why_not
+from tests.capture.remote.box import Box, fritz_box
+from tests.capture.remote.router import Traffic
 
 REASON = why_not()
 root = pytest.mark.skipif(REASON is not None, reason=str(REASON))
@@ -231,3 +233,24 @@ def test_wake_sources_are_named_and_their_tokens_read(tmp_path: Path) -> None:
     token.write_text("a-long-enough-secret")
     _, checks = doctor("-c", str(file), "--seconds", "0")
     assert "start" not in checks
+
+
+def test_a_source_on_another_machine_is_tried(tmp_path: Path) -> None:
+    box = Box(packets=[(1.7e9 + n / 50, Traffic("x").packet(n)) for n in range(60)])
+    password = tmp_path / "password"
+    password.write_text(box.password)
+    file = tmp_path / "sniffer.yaml"
+    with fritz_box(box):
+        source = (
+            f"{{type: fritzbox, url: 'http://127.0.0.1:{box.port}', user: monitor, password: {{file: {password}}}}}"
+        )
+        file.write_text(f"capture:\n  sources:\n    - {source}\n")
+        _, checks = doctor("-c", str(file), "--seconds", "8")
+        assert checks["source"][0]["status"] == "ok", checks["source"]
+        assert checks["source"][0]["message"] == "fritzbox:1-lan: 60 packets of 1 hosts arrived"
+        assert "the times of its packets are corrected" in checks["clock"][0]["message"]
+        assert "privilege" not in checks, "no interface of this machine is captured from"
+        password.write_text("wrong")
+        result, checks = doctor("-c", str(file), "--seconds", "2")
+    assert "does not accept the password" in checks["source"][0]["message"]
+    assert result.exit_code == 3

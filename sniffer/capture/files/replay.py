@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sniffer.model import FrameBlock, Loss
 from sniffer.model.clock import SECOND, Clock
@@ -123,7 +124,7 @@ class ReplayCapture:
         """The file belongs to whoever opened it."""
 
 
-def rows(block: FrameBlock, part: slice) -> FrameBlock:
+def rows(block: FrameBlock, part: slice | npt.NDArray[np.int64]) -> FrameBlock:
     """Some rows of a block; the data is shared."""
     return replace(
         block,

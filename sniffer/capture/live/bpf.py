@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from sniffer.model import PROTO_ICMPV6, PROTO_TCP, PROTO_UDP
@@ -57,6 +58,9 @@ RET_K = 0x06
 ETHER_HEADER = 14
 #: Tags that are left in the frame: the kernel strips the outermost one, a second (QinQ) stays.
 MAX_VLAN_TAGS = 2
+#: The IP protocol GRE, and the UDP ports of VXLAN (three), Geneve and TZSP.
+PROTO_GRE = 47
+TUNNEL_PORTS = (4789, 8472, 4790, 6081, 37008)
 #: Length of a UDP header, and where the length of the datagram stands in it.
 UDP_HEADER, UDP_LENGTH = 8, 4
 
@@ -143,6 +147,33 @@ def compile_filter(
 def pass_all(length: int) -> tuple[Instruction, ...]:
     """Every packet, up to `length` bytes: for links without MAC addresses, and where no other program fits."""
     return (Instruction(RET_K, 0, 0, length),)
+
+
+def tunnel_filter(sender: str, full_length: int) -> tuple[Instruction, ...]:
+    """Compile the program for what `sender`, an IP address, mirrors to this machine: GRE (with ERSPAN in it), VXLAN,
+    Geneve and TZSP, whole. Raises ValueError for no address."""
+    address = ip_address(sender)
+    code = _Builder()
+    drop, whole = code.ret(0), code.ret(full_length)
+    at = ETHER_HEADER
+    ports = drop
+    for port in TUNNEL_PORTS:
+        ports = code.branch(JEQ_K, port, whole, ports)
+    if address.version == 4:
+        # The destination port stands behind a header of variable length; fragments but the first have none.
+        udp = code.op(LDX_MSH, at, code.op(LD_H_IND, at + 2, ports))
+        udp = code.op(LD_H_ABS, at + 6, code.branch(JSET_K, 0x1FFF, whole, udp))
+        protocol, source, ether_type = at + 9, at + 12, ETHER_IPV4
+    else:
+        udp = code.op(LD_H_ABS, at + 42, ports)
+        protocol, source, ether_type = at + 6, at + 8, ETHER_IPV6
+    label = code.branch(JEQ_K, PROTO_GRE, whole, code.branch(JEQ_K, PROTO_UDP, udp, drop))
+    label = code.op(LD_B_ABS, protocol, label)
+    for number in reversed(range(0, len(address.packed), 4)):
+        word = int.from_bytes(address.packed[number : number + 4], "big")
+        label = code.op(LD_W_ABS, source + number, code.branch(JEQ_K, word, label, drop))
+    code.op(LD_H_ABS, 12, code.branch(JEQ_K, ether_type, label, drop))
+    return code.finish()
 
 
 def pack(program: Program) -> bytes:

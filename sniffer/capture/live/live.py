@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sniffer.capture.live.bpf import Program, compile_filter, pass_all
+from sniffer.capture.live.bpf import Program, compile_filter, pass_all, tunnel_filter
 from sniffer.capture.live.packet_socket import PacketSocket, hardware_type
 from sniffer.capture.live.privileges import raised
 from sniffer.capture.live.ring import FULL_LENGTH, LINK_ETHERNET
@@ -44,10 +44,10 @@ class Statistics:
 
 
 class _Link:
-    """One interface and its socket."""
+    """One interface and its socket. `label` names its packets."""
 
-    def __init__(self, name: str, settings: CaptureSettings, now_ns: int) -> None:
-        self.name = name
+    def __init__(self, name: str, label: str, settings: CaptureSettings, now_ns: int) -> None:
+        self.name, self.label = name, label
         self.called = name
         self.complaint = ""
         self.socket = _open(name, settings)
@@ -66,7 +66,9 @@ class LiveCapture:
 
     `keys` are the devices to watch (see `bpf.compile_filter`); the identity protocols of all hosts come anyway. None
     is everything, up to the snap length.
-    Raises PrivilegeError or CaptureError where capturing cannot begin; afterwards nothing is raised.
+    With `tunnel_from`, an IP address, only what that sender mirrors in tunnels is captured. `labels` name the packets
+    of interfaces otherwise than these. Raises PrivilegeError or CaptureError where capturing cannot begin; afterwards
+    nothing is raised.
     """
 
     def __init__(
@@ -76,7 +78,10 @@ class LiveCapture:
         keys: Iterable[int] | None = (),
         *,
         clock: Clock | None = None,
+        tunnel_from: str | None = None,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
+        self._tunnel_from, self._labels = tunnel_from, labels or {}
         if not interfaces:
             raise CaptureError("no interface to capture from: name one in capture.interface")
         self._settings = settings
@@ -101,7 +106,7 @@ class LiveCapture:
 
     def _add(self, name: str) -> None:
         try:
-            link = _Link(name, self._settings, self._clock.now_ns())
+            link = _Link(name, self._labels.get(name, name), self._settings, self._clock.now_ns())
         except OSError as error:
             raise CaptureError(f"{name}: {error.strerror}") from None
         self._links.append(link)
@@ -121,6 +126,8 @@ class LiveCapture:
                 self._attach(link)
 
     def _compile(self, keys: Iterable[int] | None) -> Program:
+        if self._tunnel_from is not None:
+            return tunnel_filter(self._tunnel_from, FULL_LENGTH)
         if keys is None:
             return pass_all(self._settings.snap_length)
         try:
@@ -195,7 +202,7 @@ class LiveCapture:
             # Asking for the counters takes a lock that the kernel holds while it fills a slot: what comes after it
             # sees slots that are complete, on machines that reorder reads too.
             self._count_drops(link, now_ns)
-            block = ring.take(link.name, link.socket.link_type)
+            block = ring.take(link.label, link.socket.link_type)
             link.received += len(block)
         link.drained_ns = now_ns
         return block
@@ -204,7 +211,7 @@ class LiveCapture:
         dropped = link.socket.counters().dropped
         if dropped:
             link.dropped += dropped
-            self._losses.append(Loss(link.name, link.drained_ns, now_ns, dropped))
+            self._losses.append(Loss(link.label, link.drained_ns, now_ns, dropped))
 
     def hurry(self, hurried: bool) -> None:
         """While something is being uploaded, every `drain_interval`; else calmly, in fewer and larger blocks."""
@@ -272,7 +279,7 @@ class LiveCapture:
     def _back(self, link: _Link) -> None:
         if link.gone_ns is not None:
             now_ns = self._clock.now_ns()
-            self._losses.append(Loss(link.name, link.gone_ns, now_ns, 0))
+            self._losses.append(Loss(link.label, link.gone_ns, now_ns, 0))
             self._events.append(f"{link.called}: is up, after {(now_ns - link.gone_ns) / 1e9:.1f} s")
             link.gone_ns = None
 
@@ -280,11 +287,11 @@ class LiveCapture:
 
     def statistics(self) -> Mapping[str, Statistics]:
         """By interface, since the start."""
-        return {link.name: Statistics(link.received, link.dropped) for link in self._links}
+        return {link.label: Statistics(link.received, link.dropped) for link in self._links}
 
     def up(self) -> Mapping[str, bool]:
         """By interface: is anything being captured there?"""
-        return {link.name: link.gone_ns is None for link in self._links}
+        return {link.label: link.gone_ns is None for link in self._links}
 
     def events(self) -> list[str]:
         """What happened to the interfaces since the last call, a line each."""

@@ -1,0 +1,1 @@
+"""Packets that another machine captures and sends: each sender a small file, supervised by `source`."""
