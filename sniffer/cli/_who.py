@@ -10,9 +10,9 @@ import numpy as np
 
 from sniffer.app.build import Rulebook
 from sniffer.app.config import Config
+from sniffer.capture.combined import Source
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.pipe import read_stream
-from sniffer.capture.live.live import LiveCapture
 from sniffer.decode import decode
 from sniffer.decode.dissect import Dissector
 from sniffer.decode.frames.unread import Unread
@@ -89,7 +89,7 @@ class Observer:
                     raise
                 say(str(error))
 
-    def live(self, source: LiveCapture, seconds: float, clock: Clock, tick: Callable[[float], None]) -> None:
+    def live(self, source: Source, seconds: float, clock: Clock, tick: Callable[[float], None]) -> None:
         """Listen for a while."""
         start = clock.monotonic()
         while (passed := clock.monotonic() - start) < seconds:

@@ -17,10 +17,13 @@ from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config, load_config, parse_config, read_secret
 from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
+from sniffer.capture.source_settings import AnyPacketSource
+from sniffer.capture.sources import open_source
 from sniffer.cli._common import count, program
+from sniffer.cli._routers import ROUTERS, Place, ask_router, ask_source, source_lines
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
-from sniffer.errors import UsageError
+from sniffer.errors import CaptureError, UsageError
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
 from sniffer.settings.base import Url, display_name
@@ -33,6 +36,9 @@ WHOLE = 2048
 @click.command()
 @click.option("--capture", type=click.Path(path_type=Path), help="Read this capture instead of watching.")
 @click.option("-i", "--interface", help="Watch here (default: the LAN side).")
+@click.option(
+    "--router", type=click.Choice(list(ROUTERS)), help="Whose packets are watched; asked for where it is not given."
+)
 @click.option("--seconds", type=click.FloatRange(min=1, max=86_400), default=60.0, show_default=True, help="How long.")
 @click.option("--yes", is_flag=True, help="Ask nothing: watch what was recognised, under the names we made.")
 @click.option(
@@ -45,6 +51,7 @@ WHOLE = 2048
 def command(
     capture: Path | None,
     interface: str | None,
+    router: str | None,
     seconds: float,
     yes: bool,
     output: Path,
@@ -55,7 +62,9 @@ def command(
 
     \b
     Examples:
+      sniffer setup
       sniffer setup -i br-lan
+      sniffer setup --router fritzbox
       sniffer setup --capture evening.pcap --yes -o sniffer.yaml
       sniffer setup --test -o sniffer.yaml
     """
@@ -65,15 +74,22 @@ def command(
         raise UsageError(f"{output}: is there already; --force writes over it, -o names another, --test tries it")
     if not yes and not has_terminal():
         raise UsageError("no terminal to ask on: --yes takes what was recognised")
+    if yes and router not in (None, "here"):
+        raise UsageError("--router asks for what the router needs: leave --yes out")
     config = Config()
     observer = Observer(config, load_rulebook(config))
-    used = _observe(observer, config, capture, interface, seconds)
+    source = None
+    if capture is None and interface is None and not yes:
+        source = ask_source(router or ask_router(), Place(output))
+    if source is not None:
+        _observe_source(observer, config, source, seconds)
+    used = None if source is not None else _observe(observer, config, capture, interface, seconds)
     found = [device for device in ordered(observer.identifier.devices()) if device.kind != "router"]
     chosen = _ask(found, yes)
     receiver = None if yes else _ask_receiver()
     webhook = receiver is not None
     secret = output.with_name(f"{output.stem}-webhook.secret").absolute()
-    text = configuration(chosen, found, used, receiver, secret)
+    text = configuration(chosen, found, used, receiver, secret, source)
     parse_config(text, output)
     if receiver is not None and receiver.secret:
         _write(secret, receiver.url + "\n", 0o600)
@@ -169,6 +185,23 @@ def _observe(
     return names[0]
 
 
+def _observe_source(observer: Observer, config: Config, settings: AnyPacketSource, seconds: float) -> None:
+    """Fill the observer from another machine. Raises CaptureError where nothing arrives."""
+    clock = SystemClock()
+    click.echo(f"connecting to {settings.label}, and watching for {seconds:.0f} seconds; "
+               "switch a speaker off and on to have it recognised best", err=True)  # fmt: skip
+    with closing(open_source(settings, config.capture, clock, read_secret)) as source, click.progressbar(
+        length=int(seconds), label="looking around", file=sys.stderr
+    ) as bar:  # fmt: skip
+        source.watch(None)
+        observer.live(source, seconds, clock, lambda passed: bar.update(int(passed) - bar.pos))
+        said = source.events()
+    for line in said:
+        click.echo(f"sniffer: {line}", err=True)
+    if not observer.packets:
+        raise CaptureError(f"{settings.label}: no packet arrived in {seconds:.0f} seconds; nothing was written")
+
+
 def _ask(found: Sequence[Device], yes: bool) -> list[tuple[Device, str]]:
     """Who is watched, under which name."""
     recognised = [device for device in found if device.microphone]
@@ -231,10 +264,13 @@ def configuration(
     interface: str | None,
     receiver: Receiver | None = None,
     secret: Path = Path("webhook.secret"),
+    source: AnyPacketSource | None = None,
 ) -> str:
     """A commented configuration that holds what was found; `secret` is the file that holds a secret address."""
     lines = ["# Written by `sniffer setup`. `sniffer config schema` says what else can be set.", ""]
-    if interface:
+    if source is not None:
+        lines += [*source_lines(source), ""]
+    elif interface:
         lines += ["capture:", f"  interface: {_quoted(interface)}", ""]
     else:
         lines += ["# capture:", "#   interface: br-lan   # default: the LAN side of this machine", ""]
