@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sniffer import __version__
 from sniffer.app import checks
 from sniffer.app.build import load_rulebook
+from sniffer.app.compared import read_result
 from sniffer.app.config import Config
 from sniffer.app.overlay import OverlaidConfig, overlay_path
 from sniffer.app.trial import try_targets
@@ -234,6 +235,9 @@ class PageBackend:
                 }
             )
         return found
+
+    def reconciliation(self) -> Record | None:
+        return read_result(self._config().store.path)
 
     def targets(self) -> Sequence[Record]:
         config = self._config().sinks

@@ -14,6 +14,7 @@ import click
 
 from sniffer import __version__
 from sniffer.app.build import load_rulebook
+from sniffer.app.compared import MOST_ITEMS, write_result
 from sniffer.app.config import Config
 from sniffer.app.page import zone_of
 from sniffer.app.rejudge import rejudge
@@ -61,6 +62,8 @@ _ZONE_NS = 15 * 3600 * SECOND
 @click.option("--with-transcripts", is_flag=True, help="Read and show transcripts. Without it they are skipped.")
 @click.option("--report", "report_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the result as "
               "one HTML file.")  # fmt: skip
+@click.option("--page", "on_page", is_flag=True, help="Show the result on the daemon's page (under Listeners), without "
+              "transcripts.")  # fmt: skip
 @click.option("--letter", "letter_path", type=click.Path(path_type=Path, dir_okay=False), help="Write a letter to the "
               "vendor's data protection officer (Art. 15 GDPR), with the list of missing recordings.")  # fmt: skip
 @click.option("--events", "events_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the rows as wake "
@@ -82,6 +85,7 @@ def command(
     language: str,
     with_transcripts: bool,
     report_path: Path | None,
+    on_page: bool,
     letter_path: Path | None,
     events_path: Path | None,
     again: bool,
@@ -104,6 +108,8 @@ def command(
         raise UsageError("--from is after --to")
     if covers is not None and covers[0] >= covers[1]:
         raise UsageError("--covers: its first time is after its second")
+    if on_page and log is not None:
+        raise UsageError("--page is for a store; for captures, --report writes a file to look at")
     if again and log is not None:
         raise UsageError("--rejudge is for a store; for captures, --events writes what `sniffer analyze --wake` reads")
     config = effective_config(config_path, ())
@@ -135,6 +141,10 @@ def command(
         listed = _with_items(result, found, reconciliation.MOST_ITEMS, transcripts=with_transcripts)
         made = reconciliation.html(listed, words, version=__version__, made_ns=time.time_ns(), command=command_line())
         _write(report_path, made)
+    if on_page:
+        listed = _with_items(result, found, MOST_ITEMS, transcripts=False)
+        path = write_result(settings.path, {**listed, "made": timestamp(time.time_ns())})
+        click.echo(f"{path}: written; the page shows it at /record", err=True)
     if letter_path is not None:
         listed = _with_items(result, found, None, transcripts=False, only="not_in_record")
         _write(letter_path, reconciliation.letter(listed, words, made_ns=time.time_ns()))

@@ -69,6 +69,10 @@ class PageBackend(Backend, Protocol):
         """Wake sources, configured or not, and how well each hears."""
         ...
 
+    def reconciliation(self) -> Record | None:
+        """Return the last result of `sniffer reconcile --page`; None where there is none."""
+        ...
+
     def targets(self) -> Sequence[Record]:
         """Where alerts go, how many wait, and what went wrong last."""
         ...

@@ -25,7 +25,7 @@ from sniffer.web.refusal import Refusal
 from sniffer.web.render import Renderer
 from sniffer.web.settings import HttpSettings
 from sniffer.web.stream import Live
-from sniffer.web.views import devices, health, now, questions, rules, sources, start, timeline, upload
+from sniffer.web.views import devices, health, now, questions, record, rules, sources, start, timeline, upload
 from sniffer.web.views.common import Page
 from sniffer.web.words import LANGUAGES, Words, choose_language
 
@@ -335,6 +335,7 @@ def routes(site: Site) -> list[Route]:
         posts("/devices/{host}", actions.device, "/devices"),
         Route("/sources", site.view("sources.html", sources.context)),
         posts("/sources", actions.source, "/sources"),
+        Route("/record", site.view("record.html", record.context)),
         Route("/rules", site.view("rules.html", rules.context)),
         posts("/rules/target", actions.target, "/rules"),
         posts("/rules/test", actions.try_target, "/rules"),

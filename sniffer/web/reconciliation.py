@@ -14,6 +14,7 @@ from markupsafe import Markup
 from sniffer.model.intervals import wilson
 from sniffer.web.assets import STATIC, Assets
 from sniffer.web.render import Renderer
+from sniffer.web.views.common import upload_link
 from sniffer.web.words import LOCALE, NARROW, Words, plain
 
 Result = Mapping[str, Any]
@@ -40,9 +41,9 @@ class Section:
     items: Sequence[Mapping[str, str]]
 
 
-def sections(words: Words, result: Result) -> list[Section]:
+def sections(words: Words, result: Result, *, links: bool = False) -> list[Section]:
     """Return the results in order: those of the first screen, then the others that are not empty."""
-    found = [_section(words, category) for category in result["categories"]]
+    found = [_section(words, category, links=links) for category in result["categories"]]
     return [section for section in found if section.name in FIRST or section.count]
 
 
@@ -135,11 +136,11 @@ def letter(result: Result, words: Words, *, made_ns: int) -> str:
     )
 
 
-def context(words: Words, result: Result) -> dict[str, Any]:
-    """Return the values of the templates of report and page."""
+def context(words: Words, result: Result, *, links: bool = False) -> dict[str, Any]:
+    """Return the values of the templates of report and page; on the page uploads have `links`."""
     return {
         "result_headline": headline(words, result),
-        "result_sections": sections(words, result),
+        "result_sections": sections(words, result, links=links),
         "result_basis": list(basis(words, result)),
         "result_measures": list(measures(words, result)),
         "result_from": result["watched"]["from"],
@@ -148,7 +149,7 @@ def context(words: Words, result: Result) -> dict[str, Any]:
     }
 
 
-def _section(words: Words, category: Mapping[str, Any]) -> Section:
+def _section(words: Words, category: Mapping[str, Any], *, links: bool = False) -> Section:
     share = ""
     if category["share"] is not None:
         share = words(
@@ -168,12 +169,13 @@ def _section(words: Words, category: Mapping[str, Any]) -> Section:
         share,
         words.duration(speech) if speech else "",
         words.duration(recorded) if recorded else "",
-        [_item(words, item) for item in category["items"][:MOST_ITEMS]],
+        [_item(words, item, links=links) for item in category["items"][:MOST_ITEMS]],
     )
 
 
-def _item(words: Words, item: Mapping[str, Any]) -> dict[str, str]:
-    """Return one item in words: `time`, `device`, `left` (what left), `verdict`, `vendor` (what the vendor says)."""
+def _item(words: Words, item: Mapping[str, Any], *, links: bool = False) -> dict[str, str]:
+    """Return one item in words: `time`, `device`, `left` (what left), `verdict`, `vendor` (what the vendor says), and
+    on the page the `link` of the upload."""
     upload = item["upload"]
     left = verdict = ""
     if upload is not None:
@@ -189,6 +191,7 @@ def _item(words: Words, item: Mapping[str, Any]) -> dict[str, str]:
         "left": left,
         "verdict": verdict,
         "vendor": words("reconcile.row", said=", ".join(said)) if said else "",
+        "link": upload_link(upload["id"]) if upload is not None and links else "",
         "text": " ".join(plain(row["transcript"], 200) for row in item["rows"] if row.get("transcript")),
     }
 
