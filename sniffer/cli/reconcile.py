@@ -277,14 +277,14 @@ def _print_table(words: Words, result: Mapping[str, Any]) -> None:
             click.echo(f"  {section.title:<{width}}  {section.count:>5}  {section.share}{speech}".rstrip())
     _print_list(words("reconcile.h_basis"), reconciliation.basis(words, result))
     _print_list(words("reconcile.h_measures"), reconciliation.measures(words, result))
-    for section in sorted(sections, key=lambda section: section.name == "both"):  # what is in both raises no question
-        if section.count:
-            click.echo(f"\n{section.title}: {section.count}\n  {section.meaning}")
-            for item in section.items[:SHOWN]:
-                parts = (item["device"], item["left"], item["verdict"], item["vendor"], item["text"])
-                click.echo(f"    {item['time']}  " + "; ".join(filter(None, parts)))
-            if section.count > SHOWN:
-                click.echo(f"    {words('reconcile.more', number=words.number(section.count - SHOWN))}")
+    for section in reconciliation.details(sections):
+        click.echo(f"\n{section.title}: {section.count}\n  {section.meaning}")
+        for item in section.items[:SHOWN]:
+            vendor = words("reconcile.row", said=item["vendor"]) if item["vendor"] else ""
+            parts = (item["device"], item["left"], item["verdict"], vendor, item["text"])
+            click.echo(f"    {item['time']}  " + "; ".join(filter(None, parts)))
+        if section.count > SHOWN:
+            click.echo(f"    {words('reconcile.more', number=words.number(section.count - SHOWN))}")
 
 
 def _print_list(title: str, lines: Iterator[str]) -> None:

@@ -47,13 +47,19 @@ def sections(words: Words, result: Result, *, links: bool = False) -> list[Secti
     return [section for section in found if section.name in FIRST or section.count]
 
 
+def details(found: Sequence[Section]) -> list[Section]:
+    """Return the results that have items, those that raise a question first: what is in both raises none."""
+    return sorted((section for section in found if section.count), key=lambda section: section.name == "both")
+
+
 def headline(words: Words, result: Result) -> str:
     """Return the first sentence."""
     by_name = {category["name"]: category for category in result["categories"]}
     uploads, rows = by_name["both"]["of"], by_name["not_seen"]["of"]
     if not uploads and not rows:
         return words("reconcile.none_compared")
-    return words("reconcile.headline", uploads=words.number(uploads), rows=words.number(rows))
+    missing = words.number(by_name["not_in_record"]["count"])
+    return words("reconcile.headline", uploads=words.number(uploads), missing=missing, rows=words.number(rows))
 
 
 def basis(words: Words, result: Result) -> Iterator[str]:
@@ -80,12 +86,13 @@ def basis(words: Words, result: Result) -> Iterator[str]:
 
 
 def _clock(words: Words, clock: Mapping[str, Any]) -> Iterator[str]:
+    name = words.either(f"reconcile.clock.{clock['name']}", clock["name"])
     if not clock["known"]:
-        yield words("reconcile.basis.clock_unknown", name=clock["name"])
+        yield words("reconcile.basis.clock_unknown", name=name)
         return
     key = "zone" if abs(clock["offset_seconds"]) > _ZONE_S else "clock"
     seconds, number = _signed(words, clock["offset_seconds"]), words.number(clock["agreeing"])
-    yield words(f"reconcile.basis.{key}", seconds=seconds, n=number, name=clock["name"])
+    yield words(f"reconcile.basis.{key}", seconds=seconds, n=number, name=name)
     if clock["changes"] is not None:
         later = _signed(words, clock["later_offset_seconds"])
         yield words("reconcile.basis.change", time=words.time(clock["changes"]), seconds=later)
@@ -95,8 +102,9 @@ def measures(words: Words, result: Result) -> Iterator[str]:
     """Yield how good the record itself is, as far as that is known."""
     found = result["measures"]
     if found["delay_seconds"] is not None:
-        delay, spread = _signed(words, found["delay_seconds"]), words.number(found["delay_spread_seconds"], 1)
-        yield words("reconcile.measures.delay", seconds=delay, spread=spread)
+        key = "delay" if found["delay_seconds"] >= 0 else "delay_before"
+        delay, spread = words.number(abs(found["delay_seconds"]), 1), words.number(found["delay_spread_seconds"], 1)
+        yield words(f"reconcile.measures.{key}", seconds=delay, spread=spread)
     interval = wilson(found["heard_missing"], found["heard"])
     if interval is not None:
         yield words(
@@ -138,14 +146,16 @@ def letter(result: Result, words: Words, *, made_ns: int) -> str:
 
 def context(words: Words, result: Result, *, links: bool = False) -> dict[str, Any]:
     """Return the values of the templates of report and page; on the page uploads have `links`."""
+    found = sections(words, result, links=links)
     return {
         "result_headline": headline(words, result),
-        "result_sections": sections(words, result, links=links),
+        "result_counts": [section for section in found if section.name in FIRST],
+        "result_lengths": any(section.recorded for section in found),
+        "result_details": details(found),
         "result_basis": list(basis(words, result)),
         "result_measures": list(measures(words, result)),
         "result_from": result["watched"]["from"],
         "result_to": result["watched"]["to"],
-        "first_results": FIRST,
     }
 
 
@@ -190,7 +200,7 @@ def _item(words: Words, item: Mapping[str, Any], *, links: bool = False) -> dict
         "device": plain(item["device"] or words("reconcile.no_name")),
         "left": left,
         "verdict": verdict,
-        "vendor": words("reconcile.row", said=", ".join(said)) if said else "",
+        "vendor": ", ".join(said),
         "link": upload_link(upload["id"]) if upload is not None and links else "",
         "text": " ".join(plain(row["transcript"], 200) for row in item["rows"] if row.get("transcript")),
     }

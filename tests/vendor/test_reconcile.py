@@ -501,7 +501,7 @@ def test_names_from_an_export_are_data(log: Path, tmp_path: Path) -> None:
 def test_the_first_screen_says_what_was_found_and_what_it_means(log: Path, tmp_path: Path) -> None:
     result = run(write_first(tmp_path, [Said(at + 1) for at in AT[:-4]]), "--log", log, "--zone", "Europe/Berlin")
     screen = "\n".join(result.stdout.replace("\xa0", " ").splitlines()[:12])
-    assert "40 uploads shaped like speech left the house." in screen
+    assert "40 uploads shaped like speech left the house, and 4 of them are not in the vendor's record." in screen
     assert "lists 36 recordings" in screen
     assert "a question to the vendor, not a proof" in screen
     assert re.search(r"Left, and not in the record +4  10 % of 40 uploads \(95 % interval: 4 % to 23 %\)", screen)

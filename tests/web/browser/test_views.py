@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from sniffer.cli.reconcile import command as reconcile
 from sniffer.model.clock import SECOND
 from sniffer.records.build import timestamp
 from tests.app.test_daemon import START
@@ -26,6 +28,7 @@ VIEWS = (
     "/devices",
     "/devices/68:db:f5:90:19:64",
     "/sources",
+    "/record",
     "/rules",
     "/health",
     "/start",
@@ -65,6 +68,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageHouse]:
     with made.store.transaction():
         for record in records:
             made.store.emit(record)
+    said = [START - minutes * 60 * SECOND + 2 * SECOND for minutes in (1, 2, 5, 6, 30)]
+    export = made.folder / "own.csv"
+    export.write_text("time,device\n" + "".join(f"{timestamp(time)},{HOSTILE.replace(',', ' ')!r}\n" for time in said))
+    done = CliRunner().invoke(
+        reconcile,
+        [str(export), "--store", str(made.store_path), "--page", "--device", "kitchen", "--device", "bedroom"],
+    )
+    assert done.exit_code == 0, done.output
     made.service.start()
     yield made
     made.close()
