@@ -17,6 +17,7 @@ from sniffer.app.config import Config, read_secret
 from sniffer.app.page_backend import PageBackend
 from sniffer.errors import ConfigError
 from sniffer.model.clock import SECOND
+from sniffer.wake.file_sources import file_sources
 from sniffer.web.access import Access
 from sniffer.web.assets import Assets
 from sniffer.web.keys import Role, keys_path, make_keys, make_link
@@ -48,6 +49,7 @@ class PageSite:
             config_path,
             read_secret,
             replayed=service.replayed,
+            file_sources=file_sources(service.events),
         )
         self._access: Access | None = None
         self._assets: Assets | None = None

@@ -21,7 +21,7 @@ from sniffer.app.config import Config
 from sniffer.app.overlay import OverlaidConfig, overlay_path
 from sniffer.app.trial import try_targets
 from sniffer.errors import UsageError
-from sniffer.model import Record, host_key, key_text
+from sniffer.model import Record, WakeSource, host_key, key_text
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.model.summaries import UploadCount, UploadSummary
 from sniffer.rules.exceptions import expired
@@ -71,6 +71,7 @@ class PageBackend:
     """Reads snapshots of the daemon and the store; changes go through the overlay file and a reload.
 
     `config` gives the configuration in force; `sources` how the wake sources are; both change with a reload.
+    `file_sources` are those of the wake events beside a replayed capture.
     """
 
     def __init__(
@@ -85,12 +86,14 @@ class PageBackend:
         read_secret: Callable[..., str],
         *,
         replayed: bool,
+        file_sources: Sequence[WakeSource] = (),
     ) -> None:
         self._daemon, self._clock, self._overlay = daemon, clock, overlay
         self._settings = store.settings
         self._second: Store | None = None
         self._config, self._sources, self._config_path = config, sources, config_path
         self._read_secret, self._replayed = read_secret, replayed
+        self._file_sources = file_sources
         self._began_ns = clock.now_ns()
         self._listening: dict[str, Record] = {}
         self._changes = 0
@@ -215,7 +218,7 @@ class PageBackend:
         types = {source.name: source.type for source in config.wake.sources}
         own = {name for change in self._overlay.changes() for name in _names(change.set, "wake", "sources", "name")}
         found = []
-        for spec in config.wake.specs():
+        for spec in (*config.wake.specs(), *self._file_sources):
             quality, status = qualities.get(spec.name, {}), running.get(spec.name)
             found.append(
                 {
@@ -223,7 +226,7 @@ class PageBackend:
                     **dict.fromkeys(("last_event_ns", "deaf_since_ns", "unused"), None),
                     **quality,
                     "name": spec.name,
-                    "type": types.get(spec.name, "home_assistant"),
+                    "type": types.get(spec.name, "file" if spec in self._file_sources else "home_assistant"),
                     "trust": str(spec.trust),
                     "hears": sorted(spec.hears),
                     "devices": spec.devices,

@@ -80,7 +80,7 @@ class Service:
         self._read_config, self._store, self._event_log, self._clock = self.overlay.read, store, event_log, clock
         self._deliver = deliver
         self._capture, self._replayed, self._more_sinks = capture, replayed, tuple(more_sinks)
-        self._events = tuple(events)
+        self.events = tuple(events)
         config = self._config = self._read_config()
         self._require(config)
         self.metrics = Metrics(__version__, [device.name for device in config.devices])
@@ -101,7 +101,7 @@ class Service:
             poll_timeout=POLL_TIMEOUT,
             reload=self._reload,
             replayed=replayed,
-            events=self._events,
+            events=self.events,
             silence=None if replayed else silence_watch(),
         )
         self._tokens = _tokens(config)
@@ -174,7 +174,7 @@ class Service:
         require_startable(config, self._config_path, live=live, deliver=deliver, bound=bound)
 
     def _build(self, config: Config, rulebook: Rulebook, state: dict[str, Any]) -> Pipeline:
-        sources = [*config.wake.specs(), *file_sources(self._events)]
+        sources = [*config.wake.specs(), *file_sources(self.events)]
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
     def _remark(self, config: Config, rulebook: Rulebook, pipeline: Pipeline) -> None:

@@ -30,6 +30,7 @@ from sniffer.errors import CaptureError, UsageError
 from sniffer.identify.configured import Unseen
 from sniffer.model import Device, Fact, Record, key_text
 from sniffer.wake.adapters.file import read_events
+from sniffer.web.words import LANGUAGES
 
 #: Hosts that are listed where no device with a microphone was recognised.
 MAX_HOSTS = 20
@@ -46,9 +47,10 @@ MAX_HOSTS = 20
 )
 @device_option
 @config_option
-@click.option("--all", "show_all", is_flag=True, help="Also what is not judged: telemetry, sync, other uploads.")
+@click.option("--all", "show_all", is_flag=True, help="Also show uploads that are not judged: telemetry, sync, other.")
 @format_option("table", "jsonl", "html")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write results to this file.")
+@click.option("--language", type=click.Choice(LANGUAGES), help="The language of an html report (default: en).")
 @click.option("--fail-on", type=click.Choice(["unexpected"]), help="Exit with status 1 where such an upload is found.")
 @click.option(
     "--strict", is_flag=True, help="Exit with status 3 if any capture cannot be read, or any packet cannot be decoded."
@@ -70,6 +72,7 @@ def command(
     show_all: bool,
     output_format: str,
     output: Path | None,
+    language: str | None,
     fail_on: str | None,
     strict: bool,
     jobs: int,
@@ -91,6 +94,8 @@ def command(
         report = _Report(stack, output_format, output, show_all, quiet)
         if output_format == "html" and "-" in paths:
             raise UsageError("--format html needs files: a report names its inputs with their SHA-256")
+        if language is not None and output_format != "html":
+            raise UsageError("--language goes with --format html")
         if "-" in paths:
             if len(paths) > 1:
                 raise UsageError("- (standard input) stands alone")
@@ -105,7 +110,7 @@ def command(
         own = {device.name for device in config.devices}
         report.unknown({event.device for event in events if event.device}, own)
         if output_format == "html":
-            report.html(config, config_path, wake_files)
+            report.html(config, config_path, wake_files, language or "en")
     if report.read == 0 or (strict and (report.bad or report.undecoded)):
         return 3
     return 1 if fail_on and report.verdicts["unexpected"] else 0
@@ -224,7 +229,7 @@ class _Report:
         if record["event_type"] == "upload" and record["verdict"] and record["revision"] == 0:
             self.verdicts[record["verdict"]] += 1
 
-    def html(self, config: Config, config_path: Path | None, wake_files: Sequence[Path]) -> None:
+    def html(self, config: Config, config_path: Path | None, wake_files: Sequence[Path], language: str) -> None:
         """Write the report of all captures. Raises UsageError where an input cannot be read again."""
         from sniffer.app.page import zone_of
         from sniffer.cli.report import command_line, hashed
@@ -246,7 +251,7 @@ class _Report:
             report(
                 self._kept or (),
                 inputs,
-                Words("en", zone_of(config)),
+                Words(language, zone_of(config)),
                 version=__version__,
                 made_ns=time.time_ns(),
                 command=command_line(),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import functools
 import logging
+import zoneinfo
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
@@ -43,6 +46,8 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 LANGUAGE_COOKIE = "sniffer_language"
+#: Set by the script: the zone of the browser, so that days begin at the reader's midnight.
+ZONE_COOKIE = "sniffer_zone"
 #: A form of ours is some hundred bytes.
 MAX_FORM_BYTES = 16 * 1024
 MAX_FIELDS = 200
@@ -80,7 +85,7 @@ class Site:
     def words(self, request: Request) -> Words:
         """The reader's language."""
         language = choose_language(request.headers.get("accept-language", ""), request.cookies.get(LANGUAGE_COOKIE))
-        return Words(language, self.zone)
+        return Words(language, reader_zone(request.cookies.get(ZONE_COOKIE, "")) or self.zone)
 
     def view(self, template: str, context: View) -> Callable[[Request], Awaitable[Response]]:
         """A page that a signed-in reader sees."""
@@ -281,6 +286,17 @@ def secured(response: Response) -> Response:
     for name, value in HEADERS.items():
         response.headers[name] = value
     return response
+
+
+@functools.lru_cache(32)
+def reader_zone(name: str) -> datetime.tzinfo | None:
+    """The zone of this name in the time zone database; None where there is none."""
+    if not 0 < len(name) <= 64:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(unquote(name))
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def is_path(text: str) -> bool:

@@ -41,9 +41,11 @@ def _mark(mark: Mark, height: int) -> str:
     begin, width = 100 * mark.begin, max(MIN_WIDTH, 100 * (mark.end - mark.begin))
     if mark.kind in ("hidden", "quiet"):
         shape = f'<rect class="m-{mark.kind}" x="{begin:.2f}%" width="{width:.2f}%" y="0" height="{height}">'
-    elif mark.kind in ("wake", "answer"):
-        top = 1.0 if mark.kind == "wake" else height - 7.0
-        shape = f'<rect class="m-{mark.kind}" x="{begin:.2f}%" width="3" y="{top}" height="6" rx="1.5">'
+    elif mark.kind == "answer":
+        title = f"<title>{escape(mark.title)}</title>" if mark.title else ""
+        return f'<circle class="m-answer" cx="{begin:.2f}%" cy="{height - 4}" r="3.5">{title}</circle>'
+    elif mark.kind == "wake":
+        shape = f'<rect class="m-wake" x="{begin:.2f}%" width="3" y="1" height="7" rx="1.5">'
     else:
         low = {"none": 0.62, "expected": 0.4, "inconclusive": 0.28, "unexpected": 0.22}.get(mark.kind, 0.3)
         top = low * height

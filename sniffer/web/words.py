@@ -55,7 +55,7 @@ class Words:
     def duration(self, seconds: float) -> str:
         """Some time: `3.4 s`, `12 min`, `5.5 h`, `3 days`."""
         if seconds < 90:
-            return f"{self.number(seconds, 1 if seconds < 10 else 0)}{NARROW}s"
+            return f"{self.number(seconds, 1 if 0 < seconds < 10 else 0)}{NARROW}s"
         if seconds < 5400:
             return f"{self.number(seconds / 60)}{NARROW}min"
         if seconds < 48 * 3600:
@@ -65,7 +65,7 @@ class Words:
     def size(self, amount: float) -> str:
         """An amount of bytes: `812 bytes`, `46 kB`, `1.2 MB`."""
         if amount < 1000:
-            return f"{self.number(amount)} bytes"
+            return f"{self.number(amount)} {self('unit.bytes')}"
         if amount < 1_000_000:
             return f"{self.number(amount / 1000)}{NARROW}kB"
         if amount < 1_000_000_000:
@@ -137,9 +137,16 @@ class Words:
         """What would have changed the verdict; empty where nothing is to be said."""
         return self.either(f"remedy.{reason}", "")
 
+    def rule(self, rule_id: str, part: str, otherwise: str) -> str:
+        """A part of a rule's text (`title`, `description`, or `triage.1` and so on) in the reader's language, or as the
+        rule has it."""
+        return self._texts.get(f"rule.{rule_id}.{part}") or otherwise
+
     def evidence(self, item: Mapping[str, Any]) -> str:
         """An item of evidence, in the reader's language where it has words for it."""
-        text = self._texts.get(f"evidence.{item.get('name')}")
+        key = f"evidence.{item.get('name')}"
+        side = "for" if float(item.get("weight") or 0) >= 0 else "against"
+        text = self._texts.get(key) or self._texts.get(f"{key}.{side}")
         if text is None:
             return str(item.get("text") or "")
         value = float(item.get("value") or 0)

@@ -12,6 +12,7 @@ from sniffer.cli.main import cli
 from sniffer.demo import CAPTURE, WAKE_EVENTS
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
+from sniffer.web.words import texts
 from tests.web.house import upload
 
 
@@ -64,6 +65,15 @@ def test_it_is_one_file_without_a_network_and_without_script(tmp_path: Path) -> 
     assert not re.search(r"url\(|@import|https?://", html.replace("http-equiv", ""))
 
 
+def test_an_analysis_is_written_in_german(tmp_path: Path) -> None:
+    html = analyze(tmp_path, "--language", "de")
+    assert '<html lang="de"' in html
+    text = " ".join(" ".join(parsed(html).words).split())
+    assert "Was das Haus verlassen hat" in text
+    english = {text for key, text in texts("en").items() if len(text.split()) > 2 and "{" not in text}
+    assert [one for one in english - set(texts("de").values()) if one in text] == []
+
+
 def test_the_same_inputs_give_the_same_report(tmp_path: Path) -> None:
     first, second = (re.sub(r'<p class="muted">Made by.*?</p>', "", analyze(tmp_path)) for _ in range(2))
     assert first == second
@@ -100,6 +110,7 @@ def test_a_report_of_nothing_says_so(tmp_path: Path) -> None:
         (["report", "--from", "2023-12-01", "--to", "2023-11-01"], 2, "--from is after --to"),
         (["report", "--from", "7d", "--store", "none.db"], 3, "no store here"),
         (["analyze", "-", "--format", "html"], 2, "needs files"),
+        (["analyze", "x.pcap", "--language", "de"], 2, "--language goes with --format html"),
     ],
 )
 def test_a_wrong_call_is_one_line(arguments: list[str], status: int, message: str) -> None:

@@ -25,6 +25,14 @@ function localTimes(within) {
   if (name) for (const element of within.querySelectorAll(".zone")) element.textContent = name.value;
 }
 
+// Days begin at the reader's midnight: the server learns the zone, and the parts that live are fetched in it.
+function tellZone() {
+  const cookie = `sniffer_zone=${encodeURIComponent(zoneHere)}`;
+  if (!zoneHere || zoneHere === root.dataset.zone || document.cookie.split("; ").includes(cookie)) return false;
+  document.cookie = `${cookie}; Path=/; Max-Age=31536000; SameSite=Strict`;
+  return document.cookie.split("; ").includes(cookie);
+}
+
 let waiting = 0;
 let fetching = false;
 let again = false;
@@ -126,6 +134,7 @@ function keys() {
 }
 
 localTimes(document);
+if (tellZone()) refresh();
 keys();
 if (document.querySelector(".nav")) connect();
-document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+

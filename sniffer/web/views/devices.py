@@ -155,7 +155,7 @@ def habits(words: Words, learned: Any) -> list[dict[str, str]]:
         found.append(("pause", words("habit.pause_value", value=words.number(1000 * usual["pause"]))))
     chunks = sorted((learned.get("chunks") or {}).items(), key=lambda pair: -pair[1])[:3]
     if chunks:
-        found.append(("chunks", ", ".join(f"{words.number(float(size))} bytes" for size, _ in chunks)))
+        found.append(("chunks", ", ".join(f"{words.number(float(size))} {words('unit.bytes')}" for size, _ in chunks)))
     servers = sorted((learned.get("servers") or {}).items(), key=lambda pair: -pair[1])[:3]
     if servers:
         found.append(("servers", ", ".join(plain(server, 80) for server, _ in servers)))

@@ -55,7 +55,8 @@ def context(page: Page) -> dict[str, Any]:
         "more_questions": max(0, len(questions) - MOST_QUESTIONS),
         "uploads": [row(words, upload) for upload in notable],
         "monitor": monitor,
-        "first_time": not any(device["microphone"] for device in backend.devices()) or not ears(sources),
+        "first_time": not state["replayed"]
+        and (not any(device["microphone"] for device in backend.devices()) or not ears(sources)),
     }
 
 

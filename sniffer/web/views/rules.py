@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sniffer.web.views.common import DAY_NS, Page, upload_of
-from sniffer.web.words import plain
+from sniffer.model import Record
+from sniffer.web.views.common import DAY_NS, Page, called, names_of, upload_of
+from sniffer.web.words import Words, plain
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LEVELS = ("informational", "low", "medium", "high", "critical")
@@ -24,6 +26,8 @@ def context(page: Page) -> dict[str, Any]:
             fired[str(rule)] = fired.get(str(rule), 0) + int(record.get("count") or 1)
     threshold = LEVELS.index(state["alert_level"])
     rules = sorted(state["rules"], key=lambda rule: (-LEVELS.index(rule["level"]), rule["title"]))
+    titles = {str(rule["id"]): words.rule(rule["id"], "title", rule["title"]) for rule in rules}
+    names = names_of(page)
     changes = {
         (str(item.get("rule")), str(item.get("device") or "")): change["id"]
         for change in page.backend.changes()
@@ -35,12 +39,14 @@ def context(page: Page) -> dict[str, Any]:
         "rules": [
             {
                 "id": rule["id"],
-                "title": rule["title"],
-                "description": rule["description"],
+                "title": titles[str(rule["id"])],
+                "description": words.rule(rule["id"], "description", rule["description"]),
                 "level": rule["level"],
                 "alerts": LEVELS.index(rule["level"]) >= threshold,
                 "fired": fired.get(rule["id"], 0),
-                "triage": rule["triage"],
+                "triage": [
+                    words.rule(rule["id"], f"triage.{number}", step) for number, step in enumerate(rule["triage"], 1)
+                ],
             }
             for rule in rules
         ],
@@ -77,9 +83,19 @@ def context(page: Page) -> dict[str, Any]:
             for target in page.backend.targets()
         ],
         "alerts": [
-            {"time": record["timestamp"], "summary": plain(record.get("summary") or record.get("title") or "", 300),
+            {"time": record["timestamp"], "summary": plain(_summary(words, names, titles, record), 300),
              "level": record["level"], "upload": upload_of(record)}
             for record in reversed(alerts[-MOST_ALERTS:])
         ],
         "devices": [plain(one["device"]["name"]) for one in page.backend.devices() if one["microphone"]][:300],
     }  # fmt: skip
+
+
+def _summary(words: Words, names: Mapping[str, str], titles: Mapping[str, str], record: Record) -> str:
+    """An alert in the reader's language: the device and the rule that was broken; else as it was sent."""
+    title = titles.get(str(record.get("rule")))
+    if title is None:
+        return str(record.get("summary") or record.get("title") or "")
+    device = called(words, names, record["device"]) if record.get("device") else ""
+    number = int(record.get("count") or 1)
+    return f"{device}: {title}".lstrip(": ") + (f" ({number}\N{MULTIPLICATION SIGN})" if number > 1 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
@@ -216,7 +217,8 @@ def _gaps(words: Words, moments: Sequence[Record], begin: int, end: int) -> Iter
 def _shadows(page: Page, begin: int, end: int) -> Iterator[Mark]:
     """Quiet hours, as the judge reads them."""
     words = page.words
-    first = words.local(begin).date() - datetime.timedelta(days=1)
+    zone = zoneinfo.ZoneInfo(str(page.backend.settings()["time_zone"] or "UTC"))
+    first = datetime.datetime.fromtimestamp(begin // SECOND, zone).date() - datetime.timedelta(days=1)
     for hours in page.backend.rules()["quiet_hours"]:
         start, stop = (datetime.time.fromisoformat(str(hours[name])) for name in ("start", "end"))
         for number in range(3):
@@ -225,7 +227,7 @@ def _shadows(page: Page, begin: int, end: int) -> Iterator[Mark]:
                 continue
             later = day + datetime.timedelta(days=1) if stop <= start else day
             low, high = (
-                (int(datetime.datetime.combine(date, time, words.zone).timestamp()) * SECOND - begin) / (end - begin)
+                (int(datetime.datetime.combine(date, time, zone).timestamp()) * SECOND - begin) / (end - begin)
                 for date, time in ((day, start), (later, stop))
             )
             if low < 1 and high > 0:

@@ -38,7 +38,7 @@ class Watched:
     """A page whose requests and errors are kept. `hosts` are all hosts that it asked."""
 
     def __init__(self, browser: Any, **context: Any) -> None:
-        self.context = browser.new_context(locale="en-GB", timezone_id="Europe/Berlin", **context)
+        self.context = browser.new_context(**{"locale": "en-GB", "timezone_id": "Europe/Berlin", **context})
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.hosts: set[str] = set()

@@ -172,3 +172,12 @@ def test_german_is_whole(house: PageHouse, browse: Browse) -> None:
         watched.open(url(house) + path)
         for text in watched.page.locator("h1, h2, h3, label, button:not([lang]), th, nav a").all_inner_texts():
             assert not english.search(text), (path, text)
+
+
+def test_days_begin_at_the_readers_midnight(house: PageHouse, browse: Browse) -> None:
+    watched = browse(timezone_id="Asia/Tokyo")
+    watched.open(url(house) + "/timeline")
+    watched.open(url(house) + "/timeline")
+    assert watched.page.locator("html").get_attribute("data-zone") == "Asia/Tokyo"
+    assert "00:00" in watched.page.locator("#h-lanes time").first.inner_text()
+    assert "GMT+9" in watched.page.locator("#h-lanes .zone").inner_text() or "JST" in watched.page.content()
