@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sniffer.capture.files.replay import rows
+from sniffer.capture.interleave import interleave
 from sniffer.capture.remote.session import owned_copy
 from sniffer.model import FrameBlock, Loss
 
@@ -35,7 +36,8 @@ class Source(Protocol):
 
 
 class CombinedSource:
-    """Packets of all `sources`. One packet that two of them saw comes twice; the detector counts it once."""
+    """Packets of all `sources`. One packet that two of them saw comes twice; the detector counts it once, datagrams
+    only where the clocks of both sources agree within its tolerance."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = tuple(sources)
@@ -59,7 +61,7 @@ class CombinedSource:
                 due.append(_part(block, ready))
                 later.append(_part(block, ~ready))
         self._held = later
-        return sorted(due, key=lambda block: int(block.time_ns[0]))
+        return interleave(due)
 
     def complete_ns(self) -> int:
         """Everything that was captured before this time has been handed out."""

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sniffer.capture.interleave import interleave
 from sniffer.capture.live.bpf import Program, compile_filter, pass_all, tunnel_filter
 from sniffer.capture.live.packet_socket import PacketSocket, hardware_type
 from sniffer.capture.live.privileges import raised
@@ -191,7 +192,7 @@ class LiveCapture:
         longest = self._settings.drain_interval * (1 if self._hurried else CALM_STRETCH)
         pace = COMFORTABLE_FILL / max(fill, COMFORTABLE_FILL)
         self._next_drain = now + max(longest * pace, SHORTEST_INTERVAL)
-        return blocks
+        return interleave(blocks)
 
     def _drain(self, link: _Link) -> FrameBlock | None:
         ring = link.socket.ring

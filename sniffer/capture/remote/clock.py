@@ -30,12 +30,13 @@ class Reading:
 
 
 class SenderClock:
-    """Learns by how much a sender's clock differs from ours. `offset_ns` is what is added to its stamps."""
+    """Learns by how much a sender's clock differs from ours. `offset_ns` is what is added to its stamps, `reported_ns`
+    what of it was reported."""
 
-    def __init__(self) -> None:
+    def __init__(self, reported_ns: int = 0) -> None:
         self.offset_ns: int | None = None
         self._latest_ns = 0
-        self._reported_ns = 0
+        self._reported_ns = reported_ns
         self._begin(0)
 
     def read(self, stamps: I64, arrival_ns: int) -> Reading:
@@ -74,6 +75,10 @@ class SenderClock:
             self._second = arrival_ns // SECOND
             self._seconds += 1
         return False
+
+    def anew(self) -> SenderClock:
+        """The clock of another connection to the same sender: learned anew; what was reported is not repeated."""
+        return SenderClock(self._reported_ns)
 
     def news(self) -> str | None:
         """Return what is to be reported of the offset, once for each that is new."""

@@ -64,52 +64,60 @@ def open_socket(interface: str, expression: str, snap_length: int) -> Any:
 
 
 class LibpcapConnection:
-    """An open interface."""
+    """An open interface. libpcap is no friend of threads: only the one that reads touches the socket."""
 
     def __init__(self, settings: LibpcapSource, keys: Keys) -> None:
         self._settings = settings
         self._socket = open_socket(settings.interface, filter_expression(keys), settings.snap_length)
+        self._changes = hasattr(getattr(self._socket, "pcap_fd", None), "setfilter")
+        self._expression: str | None = None
         self._closed = False
 
     def blocks(self) -> Iterator[FrameBlock]:
         """What has arrived, at short intervals."""
-        yield empty_block(self._settings.label)
-        while not self._closed:
-            packets = list(self._gather())
-            if packets:
-                yield make_block(self._settings.label, 1, packets)
+        try:
+            yield empty_block(self._settings.label)
+            while not self._closed:
+                self._change()
+                packets = list(self._gather())
+                if packets:
+                    yield make_block(self._settings.label, 1, packets)
+        finally:
+            with contextlib.suppress(OSError):
+                self._socket.close()
 
     def _gather(self) -> Iterator[tuple[bytes, int, int]]:
         end = time.monotonic() + FILL_SECONDS
         count = 0
         while not self._closed and count < MOST and (left := end - time.monotonic()) > 0:
-            try:
-                if not select.select([self._socket], [], [], left)[0]:
-                    return
-                _, data, stamp = self._socket.recv_raw()
-            except (OSError, ValueError):
-                self._closed = True
+            if not select.select([self._socket], [], [], left)[0]:
                 return
+            _, data, stamp = self._socket.recv_raw()
             if data:
                 count += 1
                 yield data, len(data), round(float(stamp) * 1e9) if stamp else time.time_ns()
 
-    def watch(self, keys: Keys) -> bool:
-        """Replace the filter of the open socket where libpcap has it; no packet is lost by it."""
-        descriptor = getattr(self._socket, "pcap_fd", None)
-        if descriptor is None or not hasattr(descriptor, "setfilter"):
-            return False
+    def _change(self) -> None:
+        """Replace the filter, where that was asked for; no packet is lost by it. Raises CaptureError."""
+        expression, self._expression = self._expression, None
+        if expression is None:
+            return
         from scapy.error import Scapy_Exception
 
         try:
-            return descriptor.setfilter(filter_expression(keys)) is not False
-        except Scapy_Exception:
-            return False
+            self._socket.pcap_fd.setfilter(expression)
+        except Scapy_Exception as error:
+            raise CaptureError(f"{self._settings.interface}: the filter is not accepted: {error}") from None
+
+    def watch(self, keys: Keys) -> bool:
+        """Replace the filter of the open socket, where libpcap is used."""
+        if self._changes:
+            self._expression = filter_expression(keys)
+        return self._changes
 
     def dropped(self) -> int:
         return 0
 
     def close(self) -> None:
+        """End soon: the thread that reads closes the socket."""
         self._closed = True
-        with contextlib.suppress(OSError):
-            self._socket.close()

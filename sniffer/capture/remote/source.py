@@ -200,7 +200,7 @@ class RemoteSource:
             self._dropped_before += self._active.dropped()
             self._active.close()
         self._active = None
-        self._sender = SenderClock() if self._gone_ns is not None else self._sender
+        self._sender = self._sender.anew() if self._gone_ns is not None else self._sender
 
     def _lost(self, why: str) -> None:
         """The connection is over: wait, and longer each time."""
