@@ -19,6 +19,7 @@ from sniffer.app.config import Config
 from sniffer.app.page import zone_of
 from sniffer.app.rejudge import rejudge
 from sniffer.cli._common import config_option, count, effective_config, format_option
+from sniffer.cli._show import folded, terminal_width
 from sniffer.cli._times import Moment
 from sniffer.cli._watched import from_log, from_store
 from sniffer.cli.report import command_line, write
@@ -264,33 +265,34 @@ def _print_lines(result: Mapping[str, Any], found: Comparison, *, transcripts: b
 
 
 def _print_table(words: Words, result: Mapping[str, Any]) -> None:
-    sections = reconciliation.sections(words, result)
-    click.echo(words("reconcile.title"))
+    width = terminal_width()
+    for line in _table(words, result):
+        click.echo("\n".join(folded(line, width, more_indent=2)))
+
+
+def _table(words: Words, result: Mapping[str, Any]) -> Iterator[str]:
+    found = reconciliation.sections(words, result)
     first, last = words.time(result["watched"]["from"]), words.time(result["watched"]["to"])
-    click.echo(f"{first} - {last}\n")
-    click.echo(reconciliation.headline(words, result))
-    click.echo(words("reconcile.question") + "\n")
-    width = max(len(section.title) for section in sections)
-    for section in sections:
+    yield from (words("reconcile.title"), f"{first} - {last}", "")
+    yield from (reconciliation.headline(words, result), words("reconcile.question"), "")
+    widest = max(len(section.title) for section in found if section.name in reconciliation.FIRST)
+    for section in found:
         if section.name in reconciliation.FIRST:
             speech = f"  {words('reconcile.h_speech')}: {section.speech}" if section.speech else ""
-            click.echo(f"  {section.title:<{width}}  {section.count:>5}  {section.share}{speech}".rstrip())
-    _print_list(words("reconcile.h_basis"), reconciliation.basis(words, result))
-    _print_list(words("reconcile.h_measures"), reconciliation.measures(words, result))
-    for section in reconciliation.details(sections):
-        click.echo(f"\n{section.title}: {section.count}\n  {section.meaning}")
+            yield f"  {section.title:<{widest}}  {section.count:>5}  {section.share}{speech}".rstrip()
+    for title, lines in (
+        (words("reconcile.h_basis"), list(reconciliation.basis(words, result))),
+        (words("reconcile.h_measures"), list(reconciliation.measures(words, result))),
+    ):
+        yield from ("", title, *(f"  {line}" for line in lines)) if lines else ()
+    for section in reconciliation.details(found):
+        yield from ("", f"{section.title}: {section.count}", f"  {section.meaning}")
         for item in section.items[:SHOWN]:
             vendor = words("reconcile.row", said=item["vendor"]) if item["vendor"] else ""
             parts = (item["device"], item["left"], item["verdict"], vendor, item["text"])
-            click.echo(f"    {item['time']}  " + "; ".join(filter(None, parts)))
+            yield f"    {item['time']}  " + "; ".join(filter(None, parts))
         if section.count > SHOWN:
-            click.echo(f"    {words('reconcile.more', number=words.number(section.count - SHOWN))}")
-
-
-def _print_list(title: str, lines: Iterator[str]) -> None:
-    for place, line in enumerate(lines):
-        click.echo(f"\n{title}" if not place else "", nl=not place)
-        click.echo(f"  {line}")
+            yield f"    {words('reconcile.more', number=words.number(section.count - SHOWN))}"
 
 
 def _event_line(event: WakeEvent) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -53,7 +54,8 @@ class Exports:
 
     def reach(self, zone: tzinfo) -> dict[str, tuple[int, int]]:
         """Return, for each clock, the span in ns that its record covers: the days of its first and last row, as exports
-        are chosen by days, and no later than the newest of its files was written."""
+        are chosen by days, and no later than the newest of its files was written. A log of Home Assistant need not be
+        complete, so it covers nothing."""
         spans: dict[str, Span] = {}
         saved: dict[str, int] = {}
         for reading in self.readings:
@@ -62,7 +64,7 @@ class Exports:
                 saved[clock] = max(saved.get(clock, 0), reading.saved_ns or 0)
         found = {}
         for clock, span in spans.items():
-            if span.first_ns is not None and span.last_ns is not None:
+            if span.first_ns is not None and span.last_ns is not None and clock != home_assistant.CLOCK:
                 end = min(_midnight(span.last_ns, zone, 1), saved[clock] or span.last_ns)
                 found[clock] = (_midnight(span.first_ns, zone, 0), max(span.last_ns, end))
         return found
@@ -164,8 +166,8 @@ def _read(member: Member, suffix: str, reading: Reading, zone: tzinfo, *, transc
 
 
 def _by_content(member: Member, suffix: str, reading: Reading, zone: tzinfo, *, transcripts: bool) -> None:
-    head = member.stream.read(_HEAD)
-    stream = cast(IO[bytes], io.BufferedReader(_Again(head, member.stream)))
+    source = _Source(member.stream)
+    head, stream = source.head, cast(IO[bytes], io.BufferedReader(source))
     begin = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if begin in (b"{", b"["):
         _json(stream, reading, zone, transcripts=transcripts)
@@ -181,18 +183,30 @@ def _by_content(member: Member, suffix: str, reading: Reading, zone: tzinfo, *, 
         reading.taken = reading.taken if reading.count or suffix in _TABLES else ""
 
 
-class _Again(io.RawIOBase):
-    """A stream whose first bytes were read already."""
+class _Source(io.RawIOBase):
+    """A stream whose `head` was read already. UTF-16, as PowerShell saves text, becomes UTF-8."""
 
-    def __init__(self, head: bytes, stream: IO[bytes]) -> None:
-        self._head, self._stream = head, stream
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder: codecs.IncrementalDecoder | None = None
+        first = stream.read(_HEAD)
+        if first[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            self._decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        self.head = self._waiting = self._recoded(first)
+
+    def _recoded(self, data: bytes) -> bytes:
+        return data if self._decoder is None else self._decoder.decode(data, not data).encode(errors="replace")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._head[: len(buffer)] if self._head else self._stream.read(len(buffer))
-        self._head = self._head[len(data) :] if self._head else b""
+        while not self._waiting:
+            read = self._stream.read(len(buffer))
+            self._waiting = self._recoded(read)
+            if not read:
+                break
+        data, self._waiting = self._waiting[: len(buffer)], self._waiting[len(buffer) :]
         buffer[: len(data)] = data
         return len(data)
 
