@@ -109,7 +109,7 @@ def read_exports(
             if reading.taken and len(found.readings) < MAX_FILES:
                 found.readings.append(reading)
             elif not reading.taken:
-                found.others[suffix or "no ending"] += 1
+                found.others[suffix or "without an ending"] += 1
     _collect(found, sounds)
     return found
 
@@ -244,7 +244,8 @@ def sentences(exports: Exports, zone_name: str) -> Iterator[str]:
         yield f"{exports.repeated} rows repeat another row and count once"
     if exports.others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in exports.others.most_common(8))
-        yield f"not taken for an export: {sum(exports.others.values())} files ({kinds})"
+        total = sum(exports.others.values())
+        yield f"not taken for an export: {total} {'file' if total == 1 else 'files'} ({kinds})"
     for line in exports.refused[:20]:
         yield f"refused: {line}"
     if len(exports.refused) > 20:

@@ -69,7 +69,7 @@ def basis(words: Words, result: Result) -> Iterator[str]:
         yield words("reconcile.basis.misfit", device=plain(device))
     for device, count in result["not_compared"].items():
         if device not in result["misfits"]:
-            yield words("reconcile.basis.not_compared", device=plain(device), n=words.number(count))
+            yield words("reconcile.basis.not_compared", device=plain(device), n=count, number=words.number(count))
     yield words("reconcile.basis.watched", first=words.time(watched["from"]), last=words.time(watched["to"]))
     if watched["spans"] > 1:
         yield words("reconcile.basis.spans", n=words.number(watched["spans"]))
@@ -216,7 +216,7 @@ def _row(words: Words, row: Mapping[str, Any]) -> str:
 
 
 def _percent(words: Words, share: float) -> str:
-    return f"{words.number(100 * share)}{NARROW}%"
+    return f"{words.number(100 * share, 1 if 0 < share < 0.01 else 0)}{NARROW}%"
 
 
 def _signed(words: Words, value: float) -> str:

@@ -176,8 +176,9 @@ def write_debug_log(path: Path, said: list[Said]) -> Path:
 
 
 WRITERS = [
-    write_first, write_first_without_ids, write_pages, write_list, write_second, write_from_powershell,
-    write_takeout, write_folder, write_page, write_page_with_sound, write_request, write_recordings, write_table, write_events, write_debug_log,
+    write_first, write_first_without_ids, write_pages, write_list, write_second, write_from_powershell, write_takeout,
+    write_folder, write_page, write_page_with_sound, write_request, write_recordings, write_table, write_events,
+    write_debug_log,
 ]  # fmt: skip
 
 
