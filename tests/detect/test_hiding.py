@@ -82,6 +82,16 @@ def test_a_refusal_is_no_answer(flags: int) -> None:
     assert {upload.one_sided for upload in uploads(wire)} == {True}
 
 
+@pytest.mark.parametrize("udp", [False, True])
+def test_packets_to_the_speaker_on_other_connections_make_no_call_of_it(udp: bool) -> None:
+    wire = house()
+    for number in range(5):
+        for packet in range(200):
+            at = 70.01 + 20 * number + packet * 0.02
+            wire.send(at, 400, port=PORT + 1, down=True, udp=udp)
+    assert speech(wire) == 5
+
+
 def test_cuts_do_not_change_who_is_one_sided() -> None:
     wire = house(answers=False)
     wire.send(60.0, 0, port=PORT, down=True, flags=0x10)  # before the connection is known

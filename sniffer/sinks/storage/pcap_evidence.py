@@ -103,7 +103,9 @@ class EvidenceKeeper:
         with self._errors(path):
             self._make_room(len(content))
             half = path.with_suffix(".part")
-            with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as stream:
+            half.unlink(missing_ok=True)  # of a life before, or a link that another user put there
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(half, flags, 0o600), "wb") as stream:
                 stream.write(content)
             half.replace(path)
         return path

@@ -178,3 +178,14 @@ def test_a_capture_that_was_cut_short_is_cut_no_further_than_it_was(batch: Packe
     path = kept.write(record())
     assert path is not None
     assert max(len(frame) for _, _, frame in packets(path)) <= 40
+
+
+def test_it_is_not_written_through_a_link(batch: PacketBatch, tmp_path: Path) -> None:
+    kept = keeper(tmp_path)
+    kept.feed(batch, {KEY})
+    (tmp_path / "precious").write_text("not ours")
+    (tmp_path / "evidence" / f"{record()['id']}.part").symlink_to(tmp_path / "precious")
+    kept.emit(record())
+    (written,) = (tmp_path / "evidence").iterdir()
+    assert written.read_bytes()[:4] != b"not "
+    assert (tmp_path / "precious").read_text() == "not ours"
