@@ -50,7 +50,7 @@ class CompileWherePossible(BuildHookInterface[Any]):
             built[str(output)] = target
         if version == "editable":
             for output, target in built.items():
-                shutil.copyfile(output, Path(self.root) / target)
+                place(Path(output), Path(self.root) / target)
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"{OLDEST}-abi3-{platform_tag()}"
@@ -59,6 +59,13 @@ class CompileWherePossible(BuildHookInterface[Any]):
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         if hasattr(self, "_folder"):
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def place(built: Path, target: Path) -> None:
+    """Move a compiled file into place at once: a program that runs keeps the file that it has loaded."""
+    half = target.with_suffix(".part")
+    shutil.copyfile(built, half)
+    half.replace(target)
 
 
 def platform_tag() -> str:
@@ -83,5 +90,8 @@ if __name__ == "__main__":  # `python hatch_build.py`: compile in place, for dev
     root = Path(__file__).resolve().parent
     for name in SOURCES:
         target = root / name.replace(".c", ".abi3.so")
-        good = compile_one(root / name, target)
+        half = target.with_suffix(".new")
+        if good := compile_one(root / name, half):
+            place(half, target)
+            half.unlink()
         sys.stdout.write(f"{target.relative_to(root)}: {'compiled' if good else 'cannot be compiled here'}\n")
