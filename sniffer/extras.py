@@ -22,6 +22,8 @@ EXTRA_OF: Mapping[str, str] = {
     "pymicro_vad": "listen",
     "sounddevice": "listen",
     "pyarrow": "parquet",
+    "distributed": "cluster",
+    "fsspec": "cluster",
     "pyshark": "deep",
     "scapy": "pcap",
     "matplotlib": "plot",

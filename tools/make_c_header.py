@@ -42,25 +42,37 @@ def render() -> str:
         "}",
         "",
         "/* `at` is the transport payload, of which `seen` bytes were captured and `length` bytes were on the wire. */",
-        "static inline int is_identity_content(int proto, int from, int to, const uint8_t *at, int64_t seen, "
-        "int64_t length) {",
+        *_content("is_steady_content", sampled=False),
+        "/* Those that are read now and then, once the host is known. */",
+        *_content("is_sampled_content", sampled=True),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _content(function: str, *, sampled: bool) -> list[str]:
+    """Return a function that knows the identity protocols that are sampled, or those that are not."""
+    lines = [
+        f"static inline int {function}(int proto, int from, int to, const uint8_t *at, int64_t seen, int64_t length) {{",
         "    uint32_t value;",
+        "    (void)value, (void)from, (void)to, (void)at, (void)seen, (void)length;",
     ]
     for proto, name in ((PROTO_TCP, "TCP"), (PROTO_UDP, "UDP"), (PROTO_ICMPV6, "ICMPV6")):
+        ports, shapes = p.identity_ports(proto, sampled=sampled), p.identity_shapes(proto, sampled=sampled)
+        if not ports and not shapes:
+            continue
         lines.append(f"    if (proto == {name}) {{")
-        ports = p.identity_ports(proto)
         if ports:
             lines.append(f"        if ({_any('from', ports)}) return 1;")
             lines.append(f"        if ({_any('to', ports)}) return 1;")
-        for protocol in p.identity_shapes(proto):
+        for protocol in shapes:
             tests = [f"seen >= {max(field.end for field in protocol.fields)}"]
             tests += [f"length >= {protocol.least}"] if protocol.least else []
             tests += [_test(field) for field in protocol.fields]
             lines.append(f"        if ({' && '.join(tests)}) return 1; /* {protocol.name} */")
         lines.append("        return 0;")
         lines.append("    }")
-    lines += ["    return 0;", "}", ""]
-    return "\n".join(lines)
+    return [*lines, "    return 0;", "}"]
 
 
 def _any(name: str, values: object) -> str:

@@ -12,6 +12,7 @@ from sniffer.alerts.policy import AlertPolicy
 from sniffer.app.config import Config
 from sniffer.app.pipeline import Pipeline, Stages
 from sniffer.decode.dissect import Dissector
+from sniffer.decode.reassembly import DissectSettings
 from sniffer.detect import Detector
 from sniffer.detect.profiles.profile import profiles_from
 from sniffer.detect.scoring.evidence import Weights
@@ -119,7 +120,7 @@ def build_pipeline(
     alerts = _going_on(state, "alerts", lambda saved: AlertPolicy(config.alerts, saved, rules=rulebook.uploads))
     return Pipeline(
         stages=Stages(
-            dissector=Dissector(),
+            dissector=Dissector(DissectSettings(fingerprints=rulebook.devices.asks("tls.ja3", "tls.ja4"))),
             identifier=identifier,
             detector=detector,
             judge=judge,

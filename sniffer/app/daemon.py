@@ -274,7 +274,9 @@ class Daemon:
         self._reloading.set()
 
     def _block(self, block: FrameBlock) -> None:
-        batch, errors = decode(block, EVERYTHING)
+        batch, errors = decode(block, dataclasses.replace(EVERYTHING, sample=self._pipeline.sample()))
+        if errors.sampled:
+            self._metrics.identity_skipped("sampled", errors.sampled)
         self._wrong(errors.by_protocol)
         self._note_unread(block, errors)
         if len(block):

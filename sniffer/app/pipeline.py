@@ -25,6 +25,7 @@ from sniffer.model import (
     Loss,
     PacketBatch,
     Record,
+    Sample,
     Selection,
     Upload,
     WakeEvent,
@@ -91,11 +92,17 @@ class Pipeline:
         watched = frozenset(self.stages.identifier.watched())
         return watched.union(*(presence.keys for presence in self.presences))
 
+    def sample(self) -> Sample | None:
+        """The hosts that are known well enough: what they look up and announce is needed now and then only."""
+        return self.stages.dissector.sample(self.stages.identifier.watched()) if self.learn_identity else None
+
     def look(self, batch: PacketBatch) -> Iterator[Record]:
         """Who is who in these packets, and nothing more."""
         identifier = self.stages.identifier
         changed = {device.key: device for device in identifier.seen(batch)}
-        observations = self.stages.dissector.dissect(batch, identifier.promising())
+        observations = self.stages.dissector.dissect(
+            batch, identifier.watched(), identifier.known(), identifier.promising()
+        )
         changed |= {device.key: device for device in identifier.observe(observations)}
         now_ns = int(batch.time_ns.max()) if len(batch) else self.time_ns
         departed = identifier.departed()
@@ -106,7 +113,7 @@ class Pipeline:
     def look_again(self) -> None:
         """Who is who is settled: from here on the same packets come a second time, and are judged."""
         self.learn_identity = False
-        self.stages.dissector = Dissector()
+        self.stages.dissector = Dissector(self.stages.dissector.settings)
         self.stages.identifier.look_again()
 
     def packets(self, batch: PacketBatch) -> Iterator[Record]:
@@ -120,7 +127,7 @@ class Pipeline:
         if self.learn_identity:
             yield from self.look(batch)
         else:
-            stages.identifier.names_only(batch, stages.dissector.dissect(batch))
+            stages.identifier.names_only(batch, stages.dissector.dissect(batch, stages.identifier.watched()))
         yield from self._presence(batch)
         yield from self._detected(stages.detector.feed(batch, self._watched(int(batch.time_ns.max()))))
         yield from self.advance(int(batch.time_ns.max()), detected=True)

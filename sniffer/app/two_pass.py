@@ -34,7 +34,7 @@ def gathered(blocks: Iterable[FrameBlock], selection: Selection) -> Iterator[Pac
     """The selected rows of all blocks, few of many blocks put together."""
     gatherer = Gatherer()
     for block in blocks:
-        yield from gatherer.add(block, selection, slim=block.link_type == ETHERNET)
+        yield from gatherer.add(block, lambda: selection, slim=block.link_type == ETHERNET)
     yield from gatherer.flush()
 
 
@@ -47,7 +47,8 @@ class FirstLook:
         self._gatherer = Gatherer()
         self._news = News(self._arrives)
         self._suspects = self._identifier.suspects()
-        self._selection = Selection(keys=sorted_keys(self._suspects), identity=True)
+        self._innocent: set[int] = set()
+        self._selection = self._select()
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
         self.packets = 0
@@ -65,7 +66,7 @@ class FirstLook:
             self.unread.add(block.link_type, len(block), errors)
             self._look(batch)
             return
-        for batch in self._gatherer.add(block, self._selection, self._news, slim=True):
+        for batch in self._gatherer.add(block, lambda: self._selection, self._news, slim=True):
             self._take(batch)
             del batch  # before the next one grows
 
@@ -97,7 +98,9 @@ class FirstLook:
 
     def _arrives(self, key: int) -> bool:
         """Somebody new may be there. If it may be a speaker, everything of it is wanted from now on."""
-        if key in self._suspects or not (self._identifier.suspicious(key) or self._identifier.doubtful(key)):
+        if key in self._suspects or key in self._innocent:
+            return False
+        if not (self._identifier.suspicious(key) or self._identifier.doubtful(key)):
             return False
         self._suspects.add(key)
         return True
@@ -106,7 +109,23 @@ class FirstLook:
         if bool(((batch.eth_src | batch.eth_dst) & np.uint64(KEY_FROM_ADDRESS)).any()):
             self._detector = None  # in a tunnel without MAC addresses: whose packets these are is known at the end
         self._look(batch)
+        self._acquit()
         self._measure(batch)
+        self._selection = self._select()
+
+    def _acquit(self) -> None:
+        """Stop measuring hosts that have turned out to be something else. Should one be watched in the end, the file
+        is looked at again."""
+        cleared = self._suspects & self._identifier.innocent()
+        cleared -= {key for key in cleared if self._identifier.doubtful(key)}
+        self._innocent |= cleared
+        self._suspects -= cleared
+        for key in cleared:
+            self._news.forget(key)
+
+    def _select(self) -> Selection:
+        """Which rows are wanted as far as is known: those of suspects, and what shows who the others are."""
+        return Selection(sorted_keys(self._suspects), identity=True, sample=self._pipeline.sample())
 
     def _look(self, batch: PacketBatch) -> None:
         self.steps.look(batch)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 7
+#define REVISION 8
 
 enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
@@ -578,10 +578,15 @@ static uint64_t address_key(uint64_t high, uint64_t low) {
     return FROM_ADDRESS | FROM_IPV6 | (mixed & (FROM_IPV6 - 1));
 }
 
-static int is_identity(const uint8_t *p, int64_t cap, const struct row *r) {
-    if (is_identity_type(r->ether_type)) return 1;
-    if (!r->version || (r->proto == ICMPV6 && r->version != 6)) return 0;
-    return is_identity_content(r->proto, r->src_port, r->dst_port, p + r->transport, payload_captured(r, cap), r->length);
+/* Whether a packet shows who a host is: always, or the more of it the more the host is used. */
+enum { NO_IDENTITY = 0, STEADY = 1, SAMPLED = 2 };
+
+static int identity_of(const uint8_t *p, int64_t cap, const struct row *r) {
+    if (is_identity_type(r->ether_type)) return STEADY;
+    if (!r->version || (r->proto == ICMPV6 && r->version != 6)) return NO_IDENTITY;
+    int64_t seen = payload_captured(r, cap);
+    if (is_steady_content(r->proto, r->src_port, r->dst_port, p + r->transport, seen, r->length)) return STEADY;
+    return is_sampled_content(r->proto, r->src_port, r->dst_port, p + r->transport, seen, r->length) ? SAMPLED : NO_IDENTITY;
 }
 
 /* The wanted keys, as a hash table that is mostly free, so that others are seldom looked for twice. Key 0 cannot be in the table: kept apart. */
@@ -631,6 +636,21 @@ static inline int keys_have(const struct keys *k, uint64_t key) {
     return 0;
 }
 
+/* Hosts that are known, and looked at in one second of `every`. */
+struct sample {
+    struct keys keys;
+    uint64_t every;
+};
+
+static int is_left_out(const struct sample *s, uint64_t key, int64_t time_ns) {
+    if (!s->every || !keys_have(&s->keys, key)) return 0;
+    int64_t second = time_ns / 1000000000 - (time_ns % 1000000000 < 0);
+    return (uint64_t)second % s->every != key % s->every;
+}
+
+/* Whose questions, answers and names these are. */
+static uint64_t subject_of(const struct row *r) { return r->src_port == 53 ? r->dst : r->src; }
+
 /* What was told so far: see decode/novelty.py. */
 struct news {
     uint64_t *table, mask;
@@ -667,8 +687,8 @@ static int arrived(struct news *n, uint64_t key, struct keys *keys) {
 }
 
 /* 1 where a row is news, 0 where not, -1 with an exception set. */
-static int is_news(struct news *n, const struct row *r, struct keys *keys) {
-    int fresh = r->version && r->proto == TCP && (r->flags & (SYN | ACK)) == SYN;
+static int is_news(struct news *n, const struct row *r, struct keys *keys, const struct sample *s, int64_t time_ns) {
+    int fresh = r->version && r->proto == TCP && (r->flags & (SYN | ACK)) == SYN && !is_left_out(s, r->src, time_ns);
     if (is_one(r->src)) {
         uint64_t told = 0;
         if (r->version) {
@@ -683,13 +703,13 @@ static int is_news(struct news *n, const struct row *r, struct keys *keys) {
 
 /* --- the module ------------------------------------------------------------------------------------------------- */
 
-enum { OUTPUTS = 21, INPUTS = 5 };
+enum { OUTPUTS = 21, INPUTS = 5, MOST_INPUTS = INPUTS + 2 };
 
 /* Item sizes of the columns of `PacketBatch`, in its order. */
 static const Py_ssize_t WIDTHS[OUTPUTS] = {8, 8, 8, 2, 1, 8, 8, 8, 8, 1, 2, 2, 4, 1, 4, 4, 4, 8, 4, 8, 4};
 
 struct call {
-    Py_buffer in[INPUTS + 1], out[OUTPUTS + 3];
+    Py_buffer in[MOST_INPUTS], out[OUTPUTS + 3];
     int ins, outs;
 };
 
@@ -719,27 +739,28 @@ static int count_other(struct other *others, int kinds, int type) {
 
 PyDoc_STRVAR(decode_doc,
     "decode(data, link_type, offset, captured, wire, time_ns, keys, identity, slim, news, columns, row, frames, filled, "
-    "largest, first) -> (next, row, filled, (link, encrypted, tunnel, ipv4, ipv6, tcp, udp), fragments, overlong, packets, ((ether_type, count), ...))\n\nWrite the selected rows of a block, from frame "
+    "largest, first, sample) -> (next, row, filled, (link, encrypted, tunnel, ipv4, ipv6, tcp, udp), fragments, overlong, packets, sampled, ((ether_type, count), ...))\n\nWrite the selected rows of a block, from frame "
     "`first` on, into the columns of a PacketBatch, from `row` on, until there is no room. `frames` is None, or a buffer "
     "for the bytes of these rows, of which `filled` are taken; where less than `largest` is left there is no room. `slim` leaves out what decode.frames.batch.decode says; `news` is "
-    "None or (table, taken, most, wanted).");
+    "None or (table, taken, most, wanted); `sample` is None or (keys, every).");
 
 static PyObject *decode(PyObject *self, PyObject *args) {
-    PyObject *inputs[INPUTS + 1], *columns, *told, *kept;
+    PyObject *inputs[INPUTS + 1], *columns, *told, *kept, *sampling;
     int link_type, identity, slim;
-    long link = 0, encrypted = 0, tunnel = 0, overlong = 0, packets = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
+    long link = 0, encrypted = 0, tunnel = 0, overlong = 0, packets = 0, sampled = 0, ipv4 = 0, ipv6 = 0, tcp = 0, udp = 0, fragments = 0;
     struct other others[MAX_OTHERS + 1];
     int kinds = 0;
     Py_ssize_t n, filled, largest, i;
     (void)self;
-    if (!PyArg_ParseTuple(args, "OiOOOOOppOOnOnnn", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
+    if (!PyArg_ParseTuple(args, "OiOOOOOppOOnOnnnO", &inputs[0], &link_type, &inputs[1], &inputs[2], &inputs[3], &inputs[4],
                           &inputs[5], &identity, &slim, &told, &columns, &n, &kept, &filled, &largest,
-                          &i))
+                          &i, &sampling))
         return NULL;
     struct call c;
     c.ins = c.outs = 0;
     struct keys keys = {NULL, 0, 0, 0};
     struct news news = {NULL, 0, NULL, 0, NULL};
+    struct sample sample = {{NULL, 0, 0, 0}, 0};
     int select = inputs[5] != Py_None;
     for (int k = 0; k < INPUTS + select; k++, c.ins++)
         if (PyObject_GetBuffer(inputs[k], &c.in[k], PyBUF_SIMPLE) < 0) goto done;
@@ -791,6 +812,21 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         news.most = most;
     }
 
+    if (sampling != Py_None) {
+        PyObject *known;
+        unsigned long long every;
+        if (!PyArg_ParseTuple(sampling, "OK", &known, &every)) goto done;
+        Py_buffer *at = &c.in[c.ins];
+        if (PyObject_GetBuffer(known, at, PyBUF_SIMPLE) < 0) goto done;
+        c.ins++;
+        for (Py_ssize_t k = 0; k < at->len / 8; k++)
+            if (!keys_add(&sample.keys, ((const uint64_t *)at->buf)[k])) {
+                PyErr_NoMemory();
+                goto done;
+            }
+        sample.every = every;
+    }
+
     const uint8_t *data = c.in[0].buf;
     const int64_t *offset = c.in[1].buf, *time_ns = c.in[4].buf;
     const int32_t *captured = c.in[2].buf, *wire = c.in[3].buf;
@@ -827,16 +863,26 @@ static PyObject *decode(PyObject *self, PyObject *args) {
         if (r.other) kinds = count_other(others, kinds, r.ether_type);
         if (!r.has_src && r.version) r.src = address_key(r.src_high, r.src_low);
         if (!r.has_dst && r.version) r.dst = address_key(r.dst_high, r.dst_low);
-        int fresh = news.table ? is_news(&news, &r, &keys) : 0;
+        int fresh = news.table ? is_news(&news, &r, &keys, &sample, time_ns[i]) : 0;
         if (fresh < 0) goto done;
         int whole = 1; /* whether its bytes are wanted too */
         if (select) {
-            int sent = keys_have(&keys, r.src), named = identity && !fresh && is_identity(p, cap, &r);
-            if (!fresh && !sent && !named && !keys_have(&keys, r.dst)) continue;
+            int sent = keys_have(&keys, r.src), named = identity && !fresh ? identity_of(p, cap, &r) : NO_IDENTITY, known = 0;
+            if (named == SAMPLED && is_left_out(&sample, subject_of(&r), time_ns[i])) {
+                named = NO_IDENTITY;
+                known = 1;
+            }
+            if (!fresh && !sent && !named && !keys_have(&keys, r.dst)) {
+                sampled += known;
+                continue;
+            }
             if (slim && !fresh) {
                 if (r.version && r.proto == TCP && r.length == 0 && !(r.flags & SYN) && !named && !keys_have(&keys, r.dst)) continue;
                 whole = named || (sent && r.length > 0);
             }
+        } else if (sample.every && is_left_out(&sample, subject_of(&r), time_ns[i]) && identity_of(p, cap, &r) == SAMPLED) {
+            sampled++;
+            continue;
         }
         if (frames && whole) memcpy(frames + filled, p, (size_t)cap);
         if (frames) at = filled;
@@ -872,13 +918,14 @@ static PyObject *decode(PyObject *self, PyObject *args) {
     }
 done:
     free(keys.slots);
+    free(sample.keys.slots);
     release(&c);
     if (PyErr_Occurred()) return NULL;
     PyObject *unknown = PyTuple_New(kinds);
     for (int k = 0; unknown && k < kinds; k++)
         if (PyTuple_SetItem(unknown, k, Py_BuildValue("il", others[k].type, others[k].count)) < 0) Py_CLEAR(unknown);
     if (!unknown) return NULL;
-    return Py_BuildValue("nnn(lllllll)lllN", i, n, filled, link, encrypted, tunnel, ipv4, ipv6, tcp, udp, fragments, overlong, packets, unknown);
+    return Py_BuildValue("nnn(lllllll)llllN", i, n, filled, link, encrypted, tunnel, ipv4, ipv6, tcp, udp, fragments, overlong, packets, sampled, unknown);
 }
 
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {NULL, NULL, 0, NULL}};

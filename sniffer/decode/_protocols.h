@@ -28,8 +28,24 @@ static inline int is_identity_type(int ether_type) {
 }
 
 /* `at` is the transport payload, of which `seen` bytes were captured and `length` bytes were on the wire. */
-static inline int is_identity_content(int proto, int from, int to, const uint8_t *at, int64_t seen, int64_t length) {
+static inline int is_steady_content(int proto, int from, int to, const uint8_t *at, int64_t seen, int64_t length) {
     uint32_t value;
+    (void)value, (void)from, (void)to, (void)at, (void)seen, (void)length;
+    if (proto == UDP) {
+        if (from == 67 || from == 68 || from == 0x222 || from == 0x223 || from == 0x76c || from == 0x7d64 || from == 0x4cf8) return 1;
+        if (to == 67 || to == 68 || to == 0x222 || to == 0x223 || to == 0x76c || to == 0x7d64 || to == 0x4cf8) return 1;
+        return 0;
+    }
+    if (proto == ICMPV6) {
+        if (seen >= 1 && (value = at[0], (value >= 0x85u && value <= 0x89u))) return 1; /* neighbour */
+        return 0;
+    }
+    return 0;
+}
+/* Those that are read now and then, once the host is known. */
+static inline int is_sampled_content(int proto, int from, int to, const uint8_t *at, int64_t seen, int64_t length) {
+    uint32_t value;
+    (void)value, (void)from, (void)to, (void)at, (void)seen, (void)length;
     if (proto == TCP) {
         if (from == 53) return 1;
         if (to == 53) return 1;
@@ -37,16 +53,12 @@ static inline int is_identity_content(int proto, int from, int to, const uint8_t
         return 0;
     }
     if (proto == UDP) {
-        if (from == 53 || from == 67 || from == 68 || from == 0x222 || from == 0x223 || from == 0x14e9 || from == 0x76c || from == 0x7d64 || from == 0x4cf8) return 1;
-        if (to == 53 || to == 67 || to == 68 || to == 0x222 || to == 0x223 || to == 0x14e9 || to == 0x76c || to == 0x7d64 || to == 0x4cf8) return 1;
+        if (from == 53 || from == 0x14e9) return 1;
+        if (to == 53 || to == 0x14e9) return 1;
         if (seen >= 5 && length >= 1200 && (value = (at[0] & 0xf0), value == 0xc0u) && (value = u32(at + 1), value == 0x1u || (value >= 0xff000017u && value <= 0xff000022u) || value == 0x51303530u || (value >= 0x54303530u && value <= 0x54303531u) || value == 0xfaceb002u || value == 0xfaceb00eu)) return 1; /* quic */
         if (seen >= 5 && length >= 1200 && (value = (at[0] & 0xf0), value == 0xd0u) && (value = u32(at + 1), value == 0x6b3343cfu)) return 1; /* quic.2 */
         if (seen >= 3 && length >= 1200 && (value = u16(at + 1), value == 0x5130u)) return 1; /* gquic */
         if (seen >= 11 && length >= 1200 && (value = u16(at + 9), value == 0x5130u)) return 1; /* gquic.id */
-        return 0;
-    }
-    if (proto == ICMPV6) {
-        if (seen >= 1 && (value = at[0], (value >= 0x85u && value <= 0x89u))) return 1; /* neighbour */
         return 0;
     }
     return 0;

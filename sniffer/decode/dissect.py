@@ -43,10 +43,12 @@ from sniffer.model import (
     NameSeen,
     Observation,
     PacketBatch,
+    Sample,
     address_key,
     address_text,
     is_local_address,
     key_text,
+    sorted_keys,
 )
 from sniffer.model.protocols import DHCP_PORTS, DHCPV6_PORTS, PORT_DNS, PORT_DNS_OVER_TLS, PORT_PPPP
 
@@ -61,34 +63,48 @@ class Dissector:
     """Batches in, observations out, in the order of the packets."""
 
     def __init__(self, settings: DissectSettings | None = None) -> None:
-        self._settings = settings or DissectSettings()
-        self._limiter = Limiter(self._settings)
-        self._questions = Questions(self._settings)
+        self.settings = settings or DissectSettings()
+        self._limiter = Limiter(self.settings)
+        self._questions = Questions(self.settings)
         self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
         self._messages = dns.Reader()
-        self._rendezvous = Rendezvous(self._settings.senders)
-        self._settled = Settled(self._settings)
+        self._rendezvous = Rendezvous(self.settings.senders)
+        self._settled = Settled(self.settings)
         self._sampled = (self._dns, self._dns_tcp, self._mdns, self._quic, self._gquic, self._hello)
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
         self.cut = 0
 
-    def dissect(self, batch: PacketBatch, watched: Collection[int] = ()) -> list[Observation]:
+    def sample(self, watched: Collection[int]) -> Sample | None:
+        """The hosts that are known well enough, or None: who is decoded may leave out what is not read of them."""
+        settled = self._settled.hosts(watched)
+        return Sample(sorted_keys(settled), self.settings.sample) if settled else None
+
+    def dissect(
+        self,
+        batch: PacketBatch,
+        watched: Collection[int] = (),
+        known: Collection[int] = (),
+        promising: Collection[int] = (),
+    ) -> list[Observation]:
         """What the identity packets of a batch say. Never raises for what the network sent.
 
-        `watched` are the hosts whose packets are read always, and first where there are too many: those that are
-        speakers, or may be. Of the others what they look up and announce is read until it must be known what they are
-        (`settled_cost`), and after that in one second of `sample`.
+        `watched` are the hosts whose packets are read always, and first where there are too many. Of the others what
+        they look up and announce is read until it must be known what they are (`settled_cost`), and after that in one
+        second of `sample`; of hosts that are `known` already, for less (`known_cost`), and of `promising` ones, which
+        may become watched, for more (`promising_cost`).
         """
         out: list[Observation] = []
+        self._settled.know(known, promising)
         for row, read, cost in self._rows(batch, watched):
             if read == self._hello and not self._continues(batch, row):
                 continue
             key, time_ns = int(batch.eth_src[row]), int(batch.time_ns[row])
-            subject = int(batch.eth_dst[row]) if int(batch.src_port[row]) == PORT_DNS else key
+            answer = int(batch.src_port[row]) == PORT_DNS
+            subject = int(batch.eth_dst[row]) if answer else key
             always = subject in watched
-            if not always and read in self._sampled and not self._settled.reads(subject, time_ns, cost):
+            if not (always or read not in self._sampled or self._settled.reads(subject, time_ns, cost, answer=answer)):
                 self.errors["sampled"] += 1
                 continue
             if not self._limiter.allows(key, time_ns, cost, watched=always):
@@ -279,7 +295,7 @@ class Dissector:
             if not begins:
                 return
             segments = Segments(sequence)
-            keep(self._hellos, flow, segments, self._settings.pending)
+            keep(self._hellos, flow, segments, self.settings.pending)
         segments.add(sequence, data)
         stream, more = tls.handshake_bytes(segments.stream())
         hello = tls.parse(stream)
@@ -313,7 +329,7 @@ class Dissector:
                     continue
                 if candidate is not connection:
                     connection = candidate
-                    keep(self._initials, flow, connection, self._settings.pending)
+                    keep(self._initials, flow, connection, self.settings.pending)
                 for offset, data in frames:
                     connection.crypto.add(offset, data)
                 fresh = fresh or bool(frames)
@@ -340,10 +356,11 @@ class Dissector:
     ) -> Iterator[Observation]:
         """What a hello tells; `told` keeps a hello that comes in pieces from saying a thing twice."""
         port = int(batch.dst_port[row])
+        prints = self.settings.fingerprints
         facts: list[tuple[str, str | None]] = [
             ("tls.sni" if source == "sni" else "quic.sni", hello.server_name),
-            ("tls.ja3", hello.ja3),
-            ("tls.ja4", hello.ja4("t" if source == "sni" else "q")),
+            ("tls.ja3", hello.ja3 if prints else None),
+            ("tls.ja4", hello.ja4("t" if source == "sni" else "q") if prints else None),
             ("tls.alpn", ",".join(hello.alpn) if hello.whole and hello.alpn else None),
             ("tls.ech", (hello.server_name or "") if hello.ech and hello.whole else None),
             ("dns.encrypted", ("dot" if source == "sni" else "doq") if port == PORT_DNS_OVER_TLS else None),

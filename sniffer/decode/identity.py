@@ -5,21 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from sniffer.decode.frames.layout import Bytes, Index, Mask
-from sniffer.model import I64, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, PacketBatch
-from sniffer.model.protocols import IDENTITY, Field, IdentityProtocol, identity_ports, identity_shapes
+from sniffer.model import I64, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, U64, PacketBatch, Sample
+from sniffer.model.clock import SECOND
+from sniffer.model.protocols import IDENTITY, PORT_DNS, Field, IdentityProtocol, identity_ports, identity_shapes
 
 _BY_NAME = {protocol.name: protocol for protocol in IDENTITY}
 _ETHER_TYPES = tuple(protocol.ether_type for protocol in IDENTITY if not protocol.proto)
 
 
-def _port_table(proto: int) -> Mask:
+def _port_table(proto: int, sampled: bool | None) -> Mask:
     table = np.zeros(65_536, dtype=np.bool_)
-    table[list(identity_ports(proto))] = True
+    table[list(identity_ports(proto, sampled=sampled))] = True
     table.setflags(write=False)
     return table
 
 
-_PORTS = {proto: _port_table(proto) for proto in (PROTO_UDP, PROTO_TCP)}
+_PORTS = {
+    (proto, sampled): _port_table(proto, sampled)
+    for proto in (PROTO_UDP, PROTO_TCP)
+    for sampled in (None, True, False)
+    if identity_ports(proto, sampled=sampled)
+}
 
 
 def identity_rows(batch: PacketBatch) -> I64:
@@ -29,14 +35,38 @@ def identity_rows(batch: PacketBatch) -> I64:
 
 def identity_mask(batch: PacketBatch) -> Mask:
     """Return whether each row is one of `identity_rows`."""
-    mask = np.isin(batch.ether_type, _ETHER_TYPES)
+    return np.asarray(np.isin(batch.ether_type, _ETHER_TYPES) | _content(batch), dtype=np.bool_)
+
+
+def _content(batch: PacketBatch, *, sampled: bool | None = None) -> Mask:
+    """Return the rows of the identity protocols above IP: of all, or of those that are sampled, or are not."""
+    mask = np.zeros(len(batch), dtype=np.bool_)
     for proto in (PROTO_UDP, PROTO_TCP, PROTO_ICMPV6):
         over = _over(batch, proto)
-        if proto in _PORTS:
-            mask |= over & (_PORTS[proto][batch.src_port] | _PORTS[proto][batch.dst_port])
-        for protocol in identity_shapes(proto):
+        if (ports := _PORTS.get((proto, sampled))) is not None:
+            mask |= over & (ports[batch.src_port] | ports[batch.dst_port])
+        for protocol in identity_shapes(proto, sampled=sampled):
             mask[_shaped(batch, np.flatnonzero(over & ~mask), protocol)] = True
-    return np.asarray(mask, dtype=np.bool_)
+    return mask
+
+
+def sampled_mask(batch: PacketBatch, sample: Sample) -> Mask:
+    """Return which rows a sample leaves out: what hosts that are known look up, announce and open."""
+    mask = np.zeros(len(batch), dtype=np.bool_)
+    subject = np.where(batch.src_port == PORT_DNS, batch.eth_dst, batch.eth_src)
+    rows = np.flatnonzero(left_out(sample, subject, batch.time_ns))
+    if not len(rows):
+        return mask
+    part = batch.take(rows)
+    mask[rows] = _content(part, sampled=True) & ~_content(part, sampled=False) & ~np.isin(part.ether_type, _ETHER_TYPES)
+    return mask
+
+
+def left_out(sample: Sample, keys: U64, time_ns: I64) -> Mask:
+    """Return whether each host is in the sample, and each moment is none of its seconds."""
+    every = np.uint64(sample.every)
+    now = (time_ns // SECOND).astype(np.uint64) % every == keys % every
+    return np.asarray(~now & np.isin(keys, sample.keys), dtype=np.bool_)
 
 
 def protocol_mask(batch: PacketBatch, name: str) -> Mask:

@@ -44,14 +44,20 @@ class News:
             self._arrived.add(key)
         return key in self._arrived
 
+    def forget(self, key: int) -> None:
+        """The packets of this host are not wanted any more."""
+        self._arrived.discard(key)
+
     def also(self, keys: U64 | None) -> U64 | None:
         """The keys of a selection, and who arrived since (None is everybody)."""
         return keys if keys is None or not self._arrived else sorted_keys([*keys.tolist(), *self._arrived])
 
-    def look(self, batch: PacketBatch) -> Mask:
-        """The rows that tell something new, and those that open a TCP connection. Who is wanted because of them sent
-        and received nothing before."""
+    def look(self, batch: PacketBatch, known: Mask | None = None) -> Mask:
+        """The rows that tell something new, and those that open a TCP connection (but for senders that are `known`).
+        Who is wanted because of them sent and received nothing before."""
         mask = (batch.proto == PROTO_TCP) & (batch.tcp_flags & (TCP_SYN | TCP_ACK) == TCP_SYN)
+        if known is not None:
+            mask &= ~known
         found = np.stack([_senders(batch), _receivers(batch)], axis=1).ravel()
         new, first = np.unique(found, return_index=True)
         fresh = np.sort(first[(new != 0) & ~np.isin(new, self._known)])[: MOST - len(self._known)]

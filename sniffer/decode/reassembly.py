@@ -28,8 +28,11 @@ class DissectSettings:
 
     A sender may make `burst` units of work at once and `rate` a second after that, all senders together `total_burst`
     and `total_rate`. What is beyond that is counted and not read. Hosts that are watched do not wait for the others.
-    A host that is not watched has shown what it is once reading it has cost `settled_cost`; from then on it is read in
-    one second of `sample`. `pending` hellos are waited for at once, and `questions` to resolvers for `answer_seconds`.
+    A host that is not watched has shown what it is once reading it has cost `settled_cost`; `known_cost` where it is
+    known to be something else, and `promising_cost` where a fact or two more may make it a watched one. From then on
+    it is read in one second of `sample` (a power of two), in which it may cost `sample_cost`. `pending` hellos are
+    waited for at once, and `questions` to resolvers for `answer_seconds`. JA3 and JA4 are computed where `fingerprints`
+    is set.
     """
 
     rate: int = 200
@@ -38,7 +41,11 @@ class DissectSettings:
     total_burst: int = 40_000
     senders: int = 4_096
     settled_cost: int = 400
+    known_cost: int = 40
+    promising_cost: int = 800
     sample: int = 16
+    sample_cost: int = 4
+    fingerprints: bool = True
     pending: int = 256
     questions: int = 4_096
     answer_seconds: int = 15
@@ -168,31 +175,60 @@ class Limiter:
 
 
 class Settled:
-    """Which hosts have been read for so long that more would say nothing new. Decided by the packets alone: how they
-    were cut into batches does not matter."""
+    """Which hosts have been read for so long that more would say nothing new. Decided by the packets, and by what is
+    known of their hosts when a batch begins."""
 
     def __init__(self, settings: DissectSettings) -> None:
-        self._enough, self._sample, self._limit = settings.settled_cost, settings.sample, settings.senders
+        self._settings = settings
         self._cost: OrderedDict[int, int] = OrderedDict()
-        self._settled: set[int] = set()
+        self._spent: OrderedDict[tuple[int, bool], tuple[int, int]] = OrderedDict()
+        self._enough: set[int] = set()
+        self._known: set[int] = set()
+        self._promising: frozenset[int] = frozenset()
 
-    def reads(self, key: int, time_ns: int, cost: int) -> bool:
-        """Whether a host is read at this time; then that is counted."""
-        spent = self._cost.pop(key, 0)
-        self._cost[key] = min(spent + cost, self._enough)
-        if self._cost[key] >= self._enough:
-            self._settled.add(key)
-        if len(self._cost) > self._limit:
-            self._settled.discard(self._cost.popitem(last=False)[0])
-        return spent < self._enough or time_ns // SECOND % self._sample == key % self._sample
+    def know(self, known: Collection[int], promising: Collection[int]) -> None:
+        """Of the `known` hosts it is known what they are, and the `promising` ones may become watched."""
+        enough = self._settings.known_cost
+        self._known = {key for key in known if self._cost.get(key, 0) >= enough}
+        self._promising = frozenset(promising)
+
+    def hosts(self, watched: Collection[int]) -> frozenset[int]:
+        """Return the hosts that are sampled, as of the packets that were read."""
+        most = self._settings.promising_cost
+        patient = (key for key in self._enough & self._promising if self._cost.get(key, 0) < most)
+        return frozenset(self._enough | self._known).difference(watched, patient)
+
+    def reads(self, key: int, time_ns: int, cost: int, *, answer: bool) -> bool:
+        """Whether a host is read at this time; then that is counted. An answer has a budget of its own: so it is read
+        where its question was."""
+        settings, spent = self._settings, self._cost.pop(key, 0)
+        self._cost[key] = min(spent + cost, settings.promising_cost)
+        if self._cost[key] >= settings.settled_cost:
+            self._enough.add(key)
+        if len(self._cost) > settings.senders:
+            forgotten = self._cost.popitem(last=False)[0]
+            self._enough.discard(forgotten)
+            self._known.discard(forgotten)
+        enough = settings.promising_cost if key in self._promising else settings.settled_cost
+        if spent < enough and key not in self._known:
+            return True
+        second = time_ns // SECOND
+        if second % settings.sample != key % settings.sample:
+            return False
+        of, so_far = self._spent.pop((key, answer), (second, 0))
+        so_far = so_far if of == second else 0
+        self._spent[key, answer] = (second, so_far + cost if so_far < settings.sample_cost else so_far)
+        if len(self._spent) > settings.senders:
+            self._spent.popitem(last=False)
+        return so_far < settings.sample_cost
 
     def rows(self, batch: PacketBatch, rows: I64, watched: Collection[int]) -> I64:
         """Leave out the rows of hosts that `reads` would leave out, before each is looked at by itself."""
-        settled = sorted_keys(self._settled.difference(watched))
+        settled = sorted_keys(self.hosts(watched))
         if not len(settled):
             return rows
         keys = np.where(batch.src_port[rows] == PORT_DNS, batch.eth_dst[rows], batch.eth_src[rows])
-        sample = np.uint64(self._sample)
+        sample = np.uint64(self._settings.sample)
         now = (batch.time_ns[rows] // SECOND).astype(np.uint64) % sample == keys % sample
         return np.asarray(rows[now | ~np.isin(keys, settled)], dtype=np.int64)
 

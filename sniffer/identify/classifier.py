@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sniffer.identify.facts import OWN_FACTS
-from sniffer.identify.globs import Glob
+from sniffer.identify.globs import Glob, GlobTable
 from sniffer.identify.rules import DeviceRule
 from sniffer.model import Fact
 
 CACHE = 8192
 MAX_CONFIDENCE = 0.99
-#: Log-odds from which on a rule may still win.
-PROMISE = -2.5
+#: Log-odds from which on a rule may still win, and how far it may be behind the rule that explains the facts best: a
+#: strong fact is worth three to five.
+PROMISE, BEHIND = -2.5, 5.0
 #: Evidence of this weight says what a thing is, and not only that it may be it.
 STRONG = 2.0
 
@@ -52,15 +53,19 @@ class Scales:
         self.rules = tuple(rules)
         self._microphone = tuple(rule.microphone or any(m.microphone for m in rule.models) for rule in rules)
         self._literal: dict[tuple[str, str], list[Place]] = {}
-        self._patterns: dict[str, list[tuple[Glob, Place]]] = {}
+        self._patterns: dict[str, GlobTable[Place]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
+        wild: dict[str, list[tuple[Glob, Place]]] = {}
         for number, rule in enumerate(self.rules):
             for item, evidence in enumerate(rule.evidence):
-                self._compile(evidence.patterns(), number, item)
+                self._compile(evidence.patterns(), number, item, wild)
             for item, model in enumerate(rule.models):
-                self._compile(model.patterns(), number, -1 - item)
+                self._compile(model.patterns(), number, -1 - item, wild)
+        self._patterns = {kind: GlobTable(found) for kind, found in wild.items()}
 
-    def _compile(self, patterns: Sequence[tuple[str, str]], rule: int, item: int) -> None:
+    def _compile(
+        self, patterns: Sequence[tuple[str, str]], rule: int, item: int, wild: dict[str, list[tuple[Glob, Place]]]
+    ) -> None:
         texts: dict[str, int] = {}
         for kind, pattern in patterns:
             # the same name by DNS and by SNI is one pattern seen, not two
@@ -69,11 +74,15 @@ class Scales:
             if glob.literal is not None:
                 self._literal.setdefault((kind, glob.literal), []).append(place)
             else:
-                self._patterns.setdefault(kind, []).append((glob, place))
+                wild.setdefault(kind, []).append((glob, place))
 
     def numbers(self, kind: str) -> frozenset[int]:
         """The numbers that rules ask for in facts of one kind."""
         return frozenset(int(text) for known, text in self._literal if known == kind and text.isdecimal())
+
+    def asks(self, *kinds: str) -> bool:
+        """Whether any rule asks for facts of these kinds."""
+        return any(kind in kinds for kind, _ in self._literal) or any(kind in kinds for kind in self._patterns)
 
     def note(self, hits: Hits, fact: Fact) -> bool:
         """Add what a fact fits to a host's hits; whether that was anything new."""
@@ -90,8 +99,8 @@ class Scales:
         known = self._cache.get(key)
         if known is None:
             literal = [(place, "") for place in self._literal.get((kind, value.lower()), ())]
-            wild = ((place, glob.match(value)) for glob, place in self._patterns.get(kind, ()))
-            known = (*literal, *((place, captured) for place, captured in wild if captured is not None))
+            patterns = self._patterns.get(kind)
+            known = (*literal, *(patterns.fitting(value) if patterns is not None else ()))
             self._cache[key] = known
             if len(self._cache) > CACHE:
                 self._cache.popitem(last=False)
@@ -113,8 +122,10 @@ class Scales:
     def promises(self, hits: Hits) -> bool:
         """Whether a rule for devices with a microphone may still win: a fact or two more would do."""
         found = hits.found
-        mine = (number for number in hits.rules if self._microphone[number])
-        return any(self._score(number, found) >= PROMISE for number in mine)
+        mine = [self._score(number, found) for number in hits.rules if self._microphone[number]]
+        if max(mine, default=PROMISE - 1) < PROMISE:
+            return False
+        return max(mine) > max(self._score(number, found) for number in hits.rules) - BEHIND
 
     def own(self, hits: Hits, opinion: Opinion | None) -> bool:
         """Whether an opinion rests, in part, on what a host shows of itself, and not only on what it may relay."""

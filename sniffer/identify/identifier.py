@@ -85,6 +85,7 @@ class Identifier:
         self._routed = Often(ROUTED_CONNECTIONS, settings.max_hosts)
         self._suspects: set[int] = set()
         self._promising: set[int] = set()
+        self._innocent: set[int] = set()
         self._identities: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._departed: set[int] = set()
         self._news: list[str] = []
@@ -193,6 +194,7 @@ class Identifier:
             host, forgotten = self.hosts.add(key, time_ns)
             if forgotten is not None:
                 self._watchlist.drop(forgotten)
+                self._innocent.discard(forgotten)
             host.oui = self._oui.lookup(key)
             if host.oui is not None:
                 self._take(host, Fact(time_ns, key, "oui", host.oui))
@@ -249,6 +251,10 @@ class Identifier:
         elif not microphone or confidence < LOSE_CONFIDENCE:
             host.since_ns = None
         innocent = opinion is not None and not opinion.microphone and confidence >= GUESS_CONFIDENCE
+        if innocent:
+            self._innocent.add(host.key)
+        else:
+            self._innocent.discard(host.key)
         listed = self._scales.lists(host.hits) is not None or host.voices >= ENOUGH_VOICES
         if innocent or host.forwards or host.carries or not listed:
             host.listed_ns = None
@@ -445,6 +451,14 @@ class Identifier:
     def promising(self) -> set[int]:
         """Hosts that are watched, or nearly: what they show is worth reading, however much it is."""
         return self._promising | self.watched().keys()
+
+    def innocent(self) -> set[int]:
+        """Hosts that are taken for something else than what is watched."""
+        return self._innocent - self.watched().keys()
+
+    def known(self) -> set[int]:
+        """Hosts of which more facts would change nothing: what they are taken for is far from what is watched."""
+        return self.innocent() - self._promising
 
     def suspicious(self, key: int) -> bool:
         """Whether a host of which nothing is known but its MAC address may turn out to be watched."""

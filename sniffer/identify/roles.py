@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sniffer.identify.globs import Glob
+from sniffer.identify.globs import Glob, GlobTable
 from sniffer.identify.rules import Role, ServiceRule
 
 CACHE = 8192
@@ -38,7 +38,7 @@ class Roles:
                         wild.append((glob, purpose))
                     else:
                         self._exact.setdefault(glob.literal, []).append(purpose)
-        self._wild = sorted(wild, key=lambda found: (-found[0].weight, found[0].pattern))
+        self._wild = GlobTable(sorted(wild, key=lambda found: (-found[0].weight, found[0].pattern)))
         self._cache: OrderedDict[tuple[str, str | None], Purpose | None] = OrderedDict()
 
     def purpose(self, host: str, vendor: str | None = None) -> Purpose | None:
@@ -54,7 +54,5 @@ class Roles:
         fits = [p for p in self._exact.get(host, ()) if not p.vendors or vendor in p.vendors]
         if fits:
             return max(fits, key=lambda purpose: bool(purpose.vendors))
-        for glob, purpose in self._wild:
-            if (not purpose.vendors or vendor in purpose.vendors) and glob.match(host) is not None:
-                return purpose
-        return None
+        found = (purpose for purpose, _ in self._wild.fitting(host))
+        return next((purpose for purpose in found if not purpose.vendors or vendor in purpose.vendors), None)

@@ -36,7 +36,7 @@ from sniffer.model.addresses import (
     sorted_keys,
 )
 from sniffer.model.hosts import AddressSeen, Device, Fact, FlowKey, NameSeen, Observation, Service, ServiceLookup
-from sniffer.model.packets import PACKET_COLUMNS, DecodeErrors, FrameBlock, PacketBatch, Selection
+from sniffer.model.packets import PACKET_COLUMNS, DecodeErrors, FrameBlock, PacketBatch, Sample, Selection
 from sniffer.model.uploads import JUDGED_CLASSES, Drift, Evidence, Listening, StreamKind, Upload, UploadClass
 from sniffer.model.verdicts import LEVELS, Heard, Judged, Level, Record, Sink, Verdict, VerdictKind, WakeMatch
 from sniffer.model.wake import Answer, Loss, SourceTrust, Testimony, Trust, WakeEvent, WakeKind, WakeSource
@@ -75,6 +75,7 @@ __all__ = [
     "PROTO_UDP",
     "PacketBatch",
     "Record",
+    "Sample",
     "Selection",
     "Service",
     "ServiceLookup",

@@ -108,7 +108,7 @@ class DecodeErrors:
 
     `fragments` are parts of IP packets that were cut up, `overlong` packets claim to be longer than their frames (which
     is not believed), `packets` are frames that carry IP. `ether_types` has the unknown EtherTypes, each with the number
-    of its frames; 0 stands for the rest of too many.
+    of its frames; 0 stands for the rest of too many. `sampled` are identity packets that a sample left out.
     """
 
     by_protocol: Mapping[str, int] = field(default_factory=dict)
@@ -116,12 +116,26 @@ class DecodeErrors:
     overlong: int = 0
     packets: int = 0
     ether_types: Mapping[int, int] = field(default_factory=dict)
+    sampled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Hosts (sorted, uint64) that are known well enough, and are looked at in one second of `every`, each in another:
+    where the number of the second is, modulo `every` (a power of two), that of the key."""
+
+    keys: U64
+    every: int
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Which rows `decode` keeps: those whose source or destination key is in `keys` (sorted, uint64), and, where
-    `identity` is set, the identity protocols of all hosts. `keys` None keeps everything."""
+    `identity` is set, the identity protocols of all hosts. `keys` None keeps everything.
+
+    Of hosts in `sample`, what they look up, announce and open is kept in the seconds of the sample only.
+    """
 
     keys: U64 | None = None
     identity: bool = True
+    sample: Sample | None = None

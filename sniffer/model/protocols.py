@@ -72,7 +72,8 @@ class IdentityProtocol:
     """A protocol by which a host shows who it is, or whom it wants.
 
     By EtherType (`proto` 0), else by IP protocol and either `ports` (at one end) or all of `fields`, in a payload of at
-    least `least` bytes on the wire.
+    least `least` bytes on the wire. Of `sampled` ones a host shows more the more it is used: they are read until it is
+    known, and then now and then.
     """
 
     name: str
@@ -81,6 +82,7 @@ class IdentityProtocol:
     ports: tuple[int, ...] = ()
     fields: tuple[Field, ...] = ()
     least: int = 0
+    sampled: bool = False
 
 
 def _is(offset: int, value: int, width: int = 1) -> Field:
@@ -91,32 +93,36 @@ IDENTITY = (
     IdentityProtocol("arp", ether_type=ETHER_ARP),
     # Router and neighbour solicitations and advertisements, and redirects (RFC 4861, 4).
     IdentityProtocol("neighbour", PROTO_ICMPV6, fields=(Field(0, 1, ((133, 137),)),)),
-    IdentityProtocol("dns", PROTO_UDP, ports=(PORT_DNS,)),
-    IdentityProtocol("dns.tcp", PROTO_TCP, ports=(PORT_DNS,)),
+    IdentityProtocol("dns", PROTO_UDP, ports=(PORT_DNS,), sampled=True),
+    IdentityProtocol("dns.tcp", PROTO_TCP, ports=(PORT_DNS,), sampled=True),
     IdentityProtocol("dhcp", PROTO_UDP, ports=DHCP_PORTS),
     IdentityProtocol("dhcpv6", PROTO_UDP, ports=DHCPV6_PORTS),
-    IdentityProtocol("mdns", PROTO_UDP, ports=(PORT_MDNS,)),
+    IdentityProtocol("mdns", PROTO_UDP, ports=(PORT_MDNS,), sampled=True),
     IdentityProtocol("ssdp", PROTO_UDP, ports=(PORT_SSDP,)),
     IdentityProtocol("pppp", PROTO_UDP, ports=(PORT_PPPP,)),
     IdentityProtocol("discovery", PROTO_UDP, ports=(PORT_XIAODU_DISCOVERY,)),
     # A handshake record (type, major version) whose first message, behind its length, is a ClientHello.
-    IdentityProtocol("hello", PROTO_TCP, fields=(_is(0, TLS_HANDSHAKE << 8 | 3, 2), _is(5, TLS_CLIENT_HELLO))),
+    IdentityProtocol(
+        "hello", PROTO_TCP, fields=(_is(0, TLS_HANDSHAKE << 8 | 3, 2), _is(5, TLS_CLIENT_HELLO)), sampled=True
+    ),
     # A long header of an Initial packet (RFC 9000, 17.2.2), and a version that is known.
     IdentityProtocol(
         "quic",
         PROTO_UDP,
         fields=(Field(0, 1, ((0xC0, 0xC0),), mask=0xF0), Field(1, 4, QUIC_VERSIONS)),
         least=QUIC_INITIAL_BYTES,
+        sampled=True,
     ),
     IdentityProtocol(
         "quic.2",
         PROTO_UDP,
         fields=(Field(0, 1, ((0xD0, 0xD0),), mask=0xF0), _is(1, QUIC_V2, 4)),
         least=QUIC_INITIAL_BYTES,
+        sampled=True,
     ),
     # The version of gQUIC stands behind the flags, or behind the flags and a connection id of eight bytes.
-    IdentityProtocol("gquic", PROTO_UDP, fields=(_is(1, GQUIC_MARK, 2),), least=QUIC_INITIAL_BYTES),
-    IdentityProtocol("gquic.id", PROTO_UDP, fields=(_is(9, GQUIC_MARK, 2),), least=QUIC_INITIAL_BYTES),
+    IdentityProtocol("gquic", PROTO_UDP, fields=(_is(1, GQUIC_MARK, 2),), least=QUIC_INITIAL_BYTES, sampled=True),
+    IdentityProtocol("gquic.id", PROTO_UDP, fields=(_is(9, GQUIC_MARK, 2),), least=QUIC_INITIAL_BYTES, sampled=True),
 )
 
 
@@ -125,11 +131,16 @@ def begins_tls_record(kind: U8, major: U8, minor: U8) -> npt.NDArray[np.bool_]:
     return np.asarray((kind >= 20) & (kind <= 24) & (major == 3) & (minor <= 4), dtype=np.bool_)
 
 
-def identity_ports(proto: int) -> tuple[int, ...]:
-    """The ports of the identity protocols over one IP protocol."""
-    return tuple(port for protocol in IDENTITY if protocol.proto == proto for port in protocol.ports)
+def identity_ports(proto: int, *, sampled: bool | None = None) -> tuple[int, ...]:
+    """The ports of the identity protocols over one IP protocol: of all, or of those that are `sampled`, or are not."""
+    return tuple(port for protocol in _over(proto, sampled) for port in protocol.ports)
 
 
-def identity_shapes(proto: int) -> tuple[IdentityProtocol, ...]:
-    """The identity protocols over one IP protocol that are known by their content."""
-    return tuple(protocol for protocol in IDENTITY if protocol.proto == proto and protocol.fields)
+def identity_shapes(proto: int, *, sampled: bool | None = None) -> tuple[IdentityProtocol, ...]:
+    """The identity protocols over one IP protocol that are known by their content: all, or those that are `sampled`,
+    or are not."""
+    return tuple(protocol for protocol in _over(proto, sampled) if protocol.fields)
+
+
+def _over(proto: int, sampled: bool | None) -> tuple[IdentityProtocol, ...]:
+    return tuple(found for found in IDENTITY if found.proto == proto and sampled in (None, found.sampled))

@@ -11,8 +11,10 @@ from sniffer.app.batch_job import OfflineJudge, Outcome
 from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.app.two_pass import FirstLook
-from sniffer.model import Record
+from sniffer.identify import Identifier
+from sniffer.model import Device, Record
 from sniffer.settings.base import DeviceSettings
+from tests.bench.browsing import Household, write
 from tests.bench.mix import HOST_MACS, House, write_mix
 
 PACKETS = 12_000
@@ -72,3 +74,49 @@ def test_a_device_that_only_a_person_knows(mix: Path, monkeypatch: pytest.Monkey
     assert any(record["device"]["name"] == "kitchen" for record in once if "device" in record)
     twice(monkeypatch)
     assert judge(mix, config) == once
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house in which people browse: most suspects turn out to be phones."""
+    path = tmp_path_factory.mktemp("looks") / "street.pcap"
+    write(path, Household(connections=250, seconds=150))
+    return path
+
+
+def judged(path: Path) -> tuple[list[Record], list[Device]]:
+    outcome = Outcome("street")
+    config = Config()
+    records = list(OfflineJudge(config, load_rulebook(config)).file(path, outcome, lambda done, total: None))
+    return sorted(records, key=str), sorted(outcome.hosts, key=lambda device: device.key)
+
+
+def told(records: list[Record]) -> list[Record]:
+    """The records but those of hosts that are not watched: these are not looked at any further once they are known."""
+    return [record for record in records if record["event_type"] != "device" or record["microphone"]]
+
+
+def test_hosts_that_are_something_else_change_nothing(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    once = judged(street)
+    assert sum(device.microphone for device in once[1]) == 8
+    assert any(record["event_type"] == "upload" and record["upload"]["class"] == "speech" for record in once[0])
+    with monkeypatch.context() as all_suspects:
+        all_suspects.setattr(FirstLook, "_acquit", lambda self: None)
+        assert told(judged(street)[0]) == told(once[0])
+    with monkeypatch.context() as pure:
+        pure.setattr(native, "CAPTURE", None)
+        pure.setattr(native, "DECODE", None)
+        pure.setattr(native, "DETECT", None)
+        assert judged(street) == once
+    monkeypatch.setattr("sniffer.capture.files.reader.BUFFER_BYTES", 1 << 17)
+    assert judged(street) == once
+
+
+def test_a_speaker_that_was_taken_for_a_phone_is_judged_all_the_same(
+    street: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = judged(street)
+    speakers = {device.key for device in once[1] if device.microphone}
+    innocent = Identifier.innocent
+    monkeypatch.setattr(Identifier, "innocent", lambda self: innocent(self) | speakers)
+    assert told(judged(street)[0]) == told(once[0])

@@ -24,6 +24,7 @@ import ipaddress
 import math
 import random
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,31 @@ api.amazon.com images-na.ssl-images-amazon.com www.amazon.com fls-na.amazon.com 
 web.whatsapp.com api.spotify.com audio-ak.spotify.com nrdp.logs.netflix.com settings-win.data.microsoft.com
 login.live.com outlook.office365.com api.twitter.com cdn.ampproject.org googleads.g.doubleclick.net""".split()
 ALEXA = ("avs-alexa-12-na.amazon.com", "device-metrics-us.amazon.com", "api.amazonalexa.com", "dcape-na.amazon.com")
-SERVICES = ("_airplay._tcp", "_raop._tcp", "_companion-link._tcp", "_ipp._tcp", "_hap._tcp", "_http._tcp", "_ssh._tcp",
-            "_smb._tcp", "_sleep-proxy._udp", "_rdlink._tcp", "_homekit._tcp", "_printer._tcp")  # fmt: skip
+#: What each kind of host announces, and what it looks for.
+ANNOUNCED = {
+    "speaker": ("_amzn-wplay._tcp", "_spotify-connect._tcp"),
+    "phone": ("_companion-link._tcp", "_rdlink._tcp"),
+    "tablet": ("_companion-link._tcp", "_rdlink._tcp"),
+    "laptop": ("_companion-link._tcp", "_ssh._tcp", "_sftp-ssh._tcp", "_smb._tcp"),
+    "tv": ("_airplay._tcp", "_spotify-connect._tcp"),
+    "stick": ("_rsp._tcp", "_http._tcp"),
+    "server": ("_workstation._tcp", "_ssh._tcp", "_smb._tcp", "_http._tcp"),
+    "thing": ("_hap._tcp", "_http._tcp"),
+}
+WANTED = {
+    "phone": (
+        "_companion-link._tcp",
+        "_rdlink._tcp",
+        "_homekit._tcp",
+        "_hap._tcp",
+        "_airplay._tcp",
+        "_raop._tcp",
+    ),
+    "tablet": ("_companion-link._tcp", "_homekit._tcp", "_hap._tcp", "_airplay._tcp", "_raop._tcp", "_printer._tcp"),
+    "laptop": ("_companion-link._tcp", "_smb._tcp", "_ipp._tcp", "_airplay._tcp", "_raop._tcp", "_googlecast._tcp"),
+    "tv": ("_airplay._tcp", "_spotify-connect._tcp"),
+    "server": ("_ssh._tcp", "_smb._tcp", "_ipp._tcp", "_googlecast._tcp"),
+}
 
 
 @dataclass(frozen=True)
@@ -126,8 +150,10 @@ class Street:
 
     def server(self, name: str, six: bool) -> Address:
         """The address that a name has."""
-        number = sum(name.encode()) * 2_654_435_761 % (1 << 22)
-        return ipaddress.IPv6Address((0x2A00_1450 << 96) + number) if six else ipaddress.IPv4Address(0x5000_0000 + number)
+        number = zlib.crc32(name.encode()) % (1 << 22)
+        return (
+            ipaddress.IPv6Address((0x2A00_1450 << 96) + number) if six else ipaddress.IPv4Address(0x5000_0000 + number)
+        )
 
     def lookup(self, who: Resident, at: int, name: str, six: bool) -> Iterator[Sent]:
         """Questions and answers: A and AAAA, of phones and computers HTTPS too."""
@@ -242,7 +268,7 @@ class Street:
         for count in range(max(0, packets - 8)):
             at += dice.choice((90_000, 120_000, 1_500_000)) if packets < 300 else 140_000
             up, size = count % 4 == 3, 1_250
-            body = b"\x43" + self.filler[(count * 61) % 60_000 :][:40]
+            body = b"\x43" + ident + struct.pack("!I", count) + self.filler[: 40 - 13]
             yield self._udp(who, at, six, port, 443, body, up=up, server=server, size=40 if up else size)
 
     # --- what is always said ---------------------------------------------------------------------------------------
@@ -260,11 +286,19 @@ class Street:
         for moment in _times(dice, 300.0, end):
             name = "" if who.kind == "speaker" else f"{who.kind}-{who.number}"
             request = wire.dhcp(3, who.mac, dice.getrandbits(32), hostname=name, parameters=(1, 3, 6, 15, 119, 252))
-            yield _frame(moment, _datagram(who.mac, wire.BROADCAST, who.v4, ipaddress.IPv4Address("255.255.255.255"), 68, 67, request))
+            yield _frame(
+                moment,
+                _datagram(who.mac, wire.BROADCAST, who.v4, ipaddress.IPv4Address("255.255.255.255"), 68, 67, request),
+            )
             granted = wire.dhcp(5, who.mac, dice.getrandbits(32), yours=who.v4)
             yield _frame(moment + 900_000, _datagram(GATEWAY, who.mac, GATEWAY_V4, who.v4, 67, 68, granted))
-        for moment in _times(dice, 20.0 if who.browses or who.kind == "server" else 45.0, end):
-            body = self._question(who, dice) if dice.random() < 0.5 else self._announcement(who, dice)
+        often = 13.0 if who.kind in WANTED else 60.0
+        for moment in _times(dice, often, end) if who.kind in ANNOUNCED else ():
+            body = (
+                self._question(who, dice)
+                if who.kind in WANTED and dice.random() < 0.5
+                else self._announcement(who, dice)
+            )
             group4, group6 = ipaddress.IPv4Address("224.0.0.251"), ipaddress.IPv6Address("ff02::fb")
             yield _frame(moment, _datagram(who.mac, b"\x01\0\x5e\0\0\xfb", who.v4, group4, 5353, 5353, body))
             yield _frame(moment + 400_000, _datagram(who.mac, b"\x33\x33\0\0\0\xfb", who.v6, group6, 5353, 5353, body))
@@ -277,12 +311,13 @@ class Street:
 
     def _question(self, who: Resident, dice: random.Random) -> bytes:
         """What an iPhone asks: several services, with the answers that it knows already."""
-        count = dice.randrange(1, 7)
-        asked = b"".join(wire.dns_name(f"{s}.local") + b"\0\x0c\0\1" for s in dice.sample(SERVICES, count))
+        wanted = WANTED[who.kind]
+        count = dice.randrange(1, 1 + len(wanted))
+        asked = b"".join(wire.dns_name(f"{s}.local") + b"\0\x0c\0\1" for s in dice.sample(wanted, count))
         known = b"".join(
             wire.dns_record(wire.dns_name(f"{s}.local"), 12, wire.dns_name(f"Room {dice.randrange(40)}.{s}.local"),
                             dice.randrange(2_000, 4_500))
-            for s in dice.sample(SERVICES, count)
+            for s in dice.sample(wanted, count)
         )  # fmt: skip
         return struct.pack("!HHHHHH", 0, 0, count, count, 0, 0) + asked + known
 
@@ -290,9 +325,9 @@ class Street:
         host = f"{who.kind}-{who.number}.local"
         records = [wire.dns_record(wire.dns_name(host), 1, who.v4.packed, 120, flush=True),
                    wire.dns_record(wire.dns_name(host), 28, who.v6.packed, 120, flush=True)]  # fmt: skip
-        for service in dice.sample(SERVICES, 1 + who.number % 3):
+        for service in ANNOUNCED[who.kind][: 1 + who.number % 4]:
             full = f"{who.kind} {who.number}.{service}.local"
-            text = f"id={dice.getrandbits(40):x}".encode()
+            text = f"id={dice.getrandbits(40):x}".encode()  # changes, as the state that real ones tell
             records.append(wire.dns_record(wire.dns_name(f"{service}.local"), 12, wire.dns_name(full), 4_500))
             records.append(wire.dns_record(wire.dns_name(full), 16, bytes([len(text)]) + text, 4_500, flush=True))
         return struct.pack("!HHHHHH", 0, 0x8400, 0, len(records), 0, 0) + b"".join(records)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sniffer import native
 from sniffer.decode.frames.heads import read_packets
 from sniffer.decode.frames.layout import Bytes, Mask
-from sniffer.decode.identity import identity_mask
+from sniffer.decode.identity import identity_mask, left_out, sampled_mask
 from sniffer.decode.novelty import MOST, News
 from sniffer.model import (
     PACKET_COLUMNS,
@@ -77,7 +77,8 @@ class Room:
         """Write what `decode` gives from one frame of a block on, as far as there is room; where that was. Compiled."""
         assert native.DECODE is not None
         keys = selection.keys if news is None else news.also(selection.keys)
-        first, self.rows, self.filled, counts, fragments, overlong, packets, unknown = native.DECODE.decode(
+        sample = selection.sample
+        first, self.rows, self.filled, counts, fragments, overlong, packets, sampled, unknown = native.DECODE.decode(
             block.data,
             block.link_type,
             np.ascontiguousarray(block.offset, dtype=np.int64),
@@ -94,10 +95,12 @@ class Room:
             self.filled,
             LARGEST_FRAME,
             first,
+            None if sample is None else (np.ascontiguousarray(sample.keys, dtype=np.uint64), sample.every),
         )
         unknown_types = dict(unknown)
         named = dict(zip(COUNTED, (*counts[:3], sum(unknown_types.values()), *counts[3:]), strict=True))
-        errors = DecodeErrors({name: n for name, n in named.items() if n}, fragments, overlong, packets, unknown_types)
+        wrong = {name: n for name, n in named.items() if n}
+        errors = DecodeErrors(wrong, fragments, overlong, packets, unknown_types, sampled)
         return first, errors
 
     def copy(self, batch: PacketBatch) -> int:
@@ -170,7 +173,7 @@ def _decode_python(
         payload_offset=offset + np.minimum(transports.payload, captured),
         payload_captured=payload_captured.astype(np.int32),
     )
-    keep, whole = _wanted(batch, selection, links.good, news, slim)
+    keep, whole, sampled = _wanted(batch, selection, links.good, news, slim)
     if not whole.all():
         batch = _without_bytes(batch, ~whole)
     if not keep.all():
@@ -191,6 +194,7 @@ def _decode_python(
         overlong=int(np.count_nonzero(networks.overlong & keep)),
         packets=int(np.count_nonzero(is_ip & links.good)),
         ether_types=_kinds(links.ether_type[wrong["ether_type"]].tolist()),
+        sampled=sampled,
     )
     return batch, errors
 
@@ -210,24 +214,30 @@ def _or_address(keys: U64, known: Mask, is_ip: Mask, high: U64, low: U64) -> U64
     return np.asarray(np.where(known, keys, made), dtype=np.uint64)
 
 
-def _wanted(batch: PacketBatch, selection: Selection, good: Mask, news: News | None, slim: bool) -> tuple[Mask, Mask]:
-    """Which rows are kept, and of which the bytes too."""
+def _wanted(
+    batch: PacketBatch, selection: Selection, good: Mask, news: News | None, slim: bool
+) -> tuple[Mask, Mask, int]:
+    """Which rows are kept, and of which the bytes too; how many identity packets a sample left out."""
     fresh = np.zeros(len(batch), dtype=np.bool_)
-    keys = selection.keys
+    keys, sample = selection.keys, selection.sample
     if news is not None:
         rows = np.flatnonzero(good)
-        fresh[rows] = news.look(batch.take(rows))
+        known = None if sample is None else left_out(sample, batch.eth_src[rows], batch.time_ns[rows])
+        fresh[rows] = news.look(batch.take(rows), known)
         keys = news.also(keys)
+    everything = np.ones(len(batch), dtype=np.bool_)
+    known = sampled_mask(batch, sample) if sample is not None else ~everything
     if keys is None:
-        return good, np.ones(len(batch), dtype=np.bool_)
+        return good & ~known, everything, int(np.count_nonzero(good & known))
     sent, received = np.isin(batch.eth_src, keys), np.isin(batch.eth_dst, keys)
-    named = identity_mask(batch) if selection.identity else np.zeros(len(batch), dtype=np.bool_)
+    named = identity_mask(batch) & ~known if selection.identity else ~everything
     keep = good & (fresh | named | sent | received)
+    sampled = int(np.count_nonzero(good & known & ~keep)) if selection.identity else 0
     if not slim:
-        return keep, np.ones(len(batch), dtype=np.bool_)
+        return keep, everything, sampled
     bare = (batch.ip_version != 0) & (batch.proto == PROTO_TCP) & (batch.payload_len == 0)
     bare &= (batch.tcp_flags & TCP_SYN == 0) & ~received
-    return keep & (fresh | named | ~bare), fresh | named | (sent & (batch.payload_len > 0))
+    return keep & (fresh | named | ~bare), fresh | named | (sent & (batch.payload_len > 0)), sampled
 
 
 def _without_bytes(batch: PacketBatch, rows: Mask) -> PacketBatch:

@@ -3,7 +3,8 @@ hundred rows as for ten thousand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from sniffer import native
 from sniffer.decode.frames.batch import LARGEST_FRAME, Room, decode, empty_columns
 from sniffer.decode.frames.unread import Unread
 from sniffer.decode.novelty import News
-from sniffer.model import FrameBlock, PacketBatch, Selection
+from sniffer.model import DecodeErrors, FrameBlock, PacketBatch, Selection
 
 #: What is put together is handed on when it has so many rows, or more than so many bytes of frames.
-MAX_ROWS = 16_384
+MAX_ROWS = 4_096
 MAX_BYTES = 2 << 20
 
 
@@ -26,36 +27,59 @@ class Gatherer:
         self._link = ("", 0)
         self._room: Room | None = None
         self.unread = Unread()
+        #: Identity packets that a sample left out.
+        self.sampled = 0
 
     def add(
-        self, block: FrameBlock, selection: Selection, news: News | None = None, *, slim: bool = False
+        self,
+        block: FrameBlock,
+        selection: Callable[[], Selection],
+        news: News | None = None,
+        *,
+        slim: bool = False,
     ) -> Iterator[PacketBatch]:
-        """Take the rows that `decode` gives of a block, with their bytes; gives each batch that is full before the
-        next row is taken."""
+        """Take the rows that `decode` gives of a block, with their bytes; give each batch that is full before the next
+        row is taken. What is selected may change with each batch, so it is asked for."""
         if self._link != (block.interface, block.link_type):
             yield from self.flush()
             self._link = (block.interface, block.link_type)
-        if native.DECODE is None:
-            yield from self._add_python(block, selection, news, slim)
-            return
+        take = self._take_python if native.DECODE is None else self._take
         first = 0
         while first < len(block):
             before = first
-            first, errors = self._open().fill(block, first, selection, news, slim=slim)
+            first, errors = take(block, first, selection(), news, slim)
             self.unread.add(block.link_type, first - before, errors)
-            if first < len(block):
+            self.sampled += errors.sampled
+            if self._full or first < len(block):
                 yield from self.flush()
 
-    def _add_python(
-        self, block: FrameBlock, selection: Selection, news: News | None, slim: bool
-    ) -> Iterator[PacketBatch]:
-        batch, errors = decode(block, selection, news, slim=slim)
-        self.unread.add(block.link_type, len(block), errors)
-        first = 0
-        while first < len(batch):
-            first += self._open().copy(batch.take(slice(first, None)))
-            if first < len(batch):
-                yield from self.flush()
+    def _take(
+        self, block: FrameBlock, first: int, selection: Selection, news: News | None, slim: bool
+    ) -> tuple[int, DecodeErrors]:
+        return self._open().fill(block, first, selection, news, slim=slim)
+
+    def _take_python(
+        self, block: FrameBlock, first: int, selection: Selection, news: News | None, slim: bool
+    ) -> tuple[int, DecodeErrors]:
+        """Take as many frames as fit for certain."""
+        room = self._open()
+        assert room.frames is not None
+        size = block.captured[first : first + MAX_ROWS - room.rows].astype(np.int64)
+        fit = np.count_nonzero(np.cumsum(size) - size <= len(room.frames) - room.filled - LARGEST_FRAME)
+        rows = slice(first, first + max(1, int(fit)))
+        columns = {name: getattr(block, name)[rows] for name in ("offset", "captured", "wire", "time_ns")}
+        part = replace(block, **columns)
+        batch, errors = decode(part, selection, news, slim=slim)
+        taken = room.copy(batch)
+        assert taken == len(batch)
+        return first + len(part), errors
+
+    @property
+    def _full(self) -> bool:
+        room = self._room
+        if room is None or room.frames is None:
+            return False
+        return room.rows == len(room.columns[0]) or len(room.frames) - room.filled < LARGEST_FRAME
 
     def _open(self) -> Room:
         if self._room is None:

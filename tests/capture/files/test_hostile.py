@@ -52,7 +52,7 @@ def outcome(data: bytes, selection: Selection, *, gather: bool = False) -> Outco
                 place = (frames.interface, frames.link_type, int(frames.time_ns[i]), size, int(frames.wire[i]))
                 found.frames.append((*place, body))
             if gather:
-                gathered += gatherer.add(frames, selection, news, slim=frames.link_type == 1)
+                gathered += gatherer.add(frames, lambda: selection, news, slim=frames.link_type == 1)
                 continue
             batch, errors = decode(frames, selection, news)
             check(batch)

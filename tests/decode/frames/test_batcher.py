@@ -37,7 +37,7 @@ def test_gathered_rows_are_those_of_the_blocks(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(module, "MAX_BYTES", size)
     gatherer, batches = Gatherer(), []
     for start in range(0, len(FRAMES), 3):
-        batches += list(gatherer.add(frames_block(FRAMES[start : start + 3]), Selection()))
+        batches += list(gatherer.add(frames_block(FRAMES[start : start + 3]), Selection))
     batches += list(gatherer.flush())
     assert len(batches) > 1 or rows == 8192
     assert [row for batch in batches for row in told(batch)] == told(decode(frames_block(FRAMES), Selection())[0])
@@ -52,7 +52,7 @@ def test_what_is_gathered_does_not_depend_on_the_room(monkeypatch: pytest.Monkey
         gatherer, news, batches = Gatherer(), News(lambda key: key == mac_key(C)), []
         selection = Selection(sorted_keys([mac_key(A)]))
         for start in range(0, len(FRAMES), 8):
-            batches += list(gatherer.add(frames_block(FRAMES[start : start + 8]), selection, news, slim=True))
+            batches += list(gatherer.add(frames_block(FRAMES[start : start + 8]), lambda: selection, news, slim=True))
         return [row for batch in (*batches, *gatherer.flush()) for row in told(batch)]
 
     assert gathered(1) == gathered(3) == gathered(8192) != []
