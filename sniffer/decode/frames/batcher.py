@@ -50,7 +50,7 @@ class Gatherer:
             first, errors = take(block, first, selection(), news, slim)
             self.unread.add(block.link_type, first - before, errors)
             self.sampled += errors.sampled
-            if self._full or first < len(block):
+            if self._full:
                 yield from self.flush()
 
     def _take(
