@@ -125,7 +125,7 @@ def test_a_speaker_that_is_not_measured_for_a_while_is_judged_all_the_same(
     def spoken(records: list[Record]) -> list[object]:
         """When something was sent. (A second look knows no names that only other hosts asked for.)"""
         uploads = (record for record in records if record["event_type"] == "upload")
-        return sorted((r["device"]["mac"], r["start"], r["end"], r["upload"]["class"], str(r["verdict"])) for r in uploads)
+        return sorted((r["id"], r["timestamp"], r["end"], r["upload"]["class"], str(r["verdict"])) for r in uploads)
 
     monkeypatch.setattr(FirstLook, "_acquit", acquit_all)
     assert spoken(judged(street)[0]) == spoken(once[0])
