@@ -34,12 +34,11 @@ from sniffer.diagnostics.silence import Surroundings, missing
 from sniffer.diagnostics.silence import cause as cause_of_silence
 from sniffer.diagnostics.visibility import Sight
 from sniffer.errors import CaptureError, ConfigError, SnifferError
-from sniffer.model import Selection, Trust
+from sniffer.model import Selection
 from sniffer.model.clock import SystemClock
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import authorities, cause
 from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
-from sniffer.wake.settings import AnySource, FileSource, HomeAssistantSource, MqttSource, WyomingSource
 
 Status = Literal["ok", "warning", "fail", "skipped"]
 #: This code is younger than any clock that shows less.
@@ -294,43 +293,6 @@ def _is_ours(url: str) -> bool:
     return answer.status_code == 200 and "sniffer" in answer.text.lower()
 
 
-def wake(config: Config) -> Iterator[Check]:
-    names = {spec.name for spec in config.wake.specs()}
-    names |= {token.source for token in config.http.tokens if "wake" in token.scopes}
-    ears = {spec.name for spec in config.wake.specs() if spec.hears and spec.trust is Trust.INDEPENDENT}
-    if names and not ears:
-        yield Check(
-            "wake",
-            "warning",
-            f"configured: {', '.join(sorted(names))}, of which none is an ear: what none explains is inconclusive",
-            "add an ear: `sniffer listen` near the speaker (with `heartbeat`), or a voice satellite (docs/wake.md)",
-        )
-        return
-    if names:
-        yield Check("wake", "ok", f"configured: {', '.join(sorted(names))}")
-        return
-    yield Check(
-        "wake",
-        "warning",
-        "no wake source: uploads are listed, but nobody can say whether they were asked for",
-        "add one: `sniffer listen` near the speaker, Home Assistant, MQTT, or a button (docs/wake.md)",
-    )
-
-
-def sources(config: Config) -> Iterator[Check]:
-    """Ask every wake source that is reached over a network or in a file, as `run` will."""
-    for source in config.wake.sources:
-        if isinstance(source, FileSource):
-            if source.path.parent.is_dir():
-                yield Check("wake", "ok", f"{source.name}: {source.path} can be followed")
-            else:
-                yield Check("wake", "fail", f"{source.name}: {source.path.parent} is no folder", "create it")
-            continue
-        place = _source_address(source)
-        if place is not None:
-            yield _reached("wake", source.name, *place)
-
-
 def receivers(config: Config) -> Iterator[Check]:
     """Open a connection to every receiver, with its certificate checked. Only `sniffer setup --test` sends."""
     sinks = config.sinks
@@ -343,32 +305,20 @@ def receivers(config: Config) -> Iterator[Check]:
             port = parts.port or (443 if secure else 80)
         except (ConfigError, ValueError):
             continue  # said above
-        yield _reached("receiver", target.name, parts.hostname or "", port, secure, target.ca)
+        yield reached("receiver", target.name, parts.hostname or "", port, secure, target.ca)
     for notify in sinks.notify:
         yield Check("receiver", "skipped", f"{notify.name}: only a message shows it", "`sniffer setup --test`")
     if sinks.mqtt is not None:
         mqtt = sinks.mqtt
         secure = mqtt.tls or mqtt.ca is not None
-        yield _reached("receiver", mqtt.name, mqtt.host, mqtt.port or (8883 if secure else 1883), secure, mqtt.ca)
+        yield reached("receiver", mqtt.name, mqtt.host, mqtt.port or (8883 if secure else 1883), secure, mqtt.ca)
     if not sinks.receivers:
         yield Check(
             "receiver", "warning", "no receiver of alerts is configured", "add one under `sinks` (docs/alerts.md)"
         )
 
 
-def _source_address(source: AnySource) -> tuple[str, int, bool, Path | None] | None:
-    if isinstance(source, MqttSource):
-        return source.host, source.port or (8883 if source.tls else 1883), source.tls, source.ca_file
-    if isinstance(source, HomeAssistantSource):
-        parts = urlsplit(source.url)
-        secure = parts.scheme == "https"
-        return parts.hostname or "", parts.port or (443 if secure else 80), secure, source.ca_file
-    if isinstance(source, WyomingSource) and source.host is not None:
-        return source.host, source.port, False, None
-    return None
-
-
-def _reached(subject: str, name: str, host: str, port: int, secure: bool, ca: Path | None) -> Check:
+def reached(subject: str, name: str, host: str, port: int, secure: bool, ca: Path | None) -> Check:
     """Connect, and where TLS is configured check the certificate."""
     place = f"{host}:{port}"
     try:

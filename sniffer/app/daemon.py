@@ -474,6 +474,16 @@ class Daemon:
             self._next_stats = now + STATS_INTERVAL
             self._emit([self._stats_record()])
 
+    def _describe_sources(self) -> None:
+        """Look at the wake sources anew, for the API and for metrics alike."""
+        sources = self._pipeline.stages.judge.sources()
+        self._sources = tuple(dataclasses.asdict(source) for source in sources)
+        for name, hears in self._pipeline.stages.judge.listeners().items():
+            self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
+        for source in sources:
+            self._metrics.source_heard(source.name, source.last_event_ns, source.heard_ns is not None)
+        self._metrics.expire(self._clock.now_ns())
+
     def _save(self, *stages: str) -> None:
         """What was learned, and what waits. A replay leaves the memory of the real house alone."""
         self._saved_changes = self._pipeline.changes
@@ -481,10 +491,7 @@ class Daemon:
         if not stages:
             self._habits = self._pipeline.state("detect")["detect"]
             self._devices = tuple(self._pipeline.devices(self._clock.now_ns()))
-            sources = self._pipeline.stages.judge.sources()
-            self._sources = tuple(dataclasses.asdict(source) for source in sources)
-            for name, hears in self._pipeline.stages.judge.listeners().items():
-                self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
+        self._describe_sources()
         if not self._replayed:
             states = {f"stage.{name}": state for name, state in self._pipeline.state(*stages).items()}
             for name, state in {**states, USED_LINKS: list(self._used_links)}.items():

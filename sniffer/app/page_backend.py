@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sniffer import __version__
-from sniffer.app import checks
+from sniffer.app import checks, checks_wake
 from sniffer.app.build import load_rulebook
 from sniffer.app.compared import read_result
 from sniffer.app.config import Config
@@ -223,7 +223,9 @@ class PageBackend:
             found.append(
                 {
                     **dict.fromkeys(("miss_rate", "events", "explained", "share_explained", "skew_seconds"), None),
-                    **dict.fromkeys(("last_event_ns", "deaf_since_ns", "unused"), None),
+                    **dict.fromkeys(
+                        ("last_event_ns", "unresponsive_since_ns", "unused", "heard_ns", "heard_days"), None
+                    ),
                     **quality,
                     "name": spec.name,
                     "type": types.get(spec.name, "file" if spec in self._file_sources else "home_assistant"),
@@ -330,7 +332,7 @@ class PageBackend:
             found += checks.hidden(names) if names else []
             found += checks.forwarding()
             found += checks.clock()
-        found += [*checks.store(config), *checks.devices(config), *checks.wake(config)]
+        found += [*checks.store(config), *checks.devices(config), *checks_wake.wake(config)]
         result = tuple({"name": c.name, "status": c.status, "message": c.message, "remedy": c.remedy} for c in found)
         with self._lock:
             self._checked = now, result

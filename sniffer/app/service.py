@@ -22,7 +22,7 @@ from sniffer.app.surroundings import silence_watch
 from sniffer.app.validation import require_startable
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.model import Sink, WakeEvent
-from sniffer.model.clock import Clock, SystemClock
+from sniffer.model.clock import SECOND, Clock, SystemClock
 from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.targets import build_targets
 from sniffer.sinks.metrics import Metrics
@@ -227,6 +227,10 @@ class Service:
         """Uploads that were counted before: only a change of their verdict counts now."""
         for upload in self._store.uploads(limit=1000):
             self.metrics.remember(upload)
+        now_ns = self._clock.now_ns()
+        for record in self._store.records(("question", "answer"), since=now_ns - 86_400 * SECOND):
+            self.metrics.emit(record)
+        self.metrics.expire(now_ns)
 
     def _reload(self, old: Pipeline) -> Edges:
         """The configuration anew. Raises SnifferError, and then nothing has changed."""

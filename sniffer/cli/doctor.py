@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from sniffer.app import checks
+from sniffer.app import checks, checks_wake
 from sniffer.app.build import load_rulebook
 from sniffer.app.checks import Check
 from sniffer.app.config import Config, load_config
@@ -79,8 +79,9 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     yield from checks.store(config)
     yield from checks.port(config)
     yield from checks.devices(config)
-    yield from checks.wake(config)
-    yield from checks.sources(config)
+    yield from checks_wake.wake(config)
+    yield from checks_wake.heard(config)
+    yield from checks_wake.sources(config)
     yield from checks.receivers(config)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+import datetime
+import zoneinfo
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
@@ -283,6 +285,7 @@ class Judge:
             if learned is not None:
                 learned.events += 1
                 learned.last_event_ns = max(learned.last_event_ns, event.time_ns)
+                learned.note_heard(self._day(event.time_ns), event.time_ns)
                 self._queue.add(self._now_ns + SETTLE_NS, EventSettles(event))
             self._queue.add(max(self._now_ns, event.time_ns + REVIEW_NS), ReviewDue(event))
         elif event.kind is WakeKind.TESTIMONY and event.testimony and self._hearings.log.add(event):
@@ -437,6 +440,10 @@ class Judge:
         first = bisect.bisect_left(self._cases, time_ns - self._reach_ns, key=lambda case: case.upload.start_ns)
         last = bisect.bisect_right(self._cases, time_ns + self._reach_ns, key=lambda case: case.upload.start_ns)
         return self._cases[first:last]
+
+    def _day(self, time_ns: int) -> str:
+        zone = zoneinfo.ZoneInfo(self._settings.time_zone)
+        return datetime.datetime.fromtimestamp(time_ns / SECOND, zone).date().isoformat()
 
     # --- output besides verdicts ---
 

@@ -30,6 +30,8 @@ UNHEARD_WORTH = 10.0
 PRIOR_ANSWERS = 3.0
 #: Answers make a device at most this many times as suspect; more would break the bound on false accusations.
 MOST_SUSPICION = 3.0
+#: Days of which it is kept when a source heard last.
+DAYS = 14
 #: Events slower than this do not count: their source was offline.
 MOST_DELAY_NS = 90 * SECOND
 
@@ -66,6 +68,7 @@ class SourceLearning:
     explained: int = 0
     unused: int = 0
     last_event_ns: int = 0
+    days: dict[str, tuple[int, int]] = field(default_factory=dict)
     listened: int = 0
     matched: int = 0
 
@@ -98,6 +101,13 @@ class SourceLearning:
         if self.source.measured and weight > 0:
             self.miss.count(heard, weight)
             remember(self.misses, (time_ns, self.miss.rate), HISTORY)
+
+    def note_heard(self, day: str, time_ns: int) -> None:
+        """Remember that it reported a request on a day (ISO date): how many so far, and when the last one was."""
+        number, last_ns = self.days.get(day, (0, 0))
+        self.days[day] = (number + 1, max(last_ns, time_ns))
+        for old in sorted(self.days)[:-DAYS]:
+            del self.days[old]
 
     def note_delay(self, time_ns: int, delay_ns: int) -> None:
         """Remember how late an event arrived."""

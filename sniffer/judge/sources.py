@@ -42,6 +42,8 @@ class SourceQuality:
     until it is known), `spread_seconds` how much that varies. `unheard` is the share of requests
     of which a listener that testifies heard no trace, `clock_offset_seconds` how late its clock is (None if it is wrong
     or unsteady). `unresponsive_since_ns` is set while it is up and reports nothing although requests are made.
+    `heard_ns` is when it reported its last request, None if it has not since it went up: its silence is void then.
+    `heard_days` are the last days on which it reported any: date, number, and when the last one was (ns).
     """
 
     name: str
@@ -58,6 +60,8 @@ class SourceQuality:
     unheard: float
     clock_offset_seconds: float | None
     unresponsive_since_ns: int | None
+    heard_ns: int | None
+    heard_days: tuple[tuple[str, int, int], ...]
 
 
 class SourceBook:
@@ -200,7 +204,14 @@ class SourceBook:
             unheard=learned.unheard_as_of(now_ns + 1)[0],
             clock_offset_seconds=None if offset is None else offset / SECOND,
             unresponsive_since_ns=silent[-1][0] if silent and silent[-1][1] == OPEN_END_NS else None,
+            heard_ns=self._heard(source, learned.last_event_ns, now_ns),
+            heard_days=tuple((day, *learned.days[day]) for day in sorted(learned.days)),
         )
+
+    def _heard(self, source: WakeSource, last_ns: int, now_ns: int) -> int | None:
+        """Return when a source showed last that it hears, if that still counts."""
+        lasts = source.heard_within is None or now_ns - last_ns <= source.heard_within * SECOND
+        return last_ns if last_ns and lasts and self.uptime[source.name].unbroken(last_ns, now_ns) else None
 
     def restore(
         self,

@@ -27,7 +27,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from sniffer.model import JUDGED_CLASSES, Record, UploadClass, VerdictKind, mac_key
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import SECOND, parse_timestamp
 
 OTHER = "other"
 DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
@@ -65,6 +65,10 @@ class Labels:
             self._seen.add(text)
             return text
         return OTHER
+
+
+#: Open questions that are counted: one a day and device.
+MAX_QUESTIONS = 1000
 
 
 class Metrics:
@@ -161,7 +165,19 @@ class Metrics:
             "sniffer_drift_total", "Habits of a device that moved away from what was learned.", "device", "what"
         )
         self._wakes = counter("sniffer_wake_events_total", "Wake events.", "device", "source")
-        self._source_up = gauge("sniffer_wake_source_up", "1 where a wake source is connected and hears.", "source")
+        self._source_up = gauge("sniffer_wake_source_up", "1 where a wake source is connected and responds.", "source")
+        self._source_heard = gauge(
+            "sniffer_wake_source_last_heard_timestamp_seconds",
+            "When a wake source reported its last request.",
+            "source",
+        )
+        self._source_proven = gauge(
+            "sniffer_wake_source_proven",
+            "1 where a wake source has reported a request since it connected, and lately: its silence counts.",
+            "source",
+        )
+        self._open = gauge("sniffer_open_questions", "Questions to people that wait for an answer.")
+        self._questions: dict[str, int] = {}
         self._alerts = counter("sniffer_alerts_total", "Alerts raised.", "device", "rule", "level")
         self._packets = counter("sniffer_capture_packets_total", "Packets captured.", "interface")
         self._dropped = counter(
@@ -236,9 +252,25 @@ class Metrics:
             "wake": self._wake,
             "alert": self._alert,
             "drift": self._drifts,
+            "question": self._ask,
+            "answer": self._answered,
         }.get(str(record.get("event_type")))
         if count is not None:
             count(record)
+
+    def _ask(self, record: Record) -> None:
+        if len(self._questions) < MAX_QUESTIONS:
+            self._questions[record["upload_id"]] = parse_timestamp(record["expires"])
+        self._open.set(len(self._questions))
+
+    def _answered(self, record: Record) -> None:
+        self._questions.pop(record["upload_id"], None)
+        self._open.set(len(self._questions))
+
+    def expire(self, now_ns: int) -> None:
+        """Close the questions that nobody can answer any more."""
+        self._questions = {upload: until for upload, until in self._questions.items() if until > now_ns}
+        self._open.set(len(self._questions))
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -477,6 +509,14 @@ class Metrics:
         label = self._source(source)
         self._sources.add(label)
         self._source_up.labels(label).set(up)
+
+    def source_heard(self, source: str, last_ns: int | None, proven: bool) -> None:
+        """When a wake source reported its last request, and whether that shows that it hears."""
+        label = self._source(source)
+        self._sources.add(label)
+        self._source_proven.labels(label).set(proven)
+        if last_ns:
+            self._source_heard.labels(label).set(last_ns / SECOND)
 
     def config_reload(self, ok: bool) -> None:
         """Whether the configuration could be read the last time."""

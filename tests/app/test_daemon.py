@@ -696,3 +696,15 @@ def test_the_newest_packet_follows_a_clock_that_was_set_back(world: Callable[...
     w.source.frames = [frame._replace(time_ns=frame.time_ns - 7195 * SECOND) for frame in says(1.0, at=1.0)]
     w.run(5)
     assert w.daemon.last_packet_ns < before - 7000 * SECOND
+
+
+def test_stats_and_metrics_tell_the_same_of_a_source(world: Callable[..., World]) -> None:
+    w = world()
+    for kind, up in (("source_down", False), ("source_up", True), ("wake", True), ("source_down", False)):
+        w.daemon.wake({"kind": kind, "device": "kitchen" if kind == "wake" else None}, EAR.name)
+        w.run(1)
+        (shown,) = [source for source in w.daemon.stats()["sources"] if source["name"] == EAR.name]
+        assert shown["up"] is up
+        assert w.metric("sniffer_wake_source_up", source=EAR.name) == up
+        assert bool(shown["heard_ns"]) == w.metric("sniffer_wake_source_proven", source=EAR.name)
+    assert w.metric("sniffer_wake_source_last_heard_timestamp_seconds", source=EAR.name) == shown["last_event_ns"] / 1e9

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
 from sniffer.cli.doctor import command
+from sniffer.sinks.settings import StoreSettings
+from sniffer.sinks.storage.store import Store
 from tests.capture.net import ip, namespace, raw_socket, why_not
 from tests.capture.remote.box import Box, fritz_box
 from tests.capture.remote.router import Traffic
@@ -254,3 +257,39 @@ def test_a_source_on_another_machine_is_tried(tmp_path: Path) -> None:
         result, checks = doctor("-c", str(file), "--seconds", "2")
     assert "does not accept the password" in checks["source"][0]["message"]
     assert result.exit_code == 3
+
+
+def test_when_each_source_heard_last(tmp_path: Path) -> None:
+    """Out of the daemon's memory, also where the daemon runs."""
+    path = tmp_path / "sniffer.db"
+    store = Store(StoreSettings(path=path))
+    learned = {"shelf": {"last_event_ns": time.time_ns()}, "hall": {"last_event_ns": 1_700_000_000 * 10**9}}
+    store.state_set("stage.judge", {"learned": {"sources": learned}})
+    store.close()
+    names = ("shelf", "hall", "attic")
+    sources = "\n".join(f"    - {{type: http, name: {name}, heartbeat: 60}}" for name in names)
+    (tmp_path / "sniffer.yaml").write_text(f"store: {{path: {path}}}\nwake:\n  sources:\n{sources}\n")
+    _, checks = doctor("--seconds", "0")
+    found = {check["message"].split()[0]: check for check in checks["wake"]}
+    assert [found[name]["status"] for name in names] == ["ok", "warning", "warning"]
+    assert "2023-11-14" in found["hall"]["message"]
+    assert "has never reported a wake word" in found["attic"]["message"]
+
+
+def test_a_source_is_tried_as_run_does(tmp_path: Path) -> None:
+    """A port that answers is not yet a source that hears."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        port = service.getsockname()[1]
+
+        def answer() -> None:
+            line, _ = service.accept()
+            with line:
+                line.recv(1000)
+                line.sendall(b'{"type": "info", "data": {"wake": [{"name": "openwakeword"}]}}\n')
+
+        threading.Thread(target=answer, daemon=True).start()
+        config = f"wake: {{sources: [{{type: wyoming, name: svc, host: 127.0.0.1, port: {port}}}]}}\n"
+        (tmp_path / "sniffer.yaml").write_text(config)
+        _, checks = doctor("--seconds", "0")
+    (failed,) = [check for check in checks["wake"] if check["status"] == "fail"]
+    assert "no microphone" in failed["message"]

@@ -87,12 +87,14 @@ def quick_rules(folder: Path) -> list[str]:
 
 
 @contextmanager
-def prometheus(binary: str, folder: Path, target: int, alertmanager: int | None = None) -> Iterator[Prometheus]:
+def prometheus(
+    binary: str, folder: Path, target: int, alertmanager: int | None = None, *, rules: bool = True
+) -> Iterator[Prometheus]:
     """Prometheus on loopback, which scrapes a port as job `sniffer` and evaluates the shipped rules."""
     port = free_port()
     config: dict[str, Any] = {
         "global": {"scrape_interval": "1s", "evaluation_interval": f"{STEP}s"},
-        "rule_files": quick_rules(folder),
+        "rule_files": quick_rules(folder) if rules else [],
         "scrape_configs": [
             {"job_name": "sniffer", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]},
             {"job_name": "prometheus", "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},

@@ -104,7 +104,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prometheus
 def test_every_panel_has_data(
     name: str, panel: dict[str, Any], target: dict[str, Any], house: tuple[Prometheus, int, int]
 ) -> None:
-    check(panel, target, house[0])
+    rare = target["expr"].endswith("> 0") or "sees_others" in target["expr"]  # a replay sees no network, and no changes
+    check(panel, target, house[0], may_be_empty=rare)
 
 
 @pytest.mark.parametrize(("name", "variable"), [pair for pair in VARIABLES if pair[1]["type"] == "query"])

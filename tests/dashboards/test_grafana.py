@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,6 +140,10 @@ def happen(metrics: Metrics) -> None:
     metrics.decode_error("ipv4")
     metrics.last_packet("br-lan", time.time_ns())
     metrics.flows(3)
+    metrics.sees_others("br-lan", True)
+    metrics.identity_change("lost", 1)
+    metrics.source_heard("ear", time.time_ns(), True)
+    metrics.emit({"event_type": "question", "upload_id": "u", "expires": "2100-01-01T00:00:00Z"})
     metrics.delivery("phone", "delivered")
     metrics.outbox("phone", 2)
 
@@ -168,11 +173,13 @@ def filled(text: str) -> str:
     return text
 
 
-def check_panel(panel: dict[str, Any], target: dict[str, Any], server: Prometheus) -> None:
+def check_panel(
+    panel: dict[str, Any], target: dict[str, Any], server: Prometheus, *, may_be_empty: bool = False
+) -> None:
     """A query has data, and all the labels that its legend or its columns name."""
     ask = server.query_range if target["range"] else server.query
     found = ask(filled(target["expr"]))
-    assert found, "no data"
+    assert found or may_be_empty, "no data"
     wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
     for transformation in panel.get("transformations", []):
         columns = transformation["options"].get("renameByName", {})
@@ -213,7 +220,10 @@ def test_no_variable_is_empty(name: str, variable: dict[str, Any], server: Prome
 def test_counts_are_exact_and_as_judged_now(server: Prometheus) -> None:
     told = {"asked for": 3, "nobody asked": 0, "cannot tell": 1}
     assert shown(server, "device", "Uploads in the time shown") == told
-    assert shown(server, "home", "Nobody had asked") == {"uploads": 0}
+    assert shown(server, "home", "Nobody had asked") == {"uploads": -1}, "one of them could not be judged"
+    assert shown(server, "home", "Cannot tell") == {"uploads": 1}
+    assert shown(server, "home", "Open questions") == {"questions": 1}
+    assert set(shown(server, "home", "Is the monitor watching?").values()) == {1}
 
 
 @each_board
@@ -230,3 +240,61 @@ def test_prometheus_serves_the_runbooks_it_links_to(server: Prometheus) -> None:
     assert content_type.startswith("text/plain")
     groups = server.get("/api/v1/rules")["groups"]
     assert all(rule["health"] == "ok" for group in groups for rule in group["rules"])
+
+
+# --- what is not known is no good news ---
+
+
+def home(server: Prometheus) -> dict[str, float | None]:
+    """What the first row of Home shows; None where a tile has no data."""
+    titles = ("Nobody had asked", "Cannot tell", "Is the monitor watching?")
+    return {title: next(iter(shown(server, "home", title).values()), None) for title in titles}
+
+
+def colour(title: str, value: float | None) -> str:
+    """The background that a tile of Home has for a value, as Grafana decides it: mapping, else the last threshold that
+    is not above it; no data is the base colour."""
+    (panel,) = [panel for panel in DASHBOARDS["home"]["panels"] if panel["title"] == title]
+    defaults = panel["fieldConfig"]["defaults"]
+    mapped = {key: one["color"] for m in defaults["mappings"] for key, one in m["options"].items() if "color" in one}
+    steps = defaults["thresholds"]["steps"]
+    if value is None:
+        return str(steps[0]["color"])
+    if f"{value:g}" in mapped:
+        return str(mapped[f"{value:g}"])
+    return str([step["color"] for step in steps if step["value"] is None or step["value"] <= value][-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("verdicts", "source", "rules", "expected"),
+    [
+        (["inconclusive"], None, True, {"Nobody had asked": -1, "Cannot tell": 1, "Is the monitor watching?": 4}),
+        (["expected"], False, True, {"Nobody had asked": -1, "Cannot tell": 0, "Is the monitor watching?": 4}),
+        (["expected"], True, True, {"Nobody had asked": 0, "Cannot tell": 0, "Is the monitor watching?": 1}),
+        (["unexpected"], True, True, {"Nobody had asked": 1, "Cannot tell": 0, "Is the monitor watching?": 1}),
+        (["unexpected"], True, False, {"Nobody had asked": None, "Cannot tell": None, "Is the monitor watching?": 2}),
+    ],
+    ids=["no wake source", "a source that never heard", "all is well", "unasked", "no recording rules"],
+)
+def test_home_shows_no_reassurance_that_is_not_known(
+    tmp_path: Path, verdicts: list[str], source: bool | None, rules: bool, expected: dict[str, float | None]
+) -> None:
+    metrics = Metrics("1.2.3", ["kitchen"])
+    with (
+        metrics_page(metrics.render) as page,
+        prometheus(ToolFinder()("prometheus"), tmp_path, page, rules=rules) as running,
+    ):
+        metrics.emit(device_record(KITCHEN, "br-lan", START).to_json())
+        for verdict in verdicts:
+            metrics.emit(upload(verdict))
+        if source is not None:
+            metrics.source_up("ear", True)
+            metrics.source_heard("ear", START, source)
+        metrics.last_packet("br-lan", time.time_ns())
+        running.wait(lambda: home(running) == expected, str(expected))
+        certain = expected["Nobody had asked"] == 0
+        assert (colour("Nobody had asked", expected["Nobody had asked"]) == "green") is certain
+        assert (colour("Is the monitor watching?", expected["Is the monitor watching?"]) == "green") is (
+            rules and bool(source)
+        )

@@ -189,6 +189,8 @@ def test_what_people_are_shown() -> None:
     assert shown.share_explained == 1.0
     assert shown.last_event_ns == at(7000)
     assert not quality(judge, "vendor").up
+    assert shown.heard_days == (("2023-11-14", 6, at(5000)), ("2023-11-15", 1, at(7000)))
+    assert shown.heard_ns == at(7000)
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -11,6 +11,9 @@ Json = dict[str, Any]
 SOURCE = {"type": "prometheus", "uid": "$datasource"}
 SCRAPED = 'job=~"$job", instance=~"$instance"'
 
+#: The colour of what is not known: no data is no good news.
+UNKNOWN = "#808080"
+
 #: What the verdicts are called on the screen, and their colours: the same in every panel.
 VERDICTS = {
     "expected": ("asked for", "green"),
@@ -39,6 +42,27 @@ def judged(what: str, by: str, verdict: str, labels: str = "", window: str = "$_
         f"device_verdict:sniffer_{what}:new30s", f'verdict="{verdict}"' + (f", {labels}" if labels else "")
     )
     return f"sum by ({by}) (sum_over_time({happened}[{window}]))"
+
+
+def unasked() -> str:
+    """Uploads in the time shown that nobody asked for; -1 instead of 0 where that is not certain, because some could
+    not be judged or no source has shown that it hears."""
+    found, doubtful = judged("uploads", "job", "unexpected"), judged("uploads", "job", "inconclusive")
+    hears = f"max by (job) ({series('sniffer_wake_source_proven')}) == 1"
+    return f"({found} > 0) or ({found} == 0 and on (job) ({doubtful} == 0) and on (job) ({hears})) or ({found} - 1)"
+
+
+def watching() -> str:
+    """By instance: 0 down, 1 all is well, 2 no recording rules, 3 no packets for 5 minutes, 4 no source has shown that
+    it hears."""
+    up = f"min by (instance) ({series('up')})"
+    counts = f"count by (instance) ({series('sniffer:new30s')})"
+    packets = f"max by (instance) ({series('sniffer_last_packet_timestamp_seconds')}) > time() - 300"
+    hears = f"max by (instance) ({series('sniffer_wake_source_proven')}) == 1"
+    return (
+        f"({up} == 0) or (2 * {up} unless on (instance) ({counts})) or (3 * {up} unless on (instance) ({packets})) "
+        f"or (4 * {up} unless on (instance) ({hears})) or {up}"
+    )
 
 
 # --- panels ------------------------------------------------------------------------------------------------------

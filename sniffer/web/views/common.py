@@ -185,7 +185,7 @@ def source_problem(source: Record) -> str | None:
         return None
     if not source["up"]:
         return "down"
-    return "deaf" if source.get("deaf_since_ns") else None
+    return "deaf" if source.get("unresponsive_since_ns") else None
 
 
 def ears(sources: Sequence[Record]) -> list[Record]:

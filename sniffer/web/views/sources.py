@@ -32,6 +32,8 @@ def context(page: Page) -> dict[str, Any]:
                 "devices": [plain(name) for name in source["devices"]],
                 "last_ns": last,
                 "last": words.ago((now_ns - last) / SECOND) if last else "",
+                "proven": bool(source["heard_ns"]) or "wake" not in source["hears"] or source["trust"] != "independent",
+                "days": [(day, number, last_ns) for day, number, last_ns in reversed(source["heard_days"] or ())][:7],
                 "miss": words.percent(float(miss)) if miss is not None and source["hears"] else "",
                 "explained": source["explained"],
                 "unused": source["unused"],
