@@ -20,7 +20,7 @@ TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
-.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist constraints sbom audit clean screenshots hostile
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist addon constraints sbom test-neighbours audit clean screenshots hostile
 
 help:
 	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -78,6 +78,12 @@ test-lowest: | $(BIN)/python
 	$(BIN)/uv pip install -q --python .venv-lowest/bin/python -r .venv-lowest/lowest.txt -e '.[dev]'
 	.venv-lowest/bin/python -m pytest -q -n $(JOBS) -m 'not slow'
 
+# Beside the real programs: Prometheus, Alertmanager, mosquitto, Docker, Home Assistant's and Grafana's own checks. What
+# cannot run here is skipped with its reason.
+## test-neighbours: run the tests against the real neighbours
+test-neighbours: packages $(BIN)/.installed-dev
+	$(BIN)/python -m pytest -q -rs tests/neighbours tests/dashboards tests/sinks tests/wake tests/records/test_loading.py tests/oracles
+
 ## check: lint, types and spelling
 check: $(BIN)/.installed-dev
 	$(BIN)/ruff check sniffer tests dashboards tools
@@ -119,6 +125,14 @@ constraints: | $(BIN)/python
 ## screenshots: write docs/pictures from the demo evening in Chromium
 screenshots: $(BIN)/.installed-dev
 	$(BIN)/python tools/screenshots.py
+
+# A folder for /addons of Home Assistant, which builds the image from it.
+## addon: put the Home Assistant add-on together in dist/addon/sniffer
+addon: $(BIN)/.installed-dev
+	$(PIP) build
+	rm -rf dist/addon && mkdir -p dist/addon/sniffer
+	$(BIN)/python -m build --quiet --wheel --outdir dist/addon/sniffer .
+	cp homeassistant/addon/* requirements.lock dist/addon/sniffer/
 
 ## sbom: write the software bill of materials of the program and its dependencies to dist/sbom.cdx.json
 sbom: requirements.lock

@@ -192,7 +192,17 @@ class Service:
             logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
         key = link_key(self._store)
         notice_of = notices(config.http.public_url, key, clock, config.alerts.time_zone)
-        targets = build_targets(sinks, read_secret, notice_of, self._store, clock, __version__, config.alerts.time_zone)
+        targets = build_targets(
+            sinks,
+            read_secret,
+            notice_of,
+            self._store,
+            clock,
+            __version__,
+            config.alerts.time_zone,
+            controls=BrokerControls(lambda: self.daemon),
+            page=config.http.public_url,
+        )
         return Outbox(self._store, clock, targets, settings=config.sinks.outbox, metrics=self.metrics)
 
     def _build_server(
@@ -278,6 +288,28 @@ class Service:
                 self._server.start()
             logger.info("%s", self.serving)
         return Edges(pipeline, self._sinks())
+
+
+class BrokerControls:
+    """What Home Assistant may ask of the daemon over a broker. The outbox is built before the daemon."""
+
+    def __init__(self, daemon: Callable[[], Daemon]) -> None:
+        self._daemon = daemon
+
+    def mute(self, device: str, seconds: float) -> None:
+        """No alerts for a device for a while; 0 ends that. Raises WakeError."""
+        self._daemon().mute({"device": device, "seconds": seconds})
+
+    def answer(self, upload: str, answer: str) -> None:
+        """A person's answer about an upload. Raises WakeError."""
+        self._daemon().answer(upload, answer, "home_assistant")
+
+    def mutes(self) -> tuple[tuple[str, int], ...]:
+        """Devices without alerts, and until when."""
+        try:
+            return self._daemon().mutes()
+        except AttributeError:  # the daemon is being built
+            return ()
 
 
 def _tokens(config: Config) -> tuple[Token, ...]:

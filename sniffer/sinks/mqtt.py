@@ -5,6 +5,7 @@ The extra `mqtt` installs what it needs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import socket
@@ -14,20 +15,33 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sniffer import extras
-from sniffer.errors import ConfigError, DeliveryError
+from sniffer.errors import ConfigError, DeliveryError, WakeError
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
 from sniffer.model.mqtt import TakeOvers, client_id
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
-from sniffer.sinks.homeassistant import DeviceState, discovery, slug, zone_of
+from sniffer.sinks.homeassistant import (
+    MUTE_SECONDS,
+    DeviceState,
+    MonitorState,
+    Shown,
+    discovery,
+    monitor_discovery,
+    occurrence,
+    slug,
+    zone_of,
+)
 from sniffer.sinks.settings import MqttSettings
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 log = logging.getLogger(__name__)
+
+#: The daemon carries out what Home Assistant asks within this time; until then it is shown as done.
+COMMAND_NS = 10 * SECOND
 
 
 class Retained(Protocol):
@@ -38,6 +52,18 @@ class Retained(Protocol):
     def read(self) -> list[str]: ...
 
     def write(self, topics: Iterable[str]) -> None: ...
+
+
+class Controls(Protocol):
+    """What Home Assistant may do where `controls` allow it. Each raises WakeError where it cannot be done."""
+
+    def mute(self, device: str, seconds: float) -> None: ...
+
+    def answer(self, upload: str, answer: str) -> None: ...
+
+    def mutes(self) -> Iterable[tuple[str, int]]:
+        """Devices without alerts (name or MAC, in lower case), and until when (ns)."""
+        ...
 
 
 class Mqtt(ConfiguredTarget):
@@ -53,12 +79,19 @@ class Mqtt(ConfiguredTarget):
         version: str = "",
         retained: Retained | None = None,
         time_zone: str | None = None,
+        controls: Controls | None = None,
+        page: str | None = None,
     ) -> None:
         super().__init__(settings)
+        self._controls = controls if settings.may_control else None
         self._settings = settings
-        self._clock, self._version = clock, version
+        self._clock = clock
         self._retained, self._zone = retained, zone_of(time_zone)
         installation = retained.installation if retained is not None else socket.gethostname()
+        monitor = hashlib.sha256(installation.encode()).hexdigest()[:12]
+        self._shows = Shown(settings.topic, version, monitor, self._controls is not None, page)
+        self._monitor = MonitorState()
+        self._named: dict[str, dict[str, Any]] = {}
         self._client_id = settings.client_id or client_id(installation, f"sink {settings.name}")
         self._take_overs = TakeOvers()
         #: Slugs of the devices that are watched; None until that is known.
@@ -88,7 +121,11 @@ class Mqtt(ConfiguredTarget):
         """Publish what a record changes."""
         device = record.get("device")
         kind = record["event_type"]
-        if not isinstance(device, dict) or kind not in ("device", "listening", "upload", "alert", "resolved"):
+        if kind in ("stats", "wake", "answer"):
+            self._show_house(kind, record)
+            return
+        shown = ("device", "listening", "upload", "alert", "resolved", "question")
+        if not isinstance(device, dict) or kind not in shown:
             return
         if kind == "device" and not (record["microphone"] or record["configured"]):
             return
@@ -103,6 +140,10 @@ class Mqtt(ConfiguredTarget):
                 state.listens(record)
             elif kind == "upload":
                 state.uploads(record, now_ns)
+                self._report(state, record)
+            elif kind == "question":
+                state.question(record["upload_id"], parse_timestamp(record["expires"]))
+                state.tick(now_ns)
             elif kind == "alert":
                 raised_ns = min(now_ns, parse_timestamp(record["timestamp"]))
                 state.alert(record["id"], raised_ns + round(self._settings.problem_minutes * 60 * SECOND))
@@ -111,12 +152,31 @@ class Mqtt(ConfiguredTarget):
                 state.alert(record["id"], None)
             self._publish(state)
 
+    def _show_house(self, kind: str, record: Record) -> None:
+        """What is about no single device: the monitor, its wake sources, and answers."""
+        with self._lock:
+            if kind == "stats":
+                self._monitor.stats(record)
+            elif kind == "wake" and record["kind"] in ("source_up", "source_down"):
+                self._monitor.source(str(record["source"]), record["kind"] == "source_up")
+            elif kind == "answer":
+                for state in self._devices.values():
+                    state.question(record["upload_id"], None)
+                    self._publish(state)
+            self._publish_topics(self._monitor_topics())
+
+    def _report(self, state: DeviceState, record: Record) -> None:
+        """An upload as an event: not retained, because it happens once."""
+        if record["verdict"] is not None and self._client.is_connected():
+            body = json.dumps(occurrence(record))
+            self._client.publish(f"{self._settings.topic}/{state.slug}/upload", body, qos=1)
+
     def watch(self, records: Iterable[Record]) -> None:
         """Show exactly these devices. The entities of all others are withdrawn: removed, not watched, or under topics
         that an earlier configuration named."""
         with self._lock:
             devices = {slug(record["device"]): record["device"] for record in records}
-            self._watched = frozenset(devices)
+            self._watched, self._named = frozenset(devices), {name: dict(one) for name, one in devices.items()}
             for name in [name for name in self._devices if name not in devices]:
                 del self._devices[name]
             for device in devices.values():
@@ -131,6 +191,7 @@ class Mqtt(ConfiguredTarget):
         if self._watched is None or not self._client.is_connected():
             return
         wanted = {topic for state in self._devices.values() for topic in self._topics(state)}
+        wanted |= set(self._monitor_topics())
         for topic in sorted(self._kept - wanted):  # the entities first, if the prefix is Home Assistant's own
             self._client.publish(topic, b"", qos=1, retain=True)
             self._shown.pop(topic, None)
@@ -150,6 +211,7 @@ class Mqtt(ConfiguredTarget):
 
     def _state(self, device: dict[str, Any]) -> DeviceState | None:
         key = slug(device)
+        device = self._named.get(key, device)  # records of before a new name have the old one
         state = self._devices.get(key)
         if state is None:
             if len(self._devices) >= self._settings.max_devices:
@@ -162,11 +224,16 @@ class Mqtt(ConfiguredTarget):
 
     def _publish(self, state: DeviceState) -> None:
         """Publish what has changed. Without a broker nothing is queued: it is all shown when the broker is back."""
+        if self._controls is not None and self._clock.now_ns() >= state.muted_for_sure_ns:
+            names = {"all", str(state.device["name"]).casefold(), str(state.device["mac"]).casefold()}
+            ends = [until for name, until in self._controls.mutes() if name.casefold() in names]
+            state.muted_until_ns = max(ends, default=0)
+        self._publish_topics(self._topics(state))
+
+    def _publish_topics(self, topics: dict[str, dict[str, Any]]) -> None:
         if not self._client.is_connected():
             return
-        for topic, value in sorted(
-            self._topics(state).items()
-        ):  # the entities first, if the prefix is Home Assistant's own
+        for topic, value in sorted(topics.items()):  # the entities first, if the prefix is Home Assistant's own
             text = json.dumps(value)
             if self._shown.get(topic) != text:
                 self._client.publish(topic, text, qos=1, retain=True)
@@ -178,9 +245,15 @@ class Mqtt(ConfiguredTarget):
         settings = self._settings
         topics = {f"{settings.topic}/{state.slug}/state": state.state()}
         if settings.discovery:
-            topics[f"{settings.discovery}/device/sniffer_{state.slug}/config"] = discovery(
-                state, settings.topic, self._version
-            )
+            topics[f"{settings.discovery}/device/sniffer_{state.slug}/config"] = discovery(state, self._shows)
+        return topics
+
+    def _monitor_topics(self) -> dict[str, dict[str, Any]]:
+        """What is retained of the monitor itself, by topic."""
+        settings = self._settings
+        topics = {f"{settings.topic}/monitor/state": self._monitor.state()}
+        if settings.discovery:
+            topics[f"{settings.discovery}/device/{self._shows.monitor_id}/config"] = monitor_discovery(self._shows)
         return topics
 
     def _show_all(self, *, anew: bool = False) -> None:
@@ -188,6 +261,7 @@ class Mqtt(ConfiguredTarget):
             if anew:
                 self._shown.clear()
             now_ns = self._clock.now_ns()
+            self._publish_topics(self._monitor_topics())
             for state in self._devices.values():
                 state.tick(now_ns)
                 self._publish(state)
@@ -275,6 +349,8 @@ class Mqtt(ConfiguredTarget):
         client.publish(self._status, "online", qos=1, retain=True)
         if self._settings.discovery:
             client.subscribe(f"{self._settings.discovery}/status", qos=1)
+        if self._controls is not None:
+            client.subscribe([(f"{self._settings.topic}/+/{what}/set", 1) for what in ("mute", "answer")])
         self._show_all(anew=True)
 
     def _unreachable(self, client: Client, data: Any) -> None:
@@ -300,5 +376,30 @@ class Mqtt(ConfiguredTarget):
         if message.topic == self._status:
             if message.payload == b"offline" and self._started:
                 client.publish(self._status, "online", qos=1, retain=True)
+        elif message.topic.endswith("/set"):
+            self._command(message.topic, bytes(message.payload[:20]).decode(errors="replace"), message.retain)
         elif message.payload == b"online":
             self._show_all(anew=True)
+
+    def _command(self, topic: str, payload: str, retained: bool) -> None:
+        """Mute a device, or answer the last question about it, as Home Assistant asks."""
+        name, what, _ = topic.removeprefix(f"{self._settings.topic}/").split("/")
+        with self._lock:
+            state = self._devices.get(name)
+            upload = state.open_question if state is not None else None
+        if state is None or self._controls is None or retained:  # a retained command is one of another day
+            return
+        try:
+            if what == "mute":
+                seconds = MUTE_SECONDS if payload == "ON" else 0
+                self._controls.mute(str(state.device["mac"] or state.device["name"]), seconds)
+                now_ns = self._clock.now_ns()
+                state.muted_until_ns = now_ns + round(seconds * SECOND)
+                state.muted_for_sure_ns = now_ns + COMMAND_NS
+            elif upload is not None:
+                self._controls.answer(upload, payload)
+            else:
+                log.warning("%s: there is no open question about %s", self.name, state.device["name"])
+        except WakeError as error:
+            log.warning("%s: %s", self.name, error)
+        self._show_all()

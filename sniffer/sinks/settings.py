@@ -93,7 +93,10 @@ class NotifySettings(TargetSettings):
 
 
 class MqttSettings(Section):
-    """An MQTT broker: retained states for Home Assistant (found by discovery), and alerts as they happen."""
+    """An MQTT broker: retained states for Home Assistant (found by discovery), and alerts as they happen. With
+    `controls` Home Assistant has a switch that mutes a device for an hour and buttons that answer questions: every
+    client that may publish on the broker can use them. By default that is allowed if the broker asks for a
+    `username`."""
 
     name: Name = "mqtt"
     host: Host
@@ -110,6 +113,12 @@ class MqttSettings(Section):
     timeout: Seconds = 10
     problem_minutes: Annotated[float, Field(gt=0, le=7 * 1440)] = 60
     max_devices: Annotated[int, Field(ge=1, le=1000)] = 64
+    controls: bool | None = None
+
+    @property
+    def may_control(self) -> bool:
+        """Whether Home Assistant may mute and answer."""
+        return self.username is not None if self.controls is None else self.controls
 
     @model_validator(mode="after")
     def _user(self) -> MqttSettings:

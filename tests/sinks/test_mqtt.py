@@ -102,12 +102,19 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
         assert {name: part["platform"] for name, part in found["components"].items()} == {
             "listening": "binary_sensor",
             "problem": "binary_sensor",
+            "upload": "event",
             "last_upload": "sensor",
             "speech_today": "sensor",
+            "expected_today": "sensor",
             "unexpected_today": "sensor",
+            "inconclusive_today": "sensor",
+            "open_questions": "sensor",
         }
         assert set(found) <= {"device", "origin", "components", "availability_topic", "state_topic", "qos"}
-        assert set(found["device"]) <= {"identifiers", "connections", "name", "manufacturer", "model"}
+        assert set(found["device"]) <= {"identifiers", "connections", "name", "manufacturer", "model", "via_device"}
+        monitor = f"homeassistant/device/{found['device']['via_device']}/config"
+        until(lambda: monitor in watcher.topics)
+        assert set(json.loads(watcher.topics[monitor])["components"]) == {"packets", "sources", "dropped", "watched"}
         ids = [part["unique_id"] for part in found["components"].values()]
         assert len(set(ids)) == len(ids)
 
@@ -120,6 +127,9 @@ def test_home_assistant_finds_the_device_and_its_states(tool, tmp_path: Path) ->
         state = watcher.state()
         assert (state["listening"], state["speech_today"], state["unexpected_today"]) == ("OFF", 3.4, 1)
         assert (state["last_upload"], state["last_verdict"]) == (upload()["timestamp"], "unexpected")
+
+        told = [json.loads(body) for topic, body in watcher.messages if topic == f"sniffer/{SLUG}/upload"]
+        assert [(each["event_type"], each["seconds"]) for each in told] == [("unexpected", 3.4)]
 
         link.show(upload("expected", revision=1))
         link.show(alert() | {"event_type": "resolved"})
@@ -301,3 +311,98 @@ def test_a_password_without_a_user_is_a_mistake() -> None:
 def test_certificates_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         Mqtt(MqttSettings(host="x", ca=tmp_path / "missing.pem"), lambda secret: "", ManualClock())
+
+
+class Asked:
+    """A daemon that does what it is asked, later."""
+
+    def __init__(self) -> None:
+        self.muted: list[tuple[str, float]] = []
+        self.answered: list[tuple[str, str]] = []
+        self.windows: list[tuple[str, int]] = []
+
+    def mute(self, device: str, seconds: float) -> None:
+        self.muted.append((device, seconds))
+
+    def answer(self, upload: str, answer: str) -> None:
+        self.answered.append((upload, answer))
+
+    def mutes(self) -> list[tuple[str, int]]:
+        return self.windows
+
+
+def question(upload_id: str = "u1") -> dict[str, Any]:
+    expires = timestamp(START + 86_400 * SECOND)
+    return {"event_type": "question", "device": upload()["device"], "upload_id": upload_id, "expires": expires}
+
+
+@pytest.mark.timeout(120)
+def test_home_assistant_mutes_and_answers(tool, tmp_path: Path) -> None:
+    port, clock, daemon = free_port(), ManualClock(START), Asked()
+    with mosquitto(tool, tmp_path, port):
+        settings = MqttSettings(host="127.0.0.1", port=port, timeout=5, controls=True)
+        link = Mqtt(settings, lambda secret: "", clock, "1.0", controls=daemon, page="http://192.168.1.1:9877")
+        link.start()
+        watcher = Watcher(port)
+        link.show(device_record(KITCHEN, "br-lan", START).to_json())
+        until(lambda: CONFIG in watcher.topics)
+        found = json.loads(watcher.topics[CONFIG])
+        assert found["device"]["configuration_url"] == "http://192.168.1.1:9877/devices/68:db:f5:90:19:64"
+        parts = found["components"]
+        watcher.client.publish(parts["muted"]["command_topic"], "ON")
+        until(lambda: watcher.state().get("muted") == "ON")
+        assert daemon.muted == [("68:db:f5:90:19:64", 3600)]
+        clock.advance(20)  # by now the daemon would show it; it was ended there
+        link.idle(clock.now_ns())
+        until(lambda: watcher.state().get("muted") == "OFF")
+        daemon.windows = [("kitchen", clock.now_ns() + 600 * SECOND)]
+        link.idle(clock.now_ns())
+        until(lambda: watcher.state().get("muted") == "ON")
+
+        link.show(question())
+        until(lambda: watcher.state().get("open_questions") == 1)
+        watcher.client.publish(parts["answer_no"]["command_topic"], parts["answer_no"]["payload_press"])
+        until(lambda: daemon.answered == [("u1", "no")])
+        link.show({"event_type": "answer", "upload_id": "u1"})
+        until(lambda: watcher.state().get("open_questions") == 0)
+        watcher.client.publish(parts["answer_yes"]["command_topic"], "yes")  # nothing is asked
+        watcher.client.publish("sniffer/nobody/mute/set", "ON")
+        watcher.client.publish("sniffer/status", "offline", retain=True)
+        until(lambda: watcher.topics["sniffer/status"] == "online")
+        assert daemon.answered == [("u1", "no")]
+        assert len(daemon.muted) == 1
+        link.close()
+        watcher.close()
+
+
+@pytest.mark.timeout(120)
+def test_the_monitor_and_names(tool, tmp_path: Path) -> None:
+    port = free_port()
+    with mosquitto(tool, tmp_path, port):
+        link, watcher = mqtt(port), Watcher(port)
+        renamed = device_record(KITCHEN, "br-lan", START).to_json()
+        renamed["device"] = {**renamed["device"], "name": "pantry"}
+        until(link._client.is_connected)
+        link.watch([renamed])
+        link.seed([upload()])  # a record of before the new name
+        until(lambda: watcher.state().get("last_verdict") == "unexpected")
+        assert json.loads(watcher.topics[CONFIG])["device"]["name"] == "pantry"
+
+        def monitor() -> dict[str, Any]:
+            return json.loads(watcher.topics.get("sniffer/monitor/state", "{}"))
+
+        link.show({"event_type": "stats", "packets": 100, "dropped": 0, "watched": 1})
+        link.show({"event_type": "wake", "kind": "source_down", "source": "ha"})
+        until(lambda: (monitor().get("packets"), monitor().get("sources")) == ("ON", "ON"))
+        assert monitor()["down"] == "ha"
+        link.show({"event_type": "stats", "packets": 100, "dropped": 2, "watched": 1})
+        link.show({"event_type": "wake", "kind": "source_up", "source": "ha"})
+        until(lambda: (monitor().get("packets"), monitor().get("sources")) == ("OFF", "OFF"))
+        link.close()
+        watcher.close()
+
+
+def test_controls_are_for_brokers_that_know_their_clients() -> None:
+    assert not MqttSettings(host="h").may_control
+    assert MqttSettings(host="h", username="u").may_control
+    assert not MqttSettings(host="h", username="u", controls=False).may_control

@@ -20,7 +20,7 @@ from sniffer.sinks.settings import AlertmanagerSettings, MqttSettings, NotifySet
 from sniffer.sinks.storage.store import Store
 
 if TYPE_CHECKING:
-    from sniffer.sinks.mqtt import Mqtt
+    from sniffer.sinks.mqtt import Controls, Mqtt
 
 
 def build_targets(
@@ -31,13 +31,21 @@ def build_targets(
     clock: Clock,
     version: str = "",
     time_zone: str | None = None,
+    controls: Controls | None = None,
+    page: str | None = None,
 ) -> list[Target]:
     """Nothing is sent yet, and nobody needs to be reachable. Raises ConfigError where a secret cannot be read, or an
     extra is not installed.
 
     What nobody configured is not imported: HTTP, MQTT and notification libraries cost memory.
     """
-    return list(_targets(settings, read_secret, notice_of, store, clock, version, time_zone))
+    found = list(_targets(settings, read_secret, notice_of, store, clock))
+    if settings.mqtt is not None:
+        retained = RetainedTopics(store, settings.mqtt.name)
+        link = _mqtt(settings.mqtt, read_secret, clock, version, retained, time_zone, controls, page)
+        link.seed(_today(store, clock, zone_of(time_zone)))
+        found.append(link)
+    return found
 
 
 def _targets(
@@ -46,8 +54,6 @@ def _targets(
     notice_of: NoticeOf,
     store: Store,
     clock: Clock,
-    version: str,
-    time_zone: str | None,
 ) -> Iterable[Target]:
     for webhook in settings.webhooks:
         yield _webhook(webhook, read_secret, notice_of)
@@ -55,10 +61,6 @@ def _targets(
         yield _alertmanager(alertmanager, read_secret, notice_of, Messages(store).recent)
     for notify in settings.notify:
         yield _notify(notify, read_secret, notice_of)
-    if settings.mqtt is not None:
-        link = _mqtt(settings.mqtt, read_secret, clock, version, RetainedTopics(store, settings.mqtt.name), time_zone)
-        link.seed(_today(store, clock, zone_of(time_zone)))
-        yield link
 
 
 def check_targets(
@@ -114,10 +116,12 @@ def _mqtt(
     version: str = "",
     retained: RetainedTopics | None = None,
     time_zone: str | None = None,
+    controls: Controls | None = None,
+    page: str | None = None,
 ) -> Mqtt:
     from sniffer.sinks.mqtt import Mqtt
 
-    return Mqtt(settings, read_secret, clock, version, retained, time_zone)
+    return Mqtt(settings, read_secret, clock, version, retained, time_zone, controls, page)
 
 
 class RetainedTopics:
@@ -143,4 +147,4 @@ def _today(store: Store, clock: Clock, zone: tzinfo | None) -> Iterable[Record]:
     now = datetime.fromtimestamp(clock.now_ns() / SECOND, UTC).astimezone(zone)
     midnight = round(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * SECOND
     yield from store.records(("device",), newest_first=True, limit=200)
-    yield from store.records(("upload", "alert", "resolved"), since=midnight, limit=2000)
+    yield from store.records(("upload", "alert", "resolved", "question", "answer"), since=midnight, limit=2000)
