@@ -72,7 +72,7 @@ def home() -> Json:
                 [Query(unasked(), "uploads")],
                 3,
                 6,
-                mappings=said({"-1": ("0 for certain", "yellow")}),
+                mappings=said({"-1": ("not certain", "yellow")}),
                 thresholds=((None, UNKNOWN), (0, "green"), (1, "red")),
                 options=reduced(colored="background"),
                 unit="none",

@@ -54,6 +54,7 @@ def test_a_restart_goes_on_with_the_day(store: Store) -> None:
     assert state.state() | {"last_reason": None} == {
         "listening": "OFF", "problem": "OFF", "last_upload": upload()["timestamp"], "last_verdict": "unexpected",
         "last_reason": None, "last_id": upload()["id"], "speech_today": 3.4, "unexpected_today": 1,
+        "expected_today": 0, "inconclusive_today": 0, "open_questions": 0, "muted": "OFF",
     }  # fmt: skip
     link.close()
 
