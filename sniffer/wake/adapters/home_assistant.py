@@ -30,8 +30,9 @@ PRESSED = "mobile_app_notification_action"
 LAST_CALLED = "alexa_media_last_called_event"
 #: The entity registry of a large house fits into this many bytes.
 MAX_MESSAGE = 16 << 20
-#: Numbers of our commands. Those from FIRST_ROUTINE on are asked again and again.
-STATES, BUTTONS, HISTORY, REGISTRY, PIPELINES, ENTITIES = 1, 91, 2, 3, 4, 90
+#: Numbers of our commands, in the order in which they are sent: Home Assistant refuses a number that does not increase.
+STATES, HISTORY, REGISTRY, PIPELINES, BUTTONS, CONFIG, ENTITIES = 1, 2, 3, 4, 5, 6, 7
+#: From this number on, its configuration is asked for again and again.
 FIRST_ROUTINE = 100
 #: Commands that a user without administrator's rights may be refused.
 _OPTIONAL = frozenset({BUTTONS, REGISTRY, PIPELINES})
@@ -81,7 +82,7 @@ class HomeAssistantFeed:
     def _subscribe(self, socket: Any, session: Session) -> None:
         commands: dict[int, dict[str, Any]] = {
             BUTTONS: {"type": "subscribe_events", "event_type": PRESSED},
-            FIRST_ROUTINE: {"type": "get_config"},
+            CONFIG: {"type": "get_config"},
         }
         if self._settings.last_called:
             commands[HISTORY] = {"type": "subscribe_events", "event_type": LAST_CALLED}
@@ -100,7 +101,7 @@ class HomeAssistantFeed:
 
     def _ask(self, socket: Any, commands: Mapping[int, Mapping[str, Any]], session: Session) -> None:
         """Send commands and wait for the results of all of them."""
-        for number, command in commands.items():
+        for number, command in sorted(commands.items()):
             socket.send(json.dumps({"id": number, **command}))
         waiting = set(commands)
         while waiting and not session.stopped:
@@ -188,7 +189,7 @@ class HomeAssistantFeed:
             self._house.registry(result.get("entities"))
         elif number == PIPELINES:
             self._house.pipelines(result)
-        elif isinstance(number, int) and number >= FIRST_ROUTINE and isinstance(result, Mapping):
+        elif isinstance(number, int) and (number == CONFIG or number >= FIRST_ROUTINE) and isinstance(result, Mapping):
             self._house.running = result.get("state", RUNNING) == RUNNING
 
     def _last_called(self, data: Mapping[str, Any], session: Session) -> None:

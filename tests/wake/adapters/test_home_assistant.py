@@ -60,10 +60,16 @@ class House:
             return
         socket.send(json.dumps({"type": "auth_ok", "ha_version": "2026.11.0"}))
         self._socket = socket
+        last = 0
         for text in socket:
             if self._hung:
                 continue
             asked = json.loads(text)
+            if asked["id"] <= last:
+                error = {"code": "id_reuse", "message": "Identifier values have to increase."}
+                socket.send(json.dumps({"id": asked["id"], "type": "result", "success": False, "error": error}))
+                continue
+            last = asked["id"]
             if asked["type"] == "subscribe_events":
                 self.subscriptions[asked["event_type"]] = asked["id"]
                 socket.send(json.dumps({"id": asked["id"], "type": "result", "success": True, "result": None}))
