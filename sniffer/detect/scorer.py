@@ -11,7 +11,7 @@ import numpy as np
 
 from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure
-from sniffer.detect.features.video import key_frames
+from sniffer.detect.features.video import key_frames, late_bursts
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
@@ -19,8 +19,8 @@ from sniffer.detect.parts import ALL, OnScored, Parts, Scored
 from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import Observation, Weighed, Weights, opens, probability, score_of, weigh
-from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
+from sniffer.detect.scoring.evidence import Observation, Weighed, Weights, opening_ratio, opens, probability, score_of, weigh
+from sniffer.detect.scoring.streams import NOT_OPENED, Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum
 from sniffer.model import (
@@ -115,7 +115,9 @@ class Scorer:
         self._spread = Spread()
         self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the number of the run
         self._measured: dict[int, tuple[tuple[int, int], Stretch]] = {}  # the last window of each run
+        self._openings: dict[int, int] = {}  # bytes with which each run opened
         self._streams: dict[int, Stream] = {}  # what each run is part of, as far as is known
+        self._twins: set[int] = set()  # open runs that were found to send what another one sends
         self._lessons: dict[int, deque[_Lesson]] = {}
 
     def ask(self, services: ServiceLookup) -> None:
@@ -198,6 +200,8 @@ class Scorer:
         if not runs:
             del self._open[flow.key]
         self._measured.pop(run.number, None)
+        self._openings.pop(run.number, None)
+        self._twins.discard(run.number)
         self._streams.pop(run.number, None)
         return events
 
@@ -208,26 +212,29 @@ class Scorer:
 
     # --- streams -----------------------------------------------------------------------------------------------------
 
-    def _stream(self, flow: Flow, run: Run, at_ns: int) -> Stream | None:
+    def _stream(self, flow: Flow, run: Run, at_ns: int, *, final: bool = False) -> Stream | None:
         """The stream that a run is part of, as far as it has come."""
         stream = self._streams.get(run.number)
         if stream is not None and stream.sure:
             return stream
-        stream = self._sessions.known(flow, run.start_ns) or self._measured_stream(flow, run, at_ns)
+        stream = self._sessions.known(flow, run.start_ns) or self._measured_stream(flow, run, at_ns, final=final)
         if stream is None:
             self._streams.pop(run.number, None)
         else:
             self._streams[run.number] = stream
         return stream
 
-    def _measured_stream(self, flow: Flow, run: Run, at_ns: int) -> Stream | None:
+    def _measured_stream(self, flow: Flow, run: Run, at_ns: int, *, final: bool) -> Stream | None:
         service = self._services.service(flow.key, flow.flow, at_ns)
         if service.role in ("telemetry", "update"):
             return None
         part = self._stretch(flow, run, max(run.start_ns, at_ns - 75 * SECOND - BIN_NS), at_ns)
         if not len(part.rows.bytes):
             return None
-        plain = self._plain(flow, run, part, at_ns, final=False)
+        seen = self._observation(flow, run, part, at_ns, final=final)
+        opened = opening_ratio(seen)
+        seen = replace(seen, opening=None)  # that there is none speaks against speech, not against a stream
+        plain = part, seen, score_of(seen, self._weights)
         recent = part.rows
         if at_ns - part.first_ns > _FRAMES_BACK_NS:
             recent = recent.between((at_ns - _FRAMES_BACK_NS - part.first_ns) / 1e9, float("inf"))
@@ -238,6 +245,8 @@ class Scorer:
             two_way=_two_way(run, part.first_ns, part.last_ns),
             frames=key_frames(recent),
             twin=self._twin(flow, run, part, at_ns),
+            opened=opened,
+            bursts=late_bursts(recent) if opened is not None and opened <= NOT_OPENED else 0,
         )
         return stream_of(live, self._parts.without)
 
@@ -259,7 +268,9 @@ class Scorer:
             yield Listening(flow.key, flow.flow, service, run.from_ns, at_ns, score, ended=True)
 
     def _twin(self, flow: Flow, run: Run, part: Stretch, at_ns: int) -> bool:
-        """Whether another connection of the device sends the same at the same time."""
+        """Whether another connection of the device sends the same at the same time, or has just done so."""
+        if run.number in self._twins:
+            return True
         for other, candidate in self._open[flow.key].values():
             if other is flow or other.flow.dst == flow.flow.dst or candidate.warm_ns > at_ns:
                 continue
@@ -271,6 +282,7 @@ class Scorer:
             beside = measure(candidate.rows((first, last), candidate.start_ns)[1])
             pairs = ((beside.bytes, part.shape.bytes), (beside.chunk, part.shape.chunk), (beside.rate, part.shape.rate))
             if all(one > 0 and abs(one - another) <= _TWIN_SHARE * max(one, another) for one, another in pairs):
+                self._twins |= {run.number, candidate.number}
                 return True
         return False
 
@@ -288,6 +300,8 @@ class Scorer:
         shape = measure(rows, self._line(flow, run))
         stretch = Stretch(base, last, rows, shape, None if profile is None else profile.pieces(rows))
         self._measured[run.number] = window, stretch
+        if first_ns <= run.start_ns:
+            self._openings[run.number] = shape.opening
         return stretch
 
     def _observation(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
@@ -302,6 +316,7 @@ class Scorer:
             opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
             down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
             down_total=run.bytes_down,
+            opening=self._openings.get(run.number) if run.from_ns <= run.start_ns else None,
             repeats=run.repeated(*body),
             down_after=run.received(body[1] - BIN_NS, answered_by) if final else 0,
             profile=self._known(flow.key),
@@ -326,9 +341,12 @@ class Scorer:
             return best
         part, final = plain[0], plain[1].final
         for shape in alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without):
-            other = self._plain(flow, run, replace(part, shape=shape), at_ns, final=final)
-            if other[2] > best[2]:
-                best = other
+            other = replace(part, shape=shape)
+            seen = self._observation(flow, run, other, at_ns, final=final)
+            seen = replace(seen, opening=plain[1].opening)
+            score = score_of(seen, self._weights)
+            if score > best[2]:
+                best = other, seen, score
         return best
 
     # --- reports -----------------------------------------------------------------------------------------------------
@@ -337,7 +355,7 @@ class Scorer:
         """The upload that a part of a run is."""
         if not len(part.rows.bytes):
             return
-        stream = self._stream(flow, run, final_ns)
+        stream = self._stream(flow, run, final_ns, final=True)
         plain = self._plain(flow, run, part, final_ns, final=True)
         best = self._best(flow, run, plain, final_ns)
         if self._on_scored is not None:

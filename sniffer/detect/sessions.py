@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from statistics import median
 
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LONGEST_NS
-from sniffer.detect.scoring.streams import LEAST_STREAM, Stream
+from sniffer.detect.scoring.streams import LEAST_STREAM, Stream, takes_speech
 from sniffer.model import FlowKey, Listening, Service, StreamKind, Upload, UploadClass
 from sniffer.model.clock import SECOND
 
@@ -15,8 +16,11 @@ from sniffer.model.clock import SECOND
 _PAUSE_NS = {StreamKind.VIEW: 3 * SECOND, StreamKind.CALL: 10 * SECOND, StreamKind.VOICE: 3 * SECOND}
 #: How long a session without a sure part has to last to be one: signalling is over sooner.
 _LEAST_NS = 4 * SECOND
-#: A connection that carried a session carries another one so long after it.
-_REMEMBERED_NS = 60 * SECOND
+#: A connection that carried a session carries another one so long after it: live datagrams do, whatever they are, and
+#: over TLS and QUIC, where assistants send speech, only what resumes soon.
+_REMEMBERED_NS, _RESUMED_NS = 60 * SECOND, 8 * SECOND
+#: The share of what a usual quarter second carries that is a sign of life behind the end.
+_TRICKLE = 0.1
 #: Bounds of what is kept: connections that carried a session, parts of a session, connections that an upload names.
 _MAX_CONNECTIONS, _MAX_PARTS, _MAX_FLOWS = 1_024, 1_024, 16
 
@@ -34,6 +38,7 @@ class Session:
     service: Service
     start_ns: int
     last_ns: int
+    pause_ns: int = 0
     sure: bool = False
     announced: bool = False
     parts: list[tuple[Upload, Stream]] = field(default_factory=list)
@@ -42,7 +47,7 @@ class Session:
     @property
     def due_ns(self) -> int:
         """When it is over, if nothing follows."""
-        return self.last_ns + _PAUSE_NS[self.kind]
+        return self.last_ns + self.pause_ns
 
     @property
     def long_enough(self) -> bool:
@@ -62,7 +67,8 @@ class Sessions:
     def known(self, flow: Flow, at_ns: int) -> Stream | None:
         """The stream that this connection carried a moment ago."""
         stream, last_ns = self._carried.get(flow.connection, (None, 0))
-        return stream if stream is not None and at_ns - last_ns <= _REMEMBERED_NS else None
+        longest_ns = _RESUMED_NS if takes_speech(flow.flow) else _REMEMBERED_NS
+        return stream if stream is not None and at_ns - last_ns <= longest_ns else None
 
     def goes_on(
         self, flow: Flow, service: Service, start_ns: int, at_ns: int, stream: Stream, score: float
@@ -105,6 +111,7 @@ class Sessions:
         if session is None:
             session = self._open[flow.key] = Session(stream.kind, flow.flow, service, start_ns, last_ns)
         session.start_ns, session.last_ns = min(session.start_ns, start_ns), max(session.last_ns, last_ns)
+        session.pause_ns = max(session.pause_ns, _PAUSE_NS[stream.kind])
         if len(session.connections) < _MAX_PARTS:
             session.connections.add(flow.connection)
         if stream.sure and not session.sure:
@@ -131,8 +138,13 @@ class Sessions:
             return
         aside = session.parts
         if session.sure or session.long_enough:
-            # Of a view that is sure, the signalling before it is no part.
-            mine = [part for part in aside if part[1].kind is session.kind or part[1].sure or not session.sure]
+            # Of a view that is sure, the signalling before it on other connections is no part.
+            sure = {flow for upload, stream in aside if stream.sure for flow in upload.flows}
+            mine = [
+                part
+                for part in aside
+                if not session.sure or part[1].kind is session.kind or not sure.isdisjoint(part[0].flows)
+            ]
             aside = [part for part in aside if part not in mine]
             yield _joined(replace(session, parts=mine), final_ns)
         for upload, _ in aside:
@@ -141,6 +153,12 @@ class Sessions:
 
 def _listening(key: int, session: Session, at_ns: int, score: float) -> Listening:
     return Listening(key, session.flow, session.service, session.start_ns, at_ns, score, kind=session.kind)
+
+
+def _without_trickle(bins: list[int]) -> list[int]:
+    """Bytes of each quarter second up to the last that is more than what a connection is kept open with."""
+    least = _TRICKLE * median([amount for amount in bins if amount] or [0])
+    return bins[: next(place for place in range(len(bins), 0, -1) if bins[place - 1] >= least)]
 
 
 def _joined(session: Session, final_ns: int) -> Upload:
@@ -153,6 +171,8 @@ def _joined(session: Session, final_ns: int) -> Upload:
         first = (upload.start_ns - start_ns) // BIN_NS
         for place, amount in enumerate(upload.bins):
             bins[min(first + place, len(bins) - 1)] += amount
+    bins = _without_trickle(bins)
+    end_ns = min(end_ns, start_ns + len(bins) * BIN_NS)
     flows = dict.fromkeys(flow for upload in (largest, *uploads) for flow in upload.flows)
     return replace(
         largest,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sniffer.evaluation.baselines import episodes, per_second
+from sniffer.evaluation.baselines import Traffic, episodes, per_second
 from sniffer.evaluation.run import Played, alarms_of
 from sniffer.evaluation.windows import Piece, pieces_of
 from sniffer.model import JUDGED_CLASSES
@@ -26,6 +26,8 @@ from sniffer.model.clock import SECOND
 _STREAM_S, _PAUSE_S = 5, 2
 #: Bytes of a second that is part of one, and the share of its seconds that are.
 _STREAM_RATE, _STREAM_SHARE = 1_000, 0.7
+#: What is less than this share of the usual second of a view is signalling before or behind it.
+_TRICKLE = 0.1
 #: How far the length of its upload may be off, as a share and in seconds.
 _OFF_SHARE, _OFF_S = 0.15, 2.0
 
@@ -102,28 +104,45 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
 
 
 def _streams(played: Played) -> tuple[int, int]:
-    """How many views and calls of more than five seconds a capture holds, by the bytes that its hosts sent each second,
+    """How many views and calls of more than five seconds a capture holds, by the bytes that a connection sent each second,
     and how many of them are one `media` upload of their length, and nothing else that is judged."""
     if not played.capture.streams:
         return 0, 0
     found = whole = 0
     judged = [upload for upload in played.uploads if upload.upload_class in JUDGED_CLASSES]
     for device in played.devices:
-        seconds, amounts = per_second(device.traffic.time_ns, device.traffic.payload)
-        for span in episodes(seconds[amounts >= _STREAM_RATE], gap=_PAUSE_S + 1):
-            inside_ns = device.traffic.between(span.start_ns, span.end_ns).time_ns
-            length = int(inside_ns[-1] - inside_ns[0]) / SECOND
-            busy = np.count_nonzero(
-                (seconds * SECOND >= span.start_ns) & (seconds * SECOND < span.end_ns) & (amounts >= _STREAM_RATE)
-            )
-            if length <= _STREAM_S or busy < _STREAM_SHARE * length:
-                continue
+        for start_ns, end_ns in _lasting(device.traffic):
             found += 1
-            inside = [upload for upload in judged if upload.start_ns < span.end_ns and upload.end_ns > span.start_ns]
+            inside = [upload for upload in judged if upload.start_ns < end_ns and upload.end_ns > start_ns]
             if len(inside) == 1 and inside[0].upload_class == "media":
-                off = abs(inside[0].duration - length)
-                whole += off <= max(_OFF_S, _OFF_SHARE * length)
+                length = (end_ns - start_ns) / SECOND
+                whole += abs(inside[0].duration - length) <= max(_OFF_S, _OFF_SHARE * length)
     return found, whole
+
+
+def _lasting(traffic: Traffic) -> list[tuple[int, int]]:
+    """The views and calls of a device as (start, end): what one of its connections, or several at the same time, keep
+    up. Signalling on other connections is no part, nor what trickles before and behind at a tenth of the usual rate."""
+    spans: list[tuple[int, int]] = []
+    for connection in np.unique(traffic.connection).tolist():
+        mine = traffic.of(connection)
+        seconds, amounts = per_second(mine.time_ns, mine.payload)
+        for span in episodes(seconds[amounts >= _STREAM_RATE], gap=_PAUSE_S + 1):
+            during = (seconds * SECOND >= span.start_ns) & (seconds * SECOND < span.end_ns)
+            usual = float(np.median(amounts[during]))
+            busy = seconds[during & (amounts >= max(_STREAM_RATE, _TRICKLE * usual))]
+            inside_ns = mine.between(int(busy[0]) * SECOND, (int(busy[-1]) + 1) * SECOND).time_ns
+            start_ns, end_ns = int(inside_ns[0]), int(inside_ns[-1])
+            length = (end_ns - start_ns) / SECOND
+            if length > _STREAM_S and len(busy) >= _STREAM_SHARE * length:
+                spans.append((start_ns, end_ns))
+    merged: list[tuple[int, int]] = []
+    for start_ns, end_ns in sorted(spans):
+        if merged and start_ns <= merged[-1][1] + _PAUSE_S * SECOND:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end_ns)
+        else:
+            merged.append((start_ns, end_ns))
+    return merged
 
 
 def _matched(played: Played, alarms: Sequence[tuple[int, int]]) -> tuple[int, int, int]:

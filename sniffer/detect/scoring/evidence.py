@@ -30,6 +30,7 @@ class Observation:
     down_body: int  # bytes that came back during the body
     down_after: int  # ... and after it
     down_total: int = 0
+    opening: int | None = None  # bytes of the half second with which the run opened; None where that was not seen
     repeats: int = 0  # segments that were repeated during the body
     server: str = ""  # whom it went to: a name, or an address and port
     profile: DeviceProfile | None = None
@@ -37,6 +38,11 @@ class Observation:
     final: bool = True
     lines: bool = True  # whether what is known of the line counts
 
+
+#: The opening, in multiples of the pace, from which on there is one, and up to which there is none. Of 508 spoken
+#: requests in real captures 95 % open with 4 and more; answers to a question of the speaker, which need no wake word,
+#: with 1.2 to 1.5.
+_OPENING_SEEN, _OPENING_NONE = 1.5, 1.1
 
 #: (number, log-odds) in order of the number: straight between them, level beyond the ends.
 Curve = tuple[tuple[float, float], ...]
@@ -127,6 +133,15 @@ def height(curve: Curve, number: float) -> float:
 def opens(seen: Observation) -> bool:
     """The connection had just been opened."""
     return seen.opened_before is not None and seen.opened_before <= 2
+
+
+def opening_ratio(seen: Observation) -> float | None:
+    """How many times faster than its pace a run opened, without one write, which fits by chance; None if not known."""
+    shape = seen.shape
+    if seen.opening is None or shape.body < 0.5 or shape.rate <= 0:
+        return None
+    one_write = shape.rate / max(shape.writes_per_second, 1.0)
+    return max(0.0, seen.opening - one_write) / (0.5 * shape.rate)
 
 
 def probability(score: float) -> float:
@@ -236,6 +251,15 @@ def _amount(seen: Observation) -> tuple[float, float] | None:
     """Doublings of 16 kB: half a second of before, the wake word and what was said are seldom less than 4, and little
     else is more than 64."""
     return math.log2(max(seen.shape.bytes, 1) / 16_000), float(seen.shape.bytes)
+
+
+def _no_opening(seen: Observation) -> tuple[float, float] | None:
+    """1 where the run opens no faster than it goes on. A device that waits for a wake word has recorded it before it
+    sends: speech opens with half a second of sound and a request."""
+    opened = opening_ratio(seen)
+    if opened is None or seen.opening is None:
+        return None
+    return max(0.0, min(1.0, (_OPENING_SEEN - opened) / (_OPENING_SEEN - _OPENING_NONE))), float(seen.opening)
 
 
 def _rest(seen: Observation) -> tuple[float, float] | None:
@@ -499,6 +523,11 @@ ITEMS: tuple[Item, ...] = (
         "amount",
         _amount,
         lambda c, v: f"{_kilobytes(v)} is {'little' if v < 16_000 else 'enough'} for a spoken request",
+    ),
+    Item(
+        "no_opening",
+        _no_opening,
+        lambda c, v: f"It began with {_kilobytes(v)}, no faster than it went on; a spoken request begins with a burst",
     ),
     Item("rest", _rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
     Item("bursts", _bursts, lambda c, v: f"The stream was interrupted by {v:.0f} bursts, as pictures of a camera are"),

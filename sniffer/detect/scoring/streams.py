@@ -11,8 +11,15 @@ from dataclasses import dataclass
 
 from sniffer.detect.features.video import KeyFrames
 from sniffer.detect.scoring.evidence import Observation
-from sniffer.model import Evidence, StreamKind
+from sniffer.model import PROTO_UDP, Evidence, FlowKey, StreamKind
 
+#: How much faster than its pace a run opens, at most, that has no opening.
+NOT_OPENED = 1.25
+#: Seconds of a stream without an opening that are no answer to a question, and bytes a second: devices that report in
+#: rows of equal pieces send less.
+_LONG_S, _LIVE_RATE = 9.0, 5_000
+#: `Observation.pieces` of a stream in which this device has spoken before.
+_OWN_PIECES = 0.5
 #: Seconds: longer than anybody speaks to a speaker.
 _LONGEST_UTTERANCE_S = 75.0
 #: Bytes a second of a stream: less is a trickle of keep-alive messages.
@@ -35,6 +42,8 @@ _QUIC_TWO_WAY = 0.7
 _SURE_S = 4.0
 #: Bytes a second from which on live datagrams are pictures rather than a call's sound.
 _VIEW_RATE = 20_000
+#: The share of what was sent that comes back from which on a stream is a call, however fast.
+_BACK = 0.2
 #: Bytes of datagrams that may be a picture.
 _PICTURE_BYTES = 20_000
 #: So many times more coming back is a download.
@@ -54,7 +63,8 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Live:
     """A run as far as rules for streams are concerned. `two_way` is the share of quarter seconds in which a comparable
-    amount came back, `twin` whether another connection of the device sends the same at the same time."""
+    amount came back, `twin` whether another connection of the device sends the same at the same time, `opened` how much
+    faster the run opened than it went on, `bursts` how many stood in it later."""
 
     seen: Observation
     port: int
@@ -62,11 +72,18 @@ class Live:
     two_way: float
     frames: KeyFrames | None
     twin: bool = False
+    opened: float | None = None
+    bursts: int = 0
 
     @property
     def quic(self) -> bool:
         """Whether this may be QUIC."""
         return self.port in _QUIC_PORTS
+
+
+def takes_speech(flow: FlowKey) -> bool:
+    """Whether assistants send speech so: by TLS, or by QUIC."""
+    return flow.proto != PROTO_UDP or flow.dst_port in _QUIC_PORTS
 
 
 Rule = Callable[[Live], Stream | None]
@@ -89,6 +106,25 @@ def _key_frames(live: Live) -> Stream | None:
     else:
         text = f"A burst of {size} stood in the middle of a steady stream, as a camera's picture does"
     return Stream(StreamKind.VIEW, True, Evidence("key_frames", float(count), 0.0, text))
+
+
+def _late_bursts(live: Live) -> Stream | None:
+    """Bursts, though it opened with none: speech has one, at its beginning."""
+    if not live.bursts or live.opened is None or live.opened > NOT_OPENED:
+        return None
+    text = f"{live.bursts} bursts stood in a steady stream that began with none, as a camera's pictures do"
+    return Stream(StreamKind.VIEW, True, Evidence("late_bursts", float(live.bursts), 0.0, text))
+
+
+def _long_without_opening(live: Live) -> Stream | None:
+    """A steady stream that is longer than the answer to a question, and no wake word before it."""
+    shape = live.seen.shape
+    if live.opened is None or live.opened > NOT_OPENED or live.score < 0 or shape.duration < _LONG_S:
+        return None
+    if shape.rate < _LIVE_RATE or lock_step(live.seen) or (live.seen.pieces or 0.0) > _OWN_PIECES:
+        return None
+    text = f"It went on for {shape.duration:.0f} s at one speed from the first moment on, without a request before it"
+    return Stream(StreamKind.VIEW, True, Evidence("no_beginning", shape.duration, 0.0, text))
 
 
 def _pictures(live: Live) -> Stream | None:
@@ -123,7 +159,9 @@ def _live_datagrams(live: Live) -> Stream | None:
     shape = live.seen.shape
     if not live.seen.datagrams or live.quic or live.score < 0 or live.seen.service.role == "voice":
         return None
-    kind = StreamKind.VIEW if shape.bytes / max(shape.duration, 0.25) >= _VIEW_RATE else StreamKind.CALL
+    one_way = live.seen.down_total < _BACK * shape.bytes
+    fast = shape.bytes / max(shape.duration, 0.25) >= _VIEW_RATE
+    kind = StreamKind.VIEW if fast and one_way else StreamKind.CALL
     text = f"It left in datagrams to port {live.port}: assistants send speech by TLS or QUIC, cameras and calls do not"
     return Stream(kind, shape.duration >= _SURE_S, Evidence("datagrams", float(live.port), 0.0, text))
 
@@ -167,6 +205,8 @@ def lock_step(seen: Observation) -> bool:
 
 RULES: Mapping[str, Rule] = {
     "key_frames": _key_frames,
+    "late_bursts": _late_bursts,
+    "no_beginning": _long_without_opening,
     "picture_rate": _pictures,
     "two_way": _exchange,
     "live_datagrams": _live_datagrams,

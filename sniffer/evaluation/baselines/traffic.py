@@ -25,19 +25,28 @@ class Alarm:
 class Traffic:
     """Upstream packets of one device to the Internet, in the order of time; one row a packet with payload.
 
-    `frames` are lengths on the link, `secure` tells TCP to port 443, `voice` hosts known for voice."""
+    `frames` are lengths on the link, `secure` tells TCP to port 443, `voice` hosts known for voice, `connection`
+    numbers that differ between connections."""
 
     time_ns: I64
     payload: I64
     frames: I64
     secure: npt.NDArray[np.bool_]
     voice: npt.NDArray[np.bool_]
+    connection: I64
+
+    def of(self, connection: int) -> Traffic:
+        """What was sent on one connection."""
+        mine = self.connection == connection
+        columns = (self.time_ns, self.payload, self.frames, self.secure, self.voice, self.connection)
+        return Traffic(*(column[mine] for column in columns))
 
     def between(self, start_ns: int, end_ns: int) -> Traffic:
         """What was sent from `start_ns` on and before `end_ns`."""
         low, high = np.searchsorted(self.time_ns, (start_ns, end_ns))
         cut = slice(low, high)
-        return Traffic(self.time_ns[cut], self.payload[cut], self.frames[cut], self.secure[cut], self.voice[cut])
+        columns = (self.time_ns, self.payload, self.frames, self.secure, self.voice, self.connection)
+        return Traffic(*(column[cut] for column in columns))
 
 
 def traffic_of(batches: Iterable[PacketBatch], key: int, local: LocalNetworks, services: ServiceLookup) -> Traffic:
@@ -53,7 +62,8 @@ def traffic_of(batches: Iterable[PacketBatch], key: int, local: LocalNetworks, s
             voice = services.service(key, flow, int(time[-1])).role == "voice"
             secure = flow.proto == 6 and flow.dst_port == 443
             payload, frames = (column[rows].astype(np.int64) for column in (batch.payload_len, batch.wire_len))
-            parts.append(Traffic(time, payload, frames, np.full(len(rows), secure), np.full(len(rows), voice)))
+            number = np.full(len(rows), hash(flow))
+            parts.append(Traffic(time, payload, frames, np.full(len(rows), secure), np.full(len(rows), voice), number))
     return together(parts)
 
 
@@ -61,7 +71,7 @@ def together(parts: Sequence[Traffic]) -> Traffic:
     """Several pieces as one, in the order of time."""
     if not parts:
         none = np.empty(0, dtype=np.int64)
-        return Traffic(none, none, none, none.astype(np.bool_), none.astype(np.bool_))
+        return Traffic(none, none, none, none.astype(np.bool_), none.astype(np.bool_), none)
     time = np.concatenate([part.time_ns for part in parts])
     order = np.argsort(time, kind="stable")
     return Traffic(
@@ -70,6 +80,7 @@ def together(parts: Sequence[Traffic]) -> Traffic:
         np.concatenate([part.frames for part in parts])[order],
         np.concatenate([part.secure for part in parts])[order],
         np.concatenate([part.voice for part in parts])[order],
+        np.concatenate([part.connection for part in parts])[order],
     )
 
 
