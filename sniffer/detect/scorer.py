@@ -20,7 +20,7 @@ from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, ser
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
 from sniffer.detect.scoring.evidence import Observation, Weighed, Weights, opening_ratio, opens, probability, score_of, weigh
-from sniffer.detect.scoring.streams import NOT_OPENED, Live, Stream, lock_step, stream_of
+from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum
 from sniffer.model import (
@@ -246,7 +246,7 @@ class Scorer:
             frames=key_frames(recent),
             twin=self._twin(flow, run, part, at_ns),
             opened=opened,
-            bursts=late_bursts(recent) if opened is not None and opened <= NOT_OPENED else 0,
+            bursts=late_bursts(recent),
         )
         return stream_of(live, self._parts.without)
 

@@ -31,7 +31,7 @@ _OFF_S = 0.1
 #: Key frames at one distance that are enough though their sizes differ by `_LOOSELY_ALIKE`.
 _MANY = 4
 #: The largest ratio of the sizes of key frames: of many, of three, and of two.
-_LOOSELY_ALIKE, _ALIKE, _TWINS = 2.0, 1.35, 1.25
+_LOOSELY_ALIKE, _ALIKE, _TWINS = 4.0, 1.35, 1.4
 #: Seconds before a burst in which a radio may have held back what leaves in it.
 _HELD_S = 1.0
 #: Seconds of silence before a burst that a stall of the radio or the end of an utterance may have made, at most, and as

@@ -44,6 +44,9 @@ class Observation:
 #: with 1.2 to 1.5.
 _OPENING_SEEN, _OPENING_NONE = 1.5, 1.1
 
+#: Seconds of the paced part from which on it says how fast a run goes on.
+_LEAST_PACE_S = 0.2
+
 #: (number, log-odds) in order of the number: straight between them, level beyond the ends.
 Curve = tuple[tuple[float, float], ...]
 
@@ -138,7 +141,7 @@ def opens(seen: Observation) -> bool:
 def opening_ratio(seen: Observation) -> float | None:
     """How many times faster than its pace a run opened, without one write, which fits by chance; None if not known."""
     shape = seen.shape
-    if seen.opening is None or shape.body < 0.5 or shape.rate <= 0:
+    if seen.opening is None or shape.body < _LEAST_PACE_S or shape.rate <= 0:
         return None
     one_write = shape.rate / max(shape.writes_per_second, 1.0)
     return max(0.0, seen.opening - one_write) / (0.5 * shape.rate)
@@ -255,11 +258,13 @@ def _amount(seen: Observation) -> tuple[float, float] | None:
 
 def _no_opening(seen: Observation) -> tuple[float, float] | None:
     """1 where the run opens no faster than it goes on. A device that waits for a wake word has recorded it before it
-    sends: speech opens with half a second of sound and a request."""
+    sends: speech opens with half a second of sound and a request. Half as much where the sizes of pieces differ, as those
+    of reports in rows do not."""
     opened = opening_ratio(seen)
     if opened is None or seen.opening is None:
         return None
-    return max(0.0, min(1.0, (_OPENING_SEEN - opened) / (_OPENING_SEEN - _OPENING_NONE))), float(seen.opening)
+    none = max(0.0, min(1.0, (_OPENING_SEEN - opened) / (_OPENING_SEEN - _OPENING_NONE)))
+    return none * (1 + seen.shape.constancy) / 2, float(seen.opening)
 
 
 def _rest(seen: Observation) -> tuple[float, float] | None:

@@ -14,10 +14,10 @@ from sniffer.detect.scoring.evidence import Observation
 from sniffer.model import PROTO_UDP, Evidence, FlowKey, StreamKind
 
 #: How much faster than its pace a run opens, at most, that has no opening.
-NOT_OPENED = 1.25
+_NOT_OPENED = 1.25
 #: Seconds of a stream without an opening that are no answer to a question, and bytes a second: devices that report in
 #: rows of equal pieces send less.
-_LONG_S, _LIVE_RATE = 9.0, 5_000
+_LONG_S, _LIVE_RATE = 10.0, 5_000
 #: `Observation.pieces` of a stream in which this device has spoken before.
 _OWN_PIECES = 0.5
 #: Seconds: longer than anybody speaks to a speaker.
@@ -109,17 +109,20 @@ def _key_frames(live: Live) -> Stream | None:
 
 
 def _late_bursts(live: Live) -> Stream | None:
-    """Bursts, though it opened with none: speech has one, at its beginning."""
-    if not live.bursts or live.opened is None or live.opened > NOT_OPENED:
+    """Bursts in the middle: speech has one, at its beginning. A state report may be a second one, if there was a first."""
+    opened = live.opened is None or live.opened > _NOT_OPENED
+    if not live.bursts or (opened and (live.bursts < 3 or live.seen.shape.duration < _SURE_S)):
         return None
-    text = f"{live.bursts} bursts stood in a steady stream that began with none, as a camera's pictures do"
+    if (live.seen.pieces or 0.0) > _OWN_PIECES:
+        return None
+    text = f"{live.bursts} bursts stood in the middle of a steady stream, as a camera's pictures do"
     return Stream(StreamKind.VIEW, True, Evidence("late_bursts", float(live.bursts), 0.0, text))
 
 
 def _long_without_opening(live: Live) -> Stream | None:
     """A steady stream that is longer than the answer to a question, and no wake word before it."""
     shape = live.seen.shape
-    if live.opened is None or live.opened > NOT_OPENED or live.score < 0 or shape.duration < _LONG_S:
+    if live.opened is None or live.opened > _NOT_OPENED or live.score < 0 or shape.duration < _LONG_S:
         return None
     if shape.rate < _LIVE_RATE or lock_step(live.seen) or (live.seen.pieces or 0.0) > _OWN_PIECES:
         return None

@@ -25,8 +25,11 @@ def utterance_seconds(luck: Luck, *, false_wake: bool = False) -> float:
     return float(np.clip(luck.lognormal(np.log(median), spread), 0.7, 30))
 
 
-def speech(luck: Luck, voice: Voice, seconds: float, flow: int, *, start_of_head: float = 0.0) -> Writes:
-    """The head, then one chunk a tick while somebody speaks, then the end of the stream."""
+def speech(
+    luck: Luck, voice: Voice, seconds: float, flow: int, *, start_of_head: float = 0.0, asked_back: bool = False
+) -> Writes:
+    """The head, then one chunk a tick while somebody speaks, then the end of the stream. An answer to a question of the
+    speaker (`asked_back`) has no wake word: its head is a request alone."""
     ticks = np.arange(1, max(int(seconds * voice.rate), 1) + 1) / voice.rate
     ticks = ticks + luck.uniform(0, voice.tick_jitter, len(ticks))
     size = np.full(len(ticks), voice.chunk, dtype=np.int64)
@@ -39,7 +42,8 @@ def speech(luck: Luck, voice: Voice, seconds: float, flow: int, *, start_of_head
         kept[late] = False
         ticks, size = ticks[kept], size[kept]
     body = writes(ticks + start_of_head, True, size, flow)
-    head = burst(luck, int(luck.integers(*voice.head)), voice.head_seconds, flow)
+    size_of_head = int(log_uniform(luck, 600, 5_000)) if asked_back else int(luck.integers(*voice.head))
+    head = burst(luck, size_of_head, voice.head_seconds, flow)
     tail = writes([seconds + 0.03], True, voice.tail, flow) if voice.tail else writes([], True, 0, flow)
     return joined([head, body, tail])
 
@@ -226,7 +230,8 @@ def view(luck: Luck, seconds: float, flow: int) -> Writes:
     at = np.arange(0, seconds, 1 / rate)
     size = luck.lognormal(np.log(log_uniform(luck, 300, 8_000)), luck.uniform(0.1, 0.5), len(at))
     every = max(int(rate * luck.uniform(0.9, 5.2)), 2)
-    size[int(luck.integers(every)) :: every] *= luck.uniform(6, 40)
+    first = 0 if luck.random() < 0.6 else int(luck.integers(every))  # most begin with a whole picture
+    size[first::every] *= luck.uniform(6, 40)
     picture = int(luck.choice([0, 0, 1_024]))  # some tunnels send datagrams of one size
     if picture:
         size = np.ceil(size / picture) * picture
@@ -246,3 +251,17 @@ def report_rows(luck: Luck, flow: int) -> Writes:
     trip = luck.uniform(0.01, 0.15)
     parts.append(writes(at + trip, False, int(luck.integers(30, 700)), flow))
     return joined(parts)
+
+
+def even_rows(luck: Luck, flow: int) -> Writes:
+    """Pieces of one size at one distance that nothing answers: a scale, a meter, signs of life over XMPP."""
+    gap = log_uniform(luck, 0.03, 0.3)
+    n, size = int(luck.integers(5, 40)), int(log_uniform(luck, 120, 900))
+    return writes(np.arange(n) * gap + luck.uniform(0, 0.1 * gap, n), True, size, flow)
+
+
+def game(luck: Luck, seconds: float, flows: tuple[int, int]) -> Writes:
+    """The same state to two other players at once."""
+    at = np.arange(0, seconds, float(luck.choice([1 / 60, 1 / 30, 1 / 25, 1 / 20])))
+    size = int(luck.integers(100, 700))
+    return joined([writes(at + 0.0004 * place, True, size, flow) for place, flow in enumerate(flows)])

@@ -19,7 +19,7 @@ START_NS = 1_767_225_600 * SECOND  # 2026-01-01
 
 #: Kinds of truth in which somebody could be heard.
 SPOKEN = frozenset({"speech", "follow_up", "overheard", "false_wake"})
-SESSIONS = frozenset({"call", "view"})
+SESSIONS = frozenset({"call", "view", "game"})
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,8 @@ class Day:
         often("opening", speaker.reconnects_per_day)
         often("music", speaker.music_per_day, (7, 23))
         often("report_rows", speaker.state_per_day / 3)
+        often("even_rows", speaker.state_per_day / 3)
+        often("game", speaker.calls_per_week / 14, (8, 22))
         often("boot", speaker.boots_per_month / 30)
         often("call", speaker.calls_per_week / 7, (8, 22))
         often("view", speaker.views_per_day)
@@ -241,7 +243,8 @@ class Day:
         luck, speaker = self.house.luck, who.speaker
         fresh = speaker.voice.quic and luck.random() < 0.5
         flow = who.connect("voice") if fresh else who.flow("voice")
-        parts = [do.speech(luck, speaker.voice, seconds, flow)]
+        asked_back = kind == "follow_up" and luck.random() < 0.3
+        parts = [do.speech(luck, speaker.voice, seconds, flow, asked_back=asked_back)]
         if luck.random() < speaker.switches_flow and seconds > 1.5:
             flow = who.connect("voice")
             cut = luck.uniform(0.5, seconds - 0.5)
@@ -310,6 +313,14 @@ class Day:
 
     def _report_rows(self, at: float) -> None:
         self.happened("report_rows", at, do.report_rows(self.house.luck, self.resident.connect("control")))
+
+    def _even_rows(self, at: float) -> None:
+        self.happened("even_rows", at, do.even_rows(self.house.luck, self.resident.flow("control")))
+
+    def _game(self, at: float) -> None:
+        luck = self.house.luck
+        flows = self.resident.connect("call"), self.resident.connect("call")
+        self.happened("game", at, do.game(luck, luck.uniform(2, 60), flows))
 
     def _firmware(self, at: float) -> None:
         self.happened("firmware", at, do.firmware(self.house.luck, self.resident.connect("update")))
