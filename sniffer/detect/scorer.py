@@ -19,7 +19,16 @@ from sniffer.detect.parts import ALL, OnScored, Parts, Scored
 from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import Observation, Weighed, Weights, opening_ratio, opens, probability, score_of, weigh
+from sniffer.detect.scoring.evidence import (
+    Observation,
+    Weighed,
+    Weights,
+    opening_ratio,
+    opens,
+    probability,
+    score_of,
+    weigh,
+)
 from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum
