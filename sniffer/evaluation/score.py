@@ -104,8 +104,8 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
 
 
 def _streams(played: Played) -> tuple[int, int]:
-    """How many views and calls of more than five seconds a capture holds, by the bytes that a connection sent each second,
-    and how many of them are one `media` upload of their length, and nothing else that is judged."""
+    """How many views and calls of more than five seconds a capture holds, by the bytes that a connection sent each
+    second, and how many of them are one `media` upload of their length, and nothing else that is judged."""
     if not played.capture.streams:
         return 0, 0
     found = whole = 0

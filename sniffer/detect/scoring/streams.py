@@ -109,7 +109,7 @@ def _key_frames(live: Live) -> Stream | None:
 
 
 def _late_bursts(live: Live) -> Stream | None:
-    """Bursts in the middle: speech has one, at its beginning. A state report may be a second one, if there was a first."""
+    """Bursts in the middle. Speech has one, at its beginning; where it had that, a state report may be another."""
     opened = live.opened is None or live.opened > _NOT_OPENED
     if not live.bursts or (opened and (live.bursts < 3 or live.seen.shape.duration < _SURE_S)):
         return None

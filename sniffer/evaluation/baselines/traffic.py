@@ -37,16 +37,16 @@ class Traffic:
 
     def of(self, connection: int) -> Traffic:
         """What was sent on one connection."""
-        mine = self.connection == connection
-        columns = (self.time_ns, self.payload, self.frames, self.secure, self.voice, self.connection)
-        return Traffic(*(column[mine] for column in columns))
+        return self._part(self.connection == connection)
 
     def between(self, start_ns: int, end_ns: int) -> Traffic:
         """What was sent from `start_ns` on and before `end_ns`."""
         low, high = np.searchsorted(self.time_ns, (start_ns, end_ns))
-        cut = slice(low, high)
-        columns = (self.time_ns, self.payload, self.frames, self.secure, self.voice, self.connection)
-        return Traffic(*(column[cut] for column in columns))
+        return self._part(slice(low, high))
+
+    def _part(self, rows: slice | npt.NDArray[np.bool_]) -> Traffic:
+        sizes = self.payload[rows], self.frames[rows]
+        return Traffic(self.time_ns[rows], *sizes, self.secure[rows], self.voice[rows], self.connection[rows])
 
 
 def traffic_of(batches: Iterable[PacketBatch], key: int, local: LocalNetworks, services: ServiceLookup) -> Traffic:
