@@ -258,7 +258,7 @@ def _amount(seen: Observation) -> tuple[float, float] | None:
 
 def _no_opening(seen: Observation) -> tuple[float, float] | None:
     """1 where the run opens no faster than it goes on. A device that waits for a wake word has recorded it before it
-    sends: speech opens with half a second of sound and a request. Half as much where the pieces differ in size, as those
+    sends: it opens with half a second of sound and a request. Half as much where the pieces differ in size, as those
     of reports in rows do not."""
     opened = opening_ratio(seen)
     if opened is None or seen.opening is None:
