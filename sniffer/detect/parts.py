@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sniffer.detect.features.pacing import Rows
-from sniffer.detect.scoring.evidence import Observation
+from sniffer.detect.features.rows import Rows
+from sniffer.detect.scoring.observation import Observation
 from sniffer.model import FlowKey
 
 #: Hypotheses about a run besides the first; profiles of devices; the knowledge of lines in them.

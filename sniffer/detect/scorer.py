@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Line, Rows, Shape, after, measure
+from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Shape, measure
+from sniffer.detect.features.rows import Line, Rows, after
 from sniffer.detect.features.video import key_frames, late_bursts
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
@@ -19,16 +20,8 @@ from sniffer.detect.parts import ALL, OnScored, Parts, Scored
 from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, server_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
 from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import (
-    Observation,
-    Weighed,
-    Weights,
-    opening_ratio,
-    opens,
-    probability,
-    score_of,
-    weigh,
-)
+from sniffer.detect.scoring.evidence import Weighed, Weights, probability, score_of, weigh
+from sniffer.detect.scoring.observation import Observation, opening_ratio, opens
 from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum

@@ -39,11 +39,13 @@ from sniffer.app.build import load_rulebook
 from sniffer.app.config import Config
 from sniffer.detect import Detector
 from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import Line, Rows, measure
+from sniffer.detect.features.pacing import measure
+from sniffer.detect.features.rows import Line, Rows
 from sniffer.detect.features.video import key_frames
 from sniffer.detect.flows.rows import LocalNetworks
 from sniffer.detect.parts import Scored
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Observation, Weights, features
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Weights, features
+from sniffer.detect.scoring.observation import Observation
 from sniffer.detect.scoring.streams import Live, stream_of
 from sniffer.evaluation.datasets import LabelledCapture
 from sniffer.evaluation.discover import find

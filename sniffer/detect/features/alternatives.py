@@ -13,17 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sniffer.detect.features.pacing import (
-    Flags,
-    Line,
-    Rows,
-    Shape,
-    find_body,
-    measure,
-    peak,
-    some,
-    substantial,
-)
+from sniffer.detect.features.pacing import Shape, find_body, measure
+from sniffer.detect.features.rows import Flags, Line, Rows, peak, some, substantial
 
 #: The tube of an impatient listener, in seconds: a quiet radio delivers within this.
 _IMPATIENT = 0.12

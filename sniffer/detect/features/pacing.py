@@ -9,88 +9,65 @@ everything measured here is about that body and about what stands before it.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sniffer import native
+from sniffer.detect.features.rows import (
+    F64,
+    LINE_GAP,
+    UNKNOWN_LINE,
+    WRITE_GAP,
+    Flags,
+    Line,
+    Rows,
+    burst_starts,
+    full_rows,
+    peak,
+    quantiles,
+    share,
+    substantial,
+    write_starts,
+)
 from sniffer.model import I64
 
-F64 = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-
-#: Smaller packets (acknowledgements, pings, window updates) say nothing of what an application sends.
-TINY = 56
-#: Half the width of the tube, in seconds of audio: how late a radio may deliver.
+#: Seconds of sound by which a radio may deliver late: half the width of the tube. Chosen so that requests of the VCF
+#: set, over a busy radio, have one body each.
 SLACK = 0.3
-#: A run opens with the half second that carries most, of those that begin in its first second and a half.
-_OPENING, _OPENS_WITHIN = 0.5, 1.5
-#: Bytes a second that a microphone can mean, from 8 kbit/s speech codecs with overhead to stereo PCM.
-SLOWEST, FASTEST = 700.0, 110_000.0
-#: Bytes a second from which on speech is easily understood.
+#: Seconds of the opening: the stretch that carries most ...
+_OPENING = 0.5
+#: ... of those that begin in so many seconds from the first packet on.
+_OPENS_WITHIN = 1.5
+#: Bytes a second of the slowest speech: an 8 kbit/s codec with less than its overhead, as pauses may be left out.
+SLOWEST = 700.0
+#: Bytes a second of the fastest: stereo PCM of 16 bits at 24 kHz, and a tenth for headers.
+FASTEST = 110_000.0
+#: Bytes a second from which on speech is easily understood: Opus at 16 kbit/s with a tenth for headers.
 PLAIN_RATE = 2_200.0
-#: Packets closer than this are one write of the application.
-WRITE_GAP = 0.004
-#: ... and this much behind a full packet, which the line needs time for.
-LINE_GAP = 0.012
-#: A packet with nothing this long before and behind it is all that was written: no line takes so long for the next one
-#: (12 kB/s), and a transport sends at least two before it waits.
-_ALONE = 0.12
-#: A packet as large as the line takes says more about the line than about the application. No line takes less.
-LEAST_FULL = 1_150
-#: So many frames in the initial burst are no chance, and no device stores more seconds.
-_STORED_FRAMES, _MOST_STORED_S = 3, 5.0
+#: Frames of the body's size in the initial burst that are no chance.
+_STORED_FRAMES = 3
+#: Seconds of sound that a device stores from before the wake word, at most (5.8 on an Echo Spot are the most that was
+#: seen, a part of that being no sound).
+_MOST_STORED_S = 5.0
+#: Seconds of a bin, in which amounts are counted.
 BIN = 0.25
-#: Fewer rows have no body.
+#: Rows without which there is no body.
 LEAST_ROWS = 4
-
-#: Smaller pieces are pings and window updates; a codec's chunks come more often than this.
-_COMB_LEAST, _COMB_GAP, _COMB_RATE = 80, 0.27, 1_500
-#: Writes this much smaller than those that carry the bytes are other business of the same connection, if they are
-#: little altogether.
-_SMALL_TALK, _LITTLE = 0.2, 0.12
-#: What one packet can carry, and what it usually does: Ethernet, tunnels and DSL, with and without TCP timestamps.
-_LARGEST_SINGLE = 1_472
-_SEGMENTS = np.array(
-    [1460, 1452, 1448, 1440, 1432, 1428, 1420, 1412, 1408, 1400, 1388, 1380, 1368, 1360, 1350, 1220, 1208]
-)
-#: A transport sends so much before it has heard of the line: ten segments of the first window, twice over.
-_WINDOW = 30_000
+#: Bytes: smaller pieces of one size are pings and window updates.
+_COMB_LEAST = 80
+#: Seconds between two of a codec's pieces, at most.
+_COMB_GAP = 0.27
+#: Bytes a second in pieces of one size, at least: half of Opus at 24 kbit/s.
+_COMB_RATE = 1_500
+#: Writes of less than this share of those that carry the bytes are other business of the same connection ...
+_SMALL_TALK = 0.2
+#: ... if they are no more than this share of all bytes.
+_LITTLE = 0.12
+#: Seconds of a step in which the body is looked for.
 _STEP = 0.125
+#: Steps of the longest run; of longer ones each step is longer.
 _MAX_STEPS = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The upstream payload rows of a run: seconds since its first, new bytes, whether the other side had sent
-    something since the row before, and the application's own unit (TLS record or packet) with its count."""
-
-    seconds: F64
-    bytes: I64
-    answers: Flags
-    unit: I64
-    units: I64
-
-    def between(self, first: float, last: float) -> Rows:
-        """The rows with `first <= seconds < last`."""
-        low, high = np.searchsorted(self.seconds, (first, last))
-        part = slice(int(low), int(high))
-        return some(self, part)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is known of the way: the largest packet that the connection has carried before, and the sizes in which
-    packets to this device's servers are cut, where that was learned."""
-
-    largest: int = 0
-    segments: tuple[int, ...] = ()
-
-
-UNKNOWN_LINE = Line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,78 +115,13 @@ class Shape:
         return self.end - self.begin
 
 
-def cut_sizes(rows: Rows) -> dict[int, int]:
-    """How often large packets of each size were followed by the rest of what was written: cut by the line."""
-    if len(rows.bytes) < 2:
-        return {}
-    follows = rows.seconds[1:] - rows.seconds[:-1] <= LINE_GAP
-    size = rows.bytes[:-1]
-    cut = Counter(size[follows & (size >= LEAST_FULL) & (size <= _LARGEST_SINGLE)].tolist())
-    return dict(sorted(cut.items()))
-
-
-def fastest(rows: Rows) -> float:
-    """What the line was seen to carry at least, in bytes a second, beyond the window that a transport sends at once."""
-    total = np.concatenate(([0], np.cumsum(rows.bytes)))
-    if total[-1] <= _WINDOW:
-        return 0.0
-    most = 0.0
-    for seconds in (0.25, 0.5, 1.0):
-        left = np.searchsorted(rows.seconds, rows.seconds - seconds, side="right")
-        most = max(most, (float((total[1:] - total[left]).max()) - _WINDOW) / seconds)
-    return most
-
-
-def burst_starts(seconds: F64, pause: float) -> I64:
-    """The first row of each burst: before it nothing left for more than `pause` seconds."""
-    if not len(seconds):
-        return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero(np.concatenate(([True], seconds[1:] - seconds[:-1] > pause)))
-
-
-def after(rows: Rows, second: float) -> Rows:
-    """The rows later than `second`, in seconds since the first of them."""
-    low = int(np.searchsorted(rows.seconds, second, side="right"))
-    return _rebased(rows, slice(low, None))
-
-
-def until(rows: Rows, second: float) -> Rows:
-    """The rows up to and including `second`."""
-    high = int(np.searchsorted(rows.seconds, second, side="right"))
-    return _rebased(rows, slice(0, high))
-
-
-def _rebased(rows: Rows, part: slice) -> Rows:
-    chosen = some(rows, part)
-    return replace(chosen, seconds=chosen.seconds - chosen.seconds[0]) if len(chosen.seconds) else chosen
-
-
-def some(rows: Rows, part: slice | Flags) -> Rows:
-    """A part of the rows; times stay as they are. What was answered before a row that is left out was answered before
-    the next one that is not."""
-    answers = rows.answers[part]
-    if not isinstance(part, slice):
-        answers = np.diff(np.cumsum(rows.answers)[part], prepend=0) > 0
-    return Rows(rows.seconds[part], rows.bytes[part], answers, rows.unit[part], rows.units[part])
-
-
-def substantial(rows: Rows) -> Rows:
-    """The rows without the tiny ones. What follows a large packet at once is the rest of what was written, however
-    little it is."""
-    if not len(rows.bytes) or int(rows.bytes.min()) >= TINY:
-        return rows
-    kept = rows.bytes >= TINY
-    kept[1:] |= (rows.bytes[:-1] >= LEAST_FULL) & (rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP)
-    return some(rows, kept)
-
-
 def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shape:
     """The shape of a run. `slack` is half the width of the tube in seconds."""
     rows = substantial(rows)
     full = full_rows(rows, line)
     if not len(rows.bytes):
         return Shape(duration=0.0, bytes=0, packets=0)
-    starts = _write_starts(rows.seconds, full)
+    starts = write_starts(rows.seconds, full)
     opening, opened = _opening(rows)
     whole = Shape(
         duration=float(rows.seconds[-1]),
@@ -232,7 +144,7 @@ def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shap
 def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts: I64) -> Shape:
     offset = int(np.searchsorted(rows.seconds, body.seconds[0]))
     body_full = full[offset : offset + len(body.bytes)]
-    starts = _write_starts(body.seconds, body_full)
+    starts = write_starts(body.seconds, body_full)
     writes = body.seconds[starts]
     sizes = np.add.reduceat(body.bytes, starts)
     filled = body_full[np.concatenate((starts[1:], [len(body_full)])) - 1]  # to the last packet: the line's own sizes
@@ -288,18 +200,6 @@ def _typical_byte(sizes: I64) -> int:
     ordered = np.sort(sizes)
     total = np.cumsum(ordered)
     return int(ordered[int(np.searchsorted(total, total[-1] / 2))])
-
-
-def quantiles(values: npt.NDArray[Any], *shares: float) -> list[float]:
-    """`np.quantile(values, shares)`, which takes longer to decide what to do than to do it."""
-    ordered = np.sort(values)
-    found = []
-    for share in shares:
-        place = (len(ordered) - 1) * share
-        low = int(place)
-        first, second = float(ordered[low]), float(ordered[min(low + 1, len(ordered) - 1)])
-        found.append(first + (second - first) * (place - low))
-    return found
 
 
 def find_body(seconds: F64, size: I64, slack: float = SLACK) -> tuple[float, float] | None:
@@ -409,13 +309,6 @@ def _clockwork(times: F64, size: int) -> float:
     return max(0.0, 2 * near - 1) * min(1.0, (len(times) - 2) / 6)
 
 
-def _write_starts(seconds: F64, full: Flags) -> I64:
-    """The first packet of each write of the application. Behind a full packet the rest of the write may follow as
-    slowly as the line takes it."""
-    gaps = seconds[1:] - seconds[:-1]
-    return np.flatnonzero(np.concatenate(([True], gaps > np.where(full[:-1], LINE_GAP, WRITE_GAP))))
-
-
 def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     """Three sizes cover three of few units whatever they are: only what is said more than once counts."""
     if not unit.size:
@@ -427,32 +320,6 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     repeated = sum(max(times - 1, 0) * size for size, times in common)
     once = sum(size for size, _ in common)
     return max(0.0, min(1.0, repeated / max(total - once, 1.0))), common[0][0]
-
-
-def full_rows(rows: Rows, line: Line) -> Flags:
-    """Packets that are as large as the line takes, also where receive offload has merged several of them."""
-    single = rows.bytes <= _LARGEST_SINGLE
-    if line.segments:
-        full: Flags = np.isin(rows.bytes, line.segments)
-    else:
-        most = max(int(rows.bytes[single].max(initial=0)), line.largest if line.largest <= _LARGEST_SINGLE else 0)
-        full = (rows.bytes >= max(LEAST_FULL, 0.97 * most)) & single
-    if len(full) > 1:  # large, and the rest follows at once: cut by the line, whatever else was larger
-        follows = rows.seconds[1:] - rows.seconds[:-1] <= WRITE_GAP
-        full[:-1] |= follows & (rows.bytes[:-1] >= LEAST_FULL) & single[:-1]
-        alone = rows.seconds[1:] - rows.seconds[:-1] > _ALONE
-        full[1:-1] &= ~(alone[:-1] & alone[1:])
-    merged = np.flatnonzero(~single)
-    if merged.size:
-        segments = np.array(line.segments) if line.segments else _SEGMENTS
-        full[merged] = (rows.bytes[merged, None] % segments == 0).any(axis=1)
-    return full
-
-
-def share(size: I64, chosen: Flags) -> float:
-    """The share of all bytes that the chosen rows hold."""
-    total = int(size.sum())
-    return float(size[chosen].sum() / total) if total else 0.0
 
 
 def _bin_variation(body: Rows) -> float:
@@ -478,15 +345,6 @@ def _opening(rows: Rows) -> tuple[int, float]:
 
 def _typical(rows: Rows) -> float:
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
-
-
-def peak(before: Rows, seconds: float = 0.1) -> float:
-    """The fastest moment of so many seconds before the body, in bytes a second."""
-    if not len(before.bytes):
-        return 0.0
-    total = np.cumsum(before.bytes)
-    left = np.searchsorted(before.seconds, before.seconds - seconds, side="left")
-    return float((total - np.where(left > 0, total[np.maximum(left - 1, 0)], 0)).max() / seconds)
 
 
 def _bursts(rows: Rows, rate: float, end: float) -> int:

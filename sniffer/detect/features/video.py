@@ -13,7 +13,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from sniffer.detect.features.pacing import BIN, F64, TINY, WRITE_GAP, Rows, burst_starts, some
+from sniffer.detect.features.pacing import BIN
+from sniffer.detect.features.rows import F64, TINY, WRITE_GAP, Rows, burst_starts, some
 from sniffer.model import I64
 
 #: Seconds within which a key frame begins to leave; its bytes are counted over twice that.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sniffer.detect.features.pacing import BIN, Rows
+from sniffer.detect.features.pacing import BIN
+from sniffer.detect.features.rows import Rows
 from sniffer.model import I64
 from sniffer.model.clock import SECOND
 

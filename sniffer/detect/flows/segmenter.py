@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sniffer.detect.features.pacing import TINY
+from sniffer.detect.features.rows import TINY
 from sniffer.detect.flows.flow import UNSEEN, Flow, Flows
 from sniffer.detect.flows.rows import Flags, LocalNetworks, Packets
 from sniffer.detect.flows.run import (

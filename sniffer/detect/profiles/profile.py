@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from sniffer.detect.features.pacing import WRITE_GAP, Rows, Shape, cut_sizes, fastest
+from sniffer.detect.features.pacing import Shape
+from sniffer.detect.features.rows import WRITE_GAP, Rows, cut_sizes, fastest
 from sniffer.detect.profiles.baseline import IN_A_ROW, Baseline
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
 from sniffer.model.clock import SECOND

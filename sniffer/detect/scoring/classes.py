@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sniffer.detect.scoring.evidence import Observation
+from sniffer.detect.scoring.observation import Observation
 from sniffer.detect.scoring.streams import lock_step
 from sniffer.model import UploadClass
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from sniffer.detect.features.video import KeyFrames
-from sniffer.detect.scoring.evidence import Observation
+from sniffer.detect.scoring.observation import Observation
 from sniffer.model import PROTO_UDP, Evidence, FlowKey, StreamKind
 
 #: How much faster than its pace a run opens, at most, that has no opening.

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import UNKNOWN_LINE, Rows, Shape, measure
+from sniffer.detect.features.pacing import Shape, measure
+from sniffer.detect.features.rows import UNKNOWN_LINE, Rows
 
 
 def rows(pieces: list[tuple[float, int]], answered: bool = False) -> Rows:

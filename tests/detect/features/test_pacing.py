@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sniffer.detect.features.pacing import UNKNOWN_LINE, Line, Rows, full_rows, measure, substantial
+from sniffer.detect.features.pacing import measure
+from sniffer.detect.features.rows import UNKNOWN_LINE, Line, Rows, full_rows, substantial
 
 
 def rows(pieces: list[tuple[float, int]]) -> Rows:

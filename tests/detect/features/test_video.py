@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniffer.detect.features.pacing import Rows
+from sniffer.detect.features.rows import Rows
 from sniffer.detect.features.video import key_frames
 
 

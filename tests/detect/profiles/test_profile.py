@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sniffer.detect.features.pacing import Rows, Shape
+from sniffer.detect.features.pacing import Shape
+from sniffer.detect.features.rows import Rows
 from sniffer.detect.profiles.profile import DeviceProfile, profiles_from, server_of
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass, address_pair
 from tests.detect.traffic import BASE, DEVICE, SECOND

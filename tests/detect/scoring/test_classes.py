@@ -9,7 +9,7 @@ import pytest
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.features.video import KeyFrames
 from sniffer.detect.scoring.classes import classify
-from sniffer.detect.scoring.evidence import Observation
+from sniffer.detect.scoring.observation import Observation
 from sniffer.detect.scoring.streams import Live, stream_of
 from sniffer.model import Service, StreamKind, UploadClass
 

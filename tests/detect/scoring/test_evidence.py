@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.profiles.baseline import Baseline
 from sniffer.detect.profiles.profile import DeviceProfile
-from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Curve, Observation, Weights, height, score_of, weigh
+from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Curve, Weights, height, score_of, weigh
+from sniffer.detect.scoring.observation import Observation
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.model import Service
 from sniffer.resources import shipped
