@@ -23,8 +23,8 @@ ENOUGH, CHANCE = 3, 1e-3
 MOST = 2_000
 #: Rows around one upload that are looked at, at each quarter of an hour.
 _MOST_NEAR = 50
-#: How wide a window is: with a clock that is not known, and at least and at most with one that is.
-UNKNOWN_NS, LEAST_NS, MOST_NS = 10 * SECOND, 4 * SECOND, 10 * SECOND
+#: How far a row may lie from the start of its upload, also where the clock is known: single rows can be late.
+WINDOW_NS = 10 * SECOND
 #: Of the rows before and after a change of the clocks, at least this share must lie on its right side.
 _ORDERLY = 0.8
 _HOUR_S = 3600
@@ -43,11 +43,6 @@ class Clock:
     known: bool = False
     changes_ns: int | None = None
     later_ns: int = 0
-
-    @property
-    def window_ns(self) -> int:
-        """How far a row may lie from the start of its upload."""
-        return max(LEAST_NS, min(MOST_NS, 4 * self.spread_ns + 2 * SECOND)) if self.known else UNKNOWN_NS
 
     def ours(self, time_ns: int) -> int:
         """Return a time of this clock as one of ours."""

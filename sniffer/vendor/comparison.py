@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sniffer.judge.matching import pair
 from sniffer.judge.settings import FollowUpSettings
 from sniffer.model.clock import SECOND
-from sniffer.vendor.clocks import UNKNOWN_NS, Clock, learn_clocks
+from sniffer.vendor.clocks import WINDOW_NS, Clock, learn_clocks
 from sniffer.vendor.links import Link, link_devices, matches
 from sniffer.vendor.rows import WITHOUT_SOUND, VendorRow
 
@@ -25,6 +25,8 @@ _OTHER_WEIGHT = 0.5
 _MOST_ROWS, _MOST_UPLOADS = 32, 400
 #: Fewer uploads or rows than this say nothing about whether an export fits.
 _ENOUGH = 3
+#: An upload and a row that are left over and lie this close are probably the same, and the vendor's time is wrong.
+APART_NS = 60 * SECOND
 #: How far a row may lie from its upload to count for that, where the clock is known.
 _TIGHT_NS = 2 * SECOND
 
@@ -57,14 +59,17 @@ class Pair:
 class Comparison:
     """Each upload of a compared device, and each row, is in exactly one list.
 
-    `both`: in both. `continued`: uploads that continue a dialogue in `both`. `only_seen`: no row. `beyond`: no row, and
-    the record may not reach that far. `only_recorded`: no upload, though the monitor watched. `unrecognised`: rows with
-    an upload that was not taken for sound. `not_watched`: rows while the monitor did not watch. `without_sound`: rows
-    of routines. `unlinked`: rows of devices that are not watched. `not_compared` counts, by device, uploads of devices
-    about which the export says nothing; `misfits` are devices whose rows fit no better than chance.
+    `both`: in both. `apart`: an upload and a row that both have no other, up to a minute apart. `continued`: uploads
+    that continue a dialogue in `both`, or belong to a row that stands for several. `only_seen`: no row. `beyond`: no
+    row, and the record may not reach that far. `only_recorded`: no upload, though the monitor watched. `unrecognised`:
+    rows with an upload that was not taken for sound. `not_watched`: rows while the monitor did not watch.
+    `without_sound`: rows of routines. `unlinked`: rows of devices that are not watched. `not_compared` counts, by
+    device, uploads of devices about which the export says nothing; `misfits` are devices whose rows fit no better than
+    chance.
     """
 
     both: list[Pair] = field(default_factory=list)
+    apart: list[Pair] = field(default_factory=list)
     continued: list[Seen] = field(default_factory=list)
     only_seen: list[Seen] = field(default_factory=list)
     beyond: list[Seen] = field(default_factory=list)
@@ -140,7 +145,7 @@ def _fits(uploads: Sequence[Seen], rows: Sequence[VendorRow], result: Comparison
     if len(starts) < _ENOUGH or len(inside) < _ENOUGH:
         return True
     known = all(result.clocks[row.clock].known for row in rows)
-    found, chance = matches(starts, times, _TIGHT_NS if known else UNKNOWN_NS)
+    found, chance = matches(starts, times, _TIGHT_NS if known else WINDOW_NS)
     result.by_chance += chance
     return found > 0 and found >= 2 * chance
 
@@ -150,46 +155,71 @@ def _compare_device(
 ) -> None:
     starts = [upload.start_ns for upload in uploads]
     rows, times = _in_order(rows, starts, result)
-    windows = [result.clocks[row.clock].window_ns for row in rows]
-    chosen = _pairing(uploads, rows, times, windows)
+    chosen = _pairing(uploads, rows, times, range(len(uploads)), range(len(rows)), WINDOW_NS)
     owner = {row: upload for upload, row in chosen.items()}
     for row, time_ns in enumerate(times):  # several rows of one upload
-        if row not in owner and (place := _around(uploads, starts, chosen, time_ns, windows[row])) is not None:
+        if row not in owner and (place := _around(uploads, starts, chosen, time_ns)) is not None:
             owner[row] = place
     of_upload: dict[int, list[int]] = defaultdict(list)
     for row, place in sorted(owner.items()):
         of_upload[place].append(row)
+    lasts = _lasting(rows, times)
+    left: list[int] = []
     matched_end: int | None = None
-    first, last = scope.reach_of(rows)
     for place, upload in enumerate(uploads):
         if place in chosen:
             gap = (times[chosen[place]] - upload.start_ns) / SECOND
             result.both.append(Pair(upload, tuple(rows[row] for row in of_upload[place]), gap))
             matched_end = upload.end_ns
-        elif matched_end is not None and upload.start_ns - matched_end <= DIALOGUE_NS:
+        elif (matched_end is not None and upload.start_ns - matched_end <= DIALOGUE_NS) or _within(
+            upload.start_ns, lasts
+        ):
             result.continued.append(upload)
-            matched_end = max(matched_end, upload.end_ns)
+            matched_end = max(matched_end or 0, upload.end_ns)
+        else:
+            left.append(place)
+    other_starts = [upload.start_ns for upload in unjudged]
+    unowned = [row for row in range(len(rows)) if row not in owner]
+    unowned = [row for row in unowned if not _unpaired(rows[row], times[row], unjudged, other_starts, result)]
+    late = _pairing(uploads, rows, times, left, unowned, APART_NS)
+    first, last = scope.reach_of(rows)
+    for place in left:
+        upload = uploads[place]
+        if place in late:
+            gap = (times[late[place]] - upload.start_ns) / SECOND
+            result.apart.append(Pair(upload, (rows[late[place]],), gap))
         else:
             (result.only_seen if first <= upload.start_ns <= last else result.beyond).append(upload)
-    other_starts = [upload.start_ns for upload in unjudged]
-    for row, time_ns in enumerate(times):
-        if row not in owner:
-            _unpaired(rows[row], time_ns, windows[row], unjudged, other_starts, scope, result)
+    for row in unowned:
+        if row not in late.values():
+            (result.only_recorded if _within(times[row], scope.watched) else result.not_watched).append(rows[row])
+
+
+def _lasting(rows: Sequence[VendorRow], times: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the spans of the rows that stand for several utterances, in order and joined."""
+    spans: list[tuple[int, int]] = []
+    for row, time_ns in zip(rows, times, strict=True):
+        if row.until_ns is not None:
+            end = time_ns + row.until_ns - row.time_ns + WINDOW_NS
+            if spans and time_ns - WINDOW_NS <= spans[-1][1]:
+                spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+            else:
+                spans.append((time_ns - WINDOW_NS, end))
+    return spans
 
 
 def _unpaired(
-    row: VendorRow, time_ns: int, window_ns: int, unjudged: Sequence[Seen], starts: Sequence[int], scope: Scope,
-    result: Comparison,
-) -> None:  # fmt: skip
+    row: VendorRow, time_ns: int, unjudged: Sequence[Seen], starts: Sequence[int], result: Comparison
+) -> bool:
+    """Return whether a row without an upload has a reason: it is a routine, or what left was not taken for sound."""
     if row.meaning in WITHOUT_SOUND:
         result.without_sound.append(row)
-        return
-    near = range(bisect.bisect_left(starts, time_ns - window_ns), bisect.bisect_right(starts, time_ns + window_ns))
+        return True
+    near = range(bisect.bisect_left(starts, time_ns - WINDOW_NS), bisect.bisect_right(starts, time_ns + WINDOW_NS))
     if near:
         best = min(near, key=lambda place: abs(starts[place] - time_ns))
         result.unrecognised.append(Pair(unjudged[best], (row,), (time_ns - starts[best]) / SECOND))
-    else:
-        (result.only_recorded if _within(time_ns, scope.watched) else result.not_watched).append(row)
+    return bool(near)
 
 
 def _in_order(
@@ -201,7 +231,7 @@ def _in_order(
     for row in rows:
         clock, time_ns = result.clocks[row.clock], result.ours(row)
         other = clock.otherwise(row.time_ns) if row.also_ns is None else clock.ours(row.also_ns)
-        if other is not None and _distance(starts, other) <= clock.window_ns < _distance(starts, time_ns):
+        if other is not None and _distance(starts, other) < min(_distance(starts, time_ns), WINDOW_NS):
             time_ns = other
         timed.append((time_ns, row))
     timed.sort(key=lambda item: item[0])
@@ -214,30 +244,36 @@ def _distance(starts: Sequence[int], time_ns: int) -> int:
 
 
 def _pairing(
-    uploads: Sequence[Seen], rows: Sequence[VendorRow], times: Sequence[int], windows: Sequence[int]
-) -> dict[int, int]:
-    """Return the row of each upload that has one, by index."""
-    widest = max(windows, default=UNKNOWN_NS)
+    uploads: Sequence[Seen], rows: Sequence[VendorRow], times: Sequence[int], which: Sequence[int],
+    free: Sequence[int], window_ns: int,
+) -> dict[int, int]:  # fmt: skip
+    """Return the row of each of some uploads (`which`) out of some rows (`free`), by index; both in order of time."""
+    free_times = [times[row] for row in free]
     candidates: list[range] = []
-    for upload in uploads:
-        low = bisect.bisect_left(times, upload.start_ns - widest)
-        high = bisect.bisect_right(times, upload.start_ns + widest)
+    for upload in which:
+        start = uploads[upload].start_ns
+        low = bisect.bisect_left(free_times, start - window_ns)
+        high = bisect.bisect_right(free_times, start + window_ns)
         if high - low > _MOST_ROWS:
-            middle = bisect.bisect_left(times, upload.start_ns)
+            middle = bisect.bisect_left(free_times, start)
             low, high = max(low, middle - _MOST_ROWS // 2), min(high, middle + _MOST_ROWS // 2)
         candidates.append(range(low, high))
 
-    def value(upload: int, row: int) -> float:
-        weight = _WEIGHT.get(uploads[upload].upload_class, _OTHER_WEIGHT)
-        if rows[row].meaning in WITHOUT_SOUND:
+    def value(place: int, row: int) -> float:
+        upload = uploads[which[place]]
+        weight = _WEIGHT.get(upload.upload_class, _OTHER_WEIGHT)
+        if rows[free[row]].meaning in WITHOUT_SOUND:
             weight *= _OTHER_WEIGHT
-        return weight * max(0.0, 1.0 - abs(times[row] - uploads[upload].start_ns) / (windows[row] + 1))
+        return weight * max(0.0, 1.0 - abs(free_times[row] - upload.start_ns) / (window_ns + 1))
 
     chosen: dict[int, int] = {}
-    for begin in range(0, len(uploads), _MOST_UPLOADS):
-        run, offset, taken = candidates[begin : begin + _MOST_UPLOADS], begin, max(chosen.values(), default=-1)
-        free = [range(max(found.start, taken + 1), max(found.stop, taken + 1)) for found in run]
-        chosen.update((u + offset, row) for u, row in pair(free, _shifted(value, offset)))
+    taken = -1
+    for begin in range(0, len(which), _MOST_UPLOADS):
+        some = candidates[begin : begin + _MOST_UPLOADS]
+        run = [range(max(found.start, taken + 1), max(found.stop, taken + 1)) for found in some]
+        for place, row in pair(run, _shifted(value, begin)):
+            chosen[which[begin + place]] = free[row]
+            taken = max(taken, row)
     return chosen
 
 
@@ -245,11 +281,9 @@ def _shifted(value: Callable[[int, int], float], offset: int) -> Callable[[int, 
     return lambda upload, row: value(upload + offset, row)
 
 
-def _around(
-    uploads: Sequence[Seen], starts: Sequence[int], chosen: Mapping[int, int], time_ns: int, window_ns: int
-) -> int | None:
+def _around(uploads: Sequence[Seen], starts: Sequence[int], chosen: Mapping[int, int], time_ns: int) -> int | None:
     """Return the matched upload during or right after which a further row lies."""
-    place = bisect.bisect_right(starts, time_ns + min(window_ns, AFTER_END_NS)) - 1
+    place = bisect.bisect_right(starts, time_ns + AFTER_END_NS) - 1
     for near in range(place, max(-1, place - 4), -1):
         if near in chosen and time_ns - uploads[near].end_ns <= AFTER_END_NS:
             return near

@@ -16,7 +16,7 @@ _CLAIMS = ASKED | {Meaning.UNKNOWN}
 
 def wake_events(found: Comparison) -> Iterator[WakeEvent]:
     """Yield, in order, an event for each row of a watched device by which the vendor says that it was asked."""
-    pairs = [row for pair in (*found.both, *found.unrecognised) for row in pair.rows]
+    pairs = [row for pair in (*found.both, *found.apart, *found.unrecognised) for row in pair.rows]
     rows: list[VendorRow] = [*pairs, *found.only_recorded, *found.not_watched]
     for time_ns, device in sorted({(found.ours(row), _device(found, row)) for row in rows if row.meaning in _CLAIMS}):
         if device:

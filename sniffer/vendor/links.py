@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sniffer.model.clock import SECOND
-from sniffer.vendor.clocks import CHANCE, UNKNOWN_NS, by_chance
+from sniffer.vendor.clocks import CHANCE, WINDOW_NS, by_chance
 from sniffer.vendor.rows import VendorRow
 
 #: Times that must agree before two devices are taken for one, and how many times as many as with any other device.
@@ -70,7 +70,7 @@ def _link(
         if len(equal) == 1:
             return Link(shown, equal[0], "name")
     times = sorted(map(ours, group))
-    counts = sorted(((*matches(starts.get(device, ()), times, UNKNOWN_NS), device) for device in devices), reverse=True)
+    counts = sorted(((*matches(starts.get(device, ()), times, WINDOW_NS), device) for device in devices), reverse=True)
     if counts:
         count, chance, device = counts[0]
         clear = len(counts) == 1 or count >= CLEARLY * counts[1][0]

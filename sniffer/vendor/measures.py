@@ -47,7 +47,7 @@ def measure(found: Comparison) -> Measures:
     middle = statistics.median(gaps) if gaps else None
     off = sorted(abs(gap - middle) for gap in gaps) if middle is not None else []
     missing = [upload for upload in found.only_seen if upload.asked_by]
-    heard = [pair for pair in found.both if pair.upload.asked_by]
+    heard = [pair for pair in (*found.both, *found.apart) if pair.upload.asked_by]
     return Measures(
         delay_seconds=middle,
         delay_spread_seconds=off[min(len(off) - 1, int(0.9 * len(off)))] if off else None,
@@ -61,7 +61,8 @@ def _gaps(found: Comparison) -> list[Gap]:
     marks: list[tuple[str, int, Seen | None]] = [
         (upload.device, upload.start_ns, upload) for upload in found.only_seen if upload.upload_class == "speech"
     ]
-    marks += [(pair.upload.device, pair.upload.start_ns, None) for pair in (*found.both, *found.unrecognised)]
+    listed = (*found.both, *found.apart, *found.unrecognised)
+    marks += [(pair.upload.device, pair.upload.start_ns, None) for pair in listed]
     marks.sort(key=lambda mark: mark[:2])
     gaps: list[Gap] = []
     run: list[Seen] = []

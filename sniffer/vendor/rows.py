@@ -44,9 +44,11 @@ class VendorRow:
 
     `time_ns` is the start of its stream where the export has it, else the time that it states. `also_ns` is the second
     possible time of a local time that the end of summer time repeats. `clock` names the clock of the times: rows of one
-    clock share an offset. `said` is the vendor's own word for what it was, `device` the vendor's name of the device,
-    `serial` its serial number, `reference` a hash of the stream's id. `seconds` is how long the recording lasts, where
-    the export shows it. `transcript` is empty unless transcripts were asked for.
+    clock share an offset. `until_ns` is
+    the start of the last part, of a row that stands for several. `said` is the vendor's own word for what it was,
+    `device` the vendor's name of the device, `serial` its serial number, `reference` a hash of the stream's id.
+    `seconds` is how long the recording lasts, where the export shows it. `transcript` is empty unless transcripts were
+    asked for.
     """
 
     time_ns: int
@@ -57,6 +59,7 @@ class VendorRow:
     reference: int | None = None
     clock: str = ""
     also_ns: int | None = None
+    until_ns: int | None = None
     seconds: float | None = None
     account: str | None = None
     transcript: str = ""

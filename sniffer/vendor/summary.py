@@ -33,9 +33,9 @@ class Category:
 def categories(found: Comparison) -> list[Category]:
     """Return all categories. The first six answer a question each; the others say what was left out and why."""
     missing = [upload for upload in found.only_seen if upload.upload_class == "speech"]
-    sent = len(found.both) + len(found.continued) + len(missing)
-    listed = len(found.both) + len(found.unrecognised) + len(found.only_recorded)
-    said_false = [pair for pair in (*found.both, *found.unrecognised) if _unasked(pair.rows)]
+    sent = len(found.both) + len(found.apart) + len(found.continued) + len(missing)
+    listed = len(found.both) + len(found.apart) + len(found.unrecognised) + len(found.only_recorded)
+    said_false = [pair for pair in (*found.both, *found.apart, *found.unrecognised) if _unasked(pair.rows)]
     false_rows = [row for row in found.only_recorded if row.meaning in UNASKED]
     unexpected = [pair for pair in found.both if pair.upload.verdict == "unexpected"]
     asked = [pair for pair in found.both if pair.upload.verdict == "expected" and pair.upload.asked_by]
@@ -46,6 +46,7 @@ def categories(found: Comparison) -> list[Category]:
         Category("false_activation", [*said_false, *false_rows], listed, "rows"),
         Category("not_asked", unexpected, len(found.both), "both"),
         Category("contradicted", [pair for pair in asked if _something_else(pair.rows)], len(asked), "asked"),
+        Category("apart", found.apart),
         Category("continued", found.continued),
         Category("unrecognised", found.unrecognised),
         Category("not_speech", [upload for upload in found.only_seen if upload.upload_class != "speech"]),

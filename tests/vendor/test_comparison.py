@@ -43,17 +43,28 @@ def test_removed_rows_are_missing_and_kept_rows_are_not(
     seed: int, offset: float, removed: float, jitter: float
 ) -> None:
     chance = random.Random(seed)
-    at = times(50, seed, apart=600)
+    at = [3 * time for time in times(50, seed, apart=600)]  # no two closer than three minutes
     kept = [time for time in at if chance.random() >= removed]
     rows = [row(time + offset + chance.uniform(0, jitter)) for time in kept]
     rows += [row(time + offset + 2) for time in kept[::7]]  # a second row of the same upload
-    strangers = [time + 30 for time in at[::11]]  # a recording, and nothing left
+    strangers = [time + 90 for time in at[::11]]  # a recording, and nothing left
     rows += [row(time + offset) for time in strangers]
     found = compare([seen(time) for time in at], rows, scope())
     assert {pair.upload.id for pair in found.both} == {f"kitchen-{time}" for time in kept}
     assert {upload.id for upload in found.only_seen} == {f"kitchen-{time}" for time in at if time not in kept}
     assert len(found.only_recorded) == len(strangers)
     assert total(found) == (len(at), len(rows))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([-55, -25, -11, 12, 30, 58]))
+def test_a_single_row_with_a_wrong_time_accuses_of_nothing(seed: int, wrong: int) -> None:
+    at = [3 * time for time in times(40, seed, apart=600)]
+    rows = [row(time + 1 + (wrong if place % 13 == 5 else 0)) for place, time in enumerate(at)]
+    found = compare([seen(time) for time in at], rows, scope())
+    assert (found.only_seen, found.only_recorded) == ([], [])
+    assert [pair.upload.id for pair in found.apart] == [f"kitchen-{time}" for time in at[5::13]]
+    assert all(abs(pair.gap_seconds - wrong) < 2 for pair in found.apart)
 
 
 @settings(max_examples=40, deadline=None)

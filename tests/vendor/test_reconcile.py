@@ -245,6 +245,17 @@ def test_several_rows_of_one_upload_and_several_uploads_of_one_row(tmp_path: Pat
     assert [len(item["rows"]) for item in items(result, "both")].count(2) == 1
 
 
+def test_rows_that_were_merged_into_one_conversation(tmp_path: Path) -> None:
+    """One row with three utterances, half a minute apart: the record has them all."""
+    at = [AT[4], AT[4] + 30, AT[4] + 65]
+    history = first_generation([Said(time + 1) for time in AT])["customerHistoryRecords"]
+    parts = first_generation([Said(time + 1) for time in at])["customerHistoryRecords"]
+    history[4]["voiceHistoryRecordItems"] = [item for part in parts for item in part["voiceHistoryRecordItems"]]
+    export = save_json(tmp_path / "a.json", history)
+    log = save_log(tmp_path / "l", household([*AT, *at[1:]]))
+    assert counts(compare(export, "--log", log)) == {"both": 40, "continued": 2}
+
+
 def test_what_the_vendor_itself_calls_a_false_activation(tmp_path: Path) -> None:
     records = household(AT[:30]) + household(AT[30:], "unexpected")
     kinds = {2: "FALSE_WAKE_WORD_DETECTED", 35: "DISCARDED_NON_DEVICE_DIRECTED_INTENT", 4: "ASR_TIMEOUT"}

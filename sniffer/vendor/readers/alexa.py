@@ -25,6 +25,9 @@ ARRAYS = ("customerHistoryRecords", "alexaHistoryRecords")
 #: Clocks: the start of the stream, the time that a row states, and such a time without a zone.
 STREAM_CLOCK, STATED_CLOCK, LOCAL_CLOCK = "alexa stream", "alexa row", "alexa row, times without a zone"
 
+#: Parts of one row lie this far apart, in ns, where they are several utterances; and at most, in a conversation.
+SEVERAL_NS, MOST_CONVERSATION_NS = 4 * SECOND, 600 * SECOND
+
 #: By the beginning of `utteranceType`.
 _MEANINGS: Mapping[str, Meaning] = {
     "DISCARDED_NON_DEVICE_DIRECTED_INTENT": Meaning.NOT_FOR_DEVICE,
@@ -87,6 +90,7 @@ def read_row(value: Mapping[str, Any], reading: Reading, zone: tzinfo, *, transc
             reference=_hashed(_PART.sub("", identity)) if identity is not None else None,
             clock=clock,
             also_ns=moment.also_ns,
+            until_ns=_until(items, moment.time_ns, zone) if len(items) > 1 else None,
             account=name(key[0]) if len(key) > 3 else None,
             transcript=_transcript(value, items) if transcripts else "",
         )
@@ -100,6 +104,21 @@ def _stated(
     given = [value.get(field) for field in _TIMES] + [key[1] if len(key) > 1 else None]
     given += [item.get("timestamp") for item in items]
     return next((moment for text in given if text is not None and (moment := _time(text, zone)) is not None), None)
+
+
+def _until(items: Sequence[Mapping[str, Any]], start_ns: int, zone: tzinfo) -> int | None:
+    """Return when the last thing was said, of a row with several: a conversation. Answers of the device do not
+    count."""
+    last = start_ns
+    for item in items:
+        if "RESPONSE" in str(item.get("recordItemType")) or "TTS" in str(item.get("recordItemType")):
+            continue
+        stream = _STREAM_ID.search(str(item.get("utteranceId")))
+        moment = _time(item.get("timestamp"), zone)
+        stated = _start(stream) if stream is not None else moment.time_ns if moment is not None else None
+        if stated is not None and stated - start_ns <= MOST_CONVERSATION_NS:
+            last = max(last, stated)
+    return last if last - start_ns >= SEVERAL_NS else None
 
 
 def _transcript(value: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> str:
