@@ -30,8 +30,8 @@ def scope(*, named: dict[str, str] | None = None) -> Scope:
 
 def total(found: Comparison) -> tuple[int, int]:
     """How many uploads and rows are in a list."""
-    uploads = len(found.both) + len(found.continued) + len(found.only_seen) + len(found.beyond)
-    rows = sum(len(pair.rows) for pair in (*found.both, *found.unrecognised)) + sum(
+    uploads = len(found.both) + len(found.apart) + len(found.continued) + len(found.only_seen) + len(found.beyond)
+    rows = sum(len(pair.rows) for pair in (*found.both, *found.apart, *found.unrecognised)) + sum(
         map(len, (found.only_recorded, found.not_watched, found.without_sound, found.unlinked))
     )
     return uploads + sum(found.not_compared.values()), rows
