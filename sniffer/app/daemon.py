@@ -6,44 +6,37 @@ own; they reach the pipeline through one queue, and read snapshots.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import queue
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sniffer.alerts.policy import EVERY_DEVICE
+from sniffer.app.answers import USED_LINKS, Answers
+from sniffer.app.capture_report import CaptureReport
 from sniffer.app.config_lint import unknown_name
+from sniffer.app.late_records import LateRecords
+from sniffer.app.mutes import Mute, mute_until, parse_any_time
+from sniffer.app.packet_source import PacketSource
 from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.app.subscribers import Subscribers
 from sniffer.app.turns import Turns
 from sniffer.decode import decode
-from sniffer.decode.frames.unread import Unread
-from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.silence import SilenceWatch
-from sniffer.diagnostics.visibility import LONGEST_FRAME
-from sniffer.errors import MisdatedError, SnifferError, StoreError, UsageError, WakeError
-from sniffer.explain.question import ANSWER_WORDS, question_text
+from sniffer.errors import MisdatedError, SnifferError, StoreError, WakeError
 from sniffer.model import (
-    Answer,
-    DecodeErrors,
     FrameBlock,
-    Loss,
-    PacketBatch,
     Record,
     Sink,
-    Trust,
     WakeEvent,
     WakeKind,
     key_text,
-    sorted_keys,
 )
-from sniffer.model.clock import SECOND, Clock, parse_timestamp, timestamp
+from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.records import build as records
 from sniffer.rules.engine import RuleSet
 from sniffer.sinks.delivery.outbox import Outbox
@@ -57,75 +50,10 @@ logger = logging.getLogger("sniffer")
 #: Seconds between two savings of what was learned, and between two `stats` records.
 SAVE_INTERVAL = 30.0
 STATS_INTERVAL = 60.0
-#: Seconds after which a configured device that has sent nothing is reported, where other hosts were seen.
-UNSEEN_AFTER = 60.0
-#: Seconds over which the share of the frames that cannot be decoded is looked at.
-UNREAD_SECONDS = 60.0
 #: Wake events that wait for the pipeline. The sources are few and rate-limited: more than this is a flood.
 MAX_WAITING = 10_000
-#: An answer changes the verdict on an upload that ended within this time: the judge remembers as long.
-ANSWER_WITHIN_NS = 24 * 3600 * SECOND
-#: The name under which the store keeps the links that were used, and how many: three a question.
-USED_LINKS = "used_links"
-MAX_USED_LINKS = 1024
-#: Records that are held in memory while the store cannot be written.
-MAX_LATE = 1000
-#: A mute lasts a year at most. The clock of the caller may be off by so many seconds.
-MAX_MUTE_SECONDS, MUTE_SLACK_SECONDS = 366 * 86_400, 300
-#: The times that a 64-bit column can hold, in nanoseconds from 1970.
-MAX_TIME_NS = (1 << 63) - 1
-#: Names of no device that were told, each once.
-MAX_TOLD = 64
-
-
-class Counts(Protocol):
-    """What an interface gave since the start: frames received, frames the kernel dropped."""
-
-    @property
-    def received(self) -> int: ...
-
-    @property
-    def dropped(self) -> int: ...
-
-
-class PacketSource(Protocol):
-    """Where the packets come from: live interfaces, or a replayed capture."""
-
-    def poll(self, timeout: float) -> list[FrameBlock] | None:
-        """Blocks that are there, at the latest after `timeout` seconds; None where no more will come."""
-        ...
-
-    def complete_ns(self) -> int:
-        """Everything that was captured before this time has been handed out; 0 before the first packet."""
-        ...
-
-    def hurry(self, hurried: bool) -> None:
-        """Whether packets are wanted soon (something is being uploaded), or in larger and cheaper portions."""
-        ...
-
-    def watch(self, keys: Iterable[int]) -> None:
-        """From now on, the packets of these devices are wanted."""
-        ...
-
-    def statistics(self) -> Mapping[str, Counts]: ...
-
-    def up(self) -> Mapping[str, bool]:
-        """By interface: is anything being captured there?"""
-        ...
-
-    def losses(self) -> list[Loss]: ...
-
-    def events(self) -> list[str]: ...
-
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Mute:
-    """No alerts for a device until a time: asked for over HTTP, waiting for the pipeline."""
-
-    device: str
-    until_ns: int
+#: Unknown device names that are reported, each once.
+MAX_REPORTED_NAMES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +86,6 @@ class Daemon:
         events: Sequence[WakeEvent] = (),
         silence: SilenceWatch | None = None,
     ) -> None:
-        self._silence = silence
         self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
@@ -166,25 +93,18 @@ class Daemon:
         self._stopping, self._reloading = threading.Event(), threading.Event()
         self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
         self._subscribers, self.turns = Subscribers(), Turns()
-        self._links_lock = threading.Lock()
-        used = store.state_get(USED_LINKS) or []
-        self._used_links = deque(((str(upload), str(answer)) for upload, answer in used), maxlen=MAX_USED_LINKS)
+        self._answers = Answers(store, clock, self.deliver)
+        self._report = CaptureReport(metrics, clock, silence, replayed=replayed)
         self._devices: tuple[Record, ...] = ()
         self._sources: tuple[Record, ...] = ()
         self._watched: frozenset[int] | None = None
         self._captured: frozenset[int] | None = None
-        self._said_unseen = False
-        self._hidden: dict[str, HiddenBytes] = {}
-        self._told_hidden: set[str] = set()
-        self._unread, self._told_unread = Unread(), set[str]()
-        self._suspicious, self._told_repeats = 0, False
-        self._told_unknown: set[str] = set()
+        self._reported_unknown: set[str] = set()
         self._up: dict[str, bool] = {}
         self._dropped: dict[str, int] = {}
         self._totals: Counter[str] = Counter()
         self._looked = clock.now_ns(), clock.monotonic()
         self._began = self._next_save = self._next_stats = clock.monotonic()
-        self._next_unread = self._began + UNREAD_SECONDS
         self._last_packet_ns = 0
         self._polled = self._ended = False
         self._saved_changes = 0
@@ -193,7 +113,7 @@ class Daemon:
         self._habits: Mapping[str, Any] = {}
         self.reloads = 0
         self._turn: list[Record] = []
-        self._late: deque[Record] = deque(maxlen=MAX_LATE)
+        self._late = LateRecords(store)
 
     # --- the loop -------------------------------------------------------------------------------------------------
 
@@ -227,7 +147,7 @@ class Daemon:
         and its messages, an upload that waits for its verdict and the packets that are gone."""
         try:
             with self._store.transaction():
-                self._keep_late()
+                self._late.write(self._sinks)
                 self._leap()
                 self._drain()
                 for block in blocks:
@@ -238,11 +158,11 @@ class Daemon:
                     self._emit(self._pipeline.advance(due_ns))
                 self._keep_house()
         except StoreError as error:
-            self._not_kept(error)
+            self._metrics.store_error()
+            self._late.hold(self._turn, self._sinks, error)
+            self._saved_changes, self._next_save = -1, self._clock.monotonic()
         else:
-            if self._late:
-                logger.info("the store is written again; %d records had waited", len(self._late))
-            self._late.clear()
+            self._late.written()
         self._turn.clear()
         self._watch()
         self._source.hurry(self._pipeline.stages.detector.runs > 0)
@@ -277,8 +197,8 @@ class Daemon:
         batch, errors = decode(block, dataclasses.replace(EVERYTHING, sample=self._pipeline.sample()))
         if errors.sampled:
             self._metrics.identity_skipped("sampled", errors.sampled)
-        self._wrong(errors.by_protocol)
-        self._note_unread(block, errors)
+        stages = self._pipeline.stages
+        self._report.frames(block, errors, stages)
         if len(block):
             self._totals["packets"] += len(block)
             newest_ns = int(block.time_ns.max())
@@ -290,106 +210,11 @@ class Daemon:
         for sink in self._sinks:
             if isinstance(sink, EvidenceKeeper):
                 sink.feed(batch, self._watched or ())
-        self._obstacles(batch)
-        if self._silence is not None:
-            self._silence.add(batch, self._clock.monotonic())
+        counts = self._source.statistics().get(batch.interface)
+        lost = counts is not None and counts.dropped != self._dropped.get(batch.interface, 0)
+        self._report.packets(batch, self._watched or (), lost=lost)
         self._emit(self._pipeline.packets(batch))
-        self._identified()
-
-    def _identified(self) -> None:
-        """What reading the identity packets left out, and what it found that a person should know."""
-        stages = self._pipeline.stages
-        left_out = stages.dissector.left_out()
-        for reason, number in left_out.items():
-            self._metrics.identity_skipped(reason, number)
-        dissected = stages.dissector.errors
-        self._wrong(dissected)
-        dissected.clear()
-        for change, number in stages.identifier.counts.items():
-            self._metrics.identity_change(change, number)
-        stages.identifier.counts.clear()
-        for line in stages.identifier.news():
-            logger.warning("%s", line)
-
-    def _say_unseen(self) -> None:
-        """A configured device that has sent nothing since the start, though others have: said once."""
-        running = self._clock.monotonic() - self._began
-        if self._said_unseen or self._replayed or not self._last_packet_ns or running < UNSEEN_AFTER:
-            return
-        self._said_unseen = True
-        for unseen in self._pipeline.stages.identifier.unseen():
-            logger.warning("%s in the %.0f seconds since the start", unseen, running)
-
-    def _say_silent(self) -> None:
-        """Warn about interfaces on which no packets of other hosts arrive."""
-        if self._silence is None:
-            return
-        for line in self._silence.check([name for name, up in self._up.items() if up], self._clock.monotonic()):
-            logger.warning("%s", line)
-        for interface, seen in self._silence.seen().items():
-            self._metrics.sees_others(interface, seen)
-
-    def _note_unread(self, block: FrameBlock, errors: DecodeErrors) -> None:
-        """Count what is suspicious; each minute, warn once about every kind of frame that cannot be decoded."""
-        segments = self._pipeline.stages.detector.suspicious_segments
-        if errors.overlong:
-            self._metrics.suspicious("length", errors.overlong)
-        if segments > self._suspicious:
-            self._metrics.suspicious("sequence", segments - self._suspicious)
-        self._suspicious = segments
-        if self._pipeline.stages.detector.repeated_datagrams and not self._told_repeats:
-            self._told_repeats = True
-            logger.warning("%s: datagrams are captured twice, and counted once (as at a mirror port)", block.interface)
-        self._unread.add(block.link_type, len(block), errors)
-        if self._clock.monotonic() >= self._next_unread:
-            self._next_unread = self._clock.monotonic() + UNREAD_SECONDS
-            for sentence in self._unread.news(self._told_unread):
-                logger.warning("%s: %s", block.interface, sentence)
-            self._unread = Unread()
-
-    def _wrong(self, errors: Mapping[str, int]) -> None:
-        """What could not be decoded, by protocol."""
-        for protocol, number in errors.items():
-            if number:
-                self._metrics.decode_error(protocol, number)
-                self._totals["decode_errors"] += number
-
-    def _obstacles(self, batch: PacketBatch) -> None:
-        """What merges packets or carries them past us, counted; the latter is said once."""
-        name = batch.interface
-        merged = int((batch.wire_len > LONGEST_FRAME).sum())
-        if merged:
-            self._metrics.merged(name, merged)
-        counts = self._source.statistics().get(name)
-        if counts is not None and counts.dropped != self._dropped.get(name, 0):
-            self._hidden.pop(name, None)  # what was lost just now would look hidden
-        hidden = self._hidden.setdefault(name, HiddenBytes()).add(batch, sorted_keys(self._watched or ()))
-        if hidden:
-            self._metrics.hidden(name, hidden)
-            if name not in self._told_hidden:
-                self._told_hidden.add(name)
-                logger.warning("%s: watched devices send bytes that do not pass here: %s", name, HIDDEN_REMEDY)
-
-    def _not_kept(self, error: StoreError) -> None:
-        """A full disk must not end the watch: what this turn found is held in memory until it can be written, and its
-        alerts leave from there."""
-        if not self._late:
-            logger.error("%s; what is found is held in memory until it can be written", error)
-        self._metrics.store_error()
-        self._late.extend(self._turn)
-        for sink in self._sinks:
-            if isinstance(sink, Outbox):
-                for record in self._turn:
-                    sink.hold(record)
-        self._saved_changes, self._next_save = -1, self._clock.monotonic()
-
-    def _keep_late(self) -> None:
-        """What could not be written before. Store and outbox know by its id what they have already."""
-        for record in self._late:
-            for sink in (self._store, *self._sinks):
-                if isinstance(sink, Store | Outbox):
-                    with contextlib.suppress(StoreError):  # then the turn is not kept, but its packets are read
-                        sink.emit(record)
+        self._report.identified(stages)
 
     def _leap(self) -> None:
         """Where the clock was set forward, or the machine slept, nobody looked at the time between: what was not seen
@@ -415,7 +240,7 @@ class Daemon:
         for label, health in getattr(self._source, "health", dict)().items():
             self._metrics.sender(label, health.clock_offset_seconds, health.reconnects)
         for loss in self._source.losses():
-            self._hidden.pop(loss.interface, None)
+            self._report.forget(loss.interface)
             self._emit(self._pipeline.loss(loss))
         for line in self._source.events():
             logger.warning("%s", line)
@@ -429,18 +254,18 @@ class Daemon:
             if isinstance(waiting, Mute):
                 self._pipeline.mute(waiting.device, waiting.until_ns)
             else:
-                self._tell_unknown(waiting)
+                self._report_unknown(waiting)
                 self._subscribers.answered(waiting)
                 self._emit(self._pipeline.wake(waiting))
 
-    def _tell_unknown(self, event: WakeEvent) -> None:
+    def _report_unknown(self, event: WakeEvent) -> None:
         """Who speaks of a device that does not exist explains nothing, and mutes nothing: said once a name."""
         name = event.device or ""
-        if name in self._told_unknown or len(self._told_unknown) >= MAX_TOLD:
+        if name in self._reported_unknown or len(self._reported_unknown) >= MAX_REPORTED_NAMES:
             return
         warning = self.unknown(name)
         if warning is not None:
-            self._told_unknown.add(name)
+            self._reported_unknown.add(name)
             logger.warning("wake source %s: %s", event.source, warning)
 
     def _describe_devices(self) -> None:
@@ -468,8 +293,9 @@ class Daemon:
             self._save()
         elif self._pipeline.changes != self._saved_changes:
             self._save("judge", "history", "alerts")
-        self._say_unseen()
-        self._say_silent()
+        if self._last_packet_ns:
+            self._report.unseen(self._pipeline.stages)
+        self._report.silent(self._up)
         if now >= self._next_stats:
             self._next_stats = now + STATS_INTERVAL
             self._emit([self._stats_record()])
@@ -494,7 +320,7 @@ class Daemon:
         self._describe_sources()
         if not self._replayed:
             states = {f"stage.{name}": state for name, state in self._pipeline.state(*stages).items()}
-            for name, state in {**states, USED_LINKS: list(self._used_links)}.items():
+            for name, state in {**states, USED_LINKS: self._answers.state()}.items():
                 try:
                     self._store.state_set(name, state)
                 except MemoryError:  # what was learned since the last time is not worth the watch
@@ -544,32 +370,27 @@ class Daemon:
         self._turn.clear()
         try:
             with self._store.transaction():
-                self._keep_late()
+                self._late.write(self._sinks)
                 self._drain()
                 self._emit(self._pipeline.finish(judge=self._replayed))
                 self._save()
         except StoreError:
             self._finish_without_room()
         for event in self._known_events:  # by now everybody is known who is in the capture
-            self._tell_unknown(event)
+            self._report_unknown(event)
         self._ended = True
 
     def _finish_without_room(self) -> None:
-        """The disk is full: the store gives up the room it holds in reserve. Raises StoreError where that is not
+        """The disk is full: the store gives up the room that it holds in reserve. Raises StoreError where that is not
         enough, with the number of records that are lost."""
         self._store.release_reserve()
         try:
             with self._store.transaction():
-                self._keep_late()
-                for record in self._turn:
-                    self._store.emit(record)
-                    for sink in self._sinks:
-                        if isinstance(sink, Outbox):
-                            sink.emit(record)
+                self._late.write(self._sinks)
+                self._late.write_turn(self._turn, self._sinks)
                 self._save()
         except StoreError as error:
-            lost = len(self._late) + len(self._turn)
-            raise StoreError(f"{error}; {lost} records could not be written and are lost") from None
+            raise self._late.lost(self._turn, error) from None
         logger.warning("the disk is full: what waited was written to the room that the store holds in reserve")
 
     # --- what the HTTP API asks (from other threads) ----------------------------------------------------------------
@@ -610,7 +431,7 @@ class Daemon:
         warning = self.unknown(device)
         if warning is not None and device.casefold() != EVERY_DEVICE:  # or somebody believes that alerts are off
             raise WakeError(warning)
-        until_ns = _until(request, now_ns)
+        until_ns = mute_until(request, now_ns)
         try:
             self._waiting.put_nowait(Mute(device, until_ns))
         except queue.Full:
@@ -629,7 +450,7 @@ class Daemon:
         self, device: str | None, verdict: str | None, since: str | None, until: str | None, limit: int
     ) -> Sequence[Record]:
         """Uploads out of the store, newest first; times in ISO-8601. Raises UsageError."""
-        start, end = (None if text is None else _time_ns(text) for text in (since, until))
+        start, end = (None if text is None else parse_any_time(text) for text in (since, until))
         return self._store.uploads(device, verdict, start, end, limit)
 
     def upload(self, identifier: str) -> Record | None:
@@ -674,7 +495,7 @@ class Daemon:
             uptime_seconds=self._clock.monotonic() - self._began,
             packets=self._totals["packets"],
             dropped=self._totals["dropped"],
-            decode_errors=self._totals["decode_errors"],
+            decode_errors=self._report.decode_errors,
             flows=self._pipeline.stages.detector.flows,
             devices=len(self._devices),
             watched=len(self._watched or ()),
@@ -683,69 +504,17 @@ class Daemon:
 
     def answer(self, upload: str, answer: str, way: str) -> Record:
         """Take a person's answer about an upload, which came by `way`. Raises WakeError."""
-        if answer not in list(Answer):
-            raise WakeError(f"an answer is one of {', '.join(Answer)}")
-        record, now_ns = self._store.upload(upload), self._clock.now_ns()
-        if record is None:
-            raise WakeError("there is no upload with this id")
-        if record["verdict"] is None:
-            raise WakeError("this upload is not judged, so there is nothing to answer")
-        if now_ns - parse_timestamp(record["end"]) > ANSWER_WITHIN_NS:
-            raise WakeError("this upload is more than a day old; its verdict is final")
-        event = WakeEvent(
-            now_ns, way, WakeKind.ANSWER, None, Trust.PERSON, now_ns, upload=upload, answer=Answer(answer)
-        )
-        self.deliver(event)
-        return records.answer_record(event).to_json()
+        return self._answers.take(upload, answer, way)
 
     def answer_link(self, upload: str, answer: str) -> str:
-        """Answer by a signed link, which works once: who finds an old one must not undo a later answer. Returns what
-        was noted. Raises WakeError."""
-        with self._links_lock:
-            if (upload, answer) in self._used_links:
-                raise WakeError("this link was used before; answer on the page, or with `sniffer answer`")
-            self.answer(upload, answer, "link")
-            self._used_links.append((upload, answer))
-        return f"Your answer was noted: {ANSWER_WORDS[Answer(answer)]}."
+        """Take the answer of a signed link, once. Returns a sentence for the reader. Raises WakeError."""
+        return self._answers.take_link(upload, answer)
 
     def question(self, upload: str) -> str:
         """Return the question about an upload. Raises WakeError."""
-        record = self._store.upload(upload)
-        if record is None:
-            raise WakeError("there is no upload with this id")
-        return question_text(record)
+        return self._answers.question(upload)
 
     def subscribe(self, subscriber: Callable[[Record], None], source: str | None = None) -> Callable[[], None]:
         """Call `subscriber` with each record, and with what was asked in the last ten minutes and `source` has not
         answered; the returned function ends it."""
         return self._subscribers.subscribe(subscriber, source, self._clock.now_ns())
-
-
-def _until(request: Mapping[str, Any], now_ns: int) -> int:
-    """When a mute ends; now, where it is ended. Raises WakeError, UsageError."""
-    seconds, until = request.get("seconds"), request.get("until")
-    if (seconds is None) == (until is None):
-        raise WakeError("give either until (ISO-8601) or seconds")
-    if seconds is not None:
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not number or not 0 <= seconds <= MAX_MUTE_SECONDS:
-            raise WakeError("seconds: a number from 0 (ends the mute) to a year")
-        return now_ns + int(seconds * SECOND)
-    until_ns = _time_ns(str(until))
-    if until_ns < now_ns - MUTE_SLACK_SECONDS * SECOND:
-        raise WakeError("until: this time has passed; `seconds: 0` ends a mute")
-    if until_ns > now_ns + (MAX_MUTE_SECONDS + MUTE_SLACK_SECONDS) * SECOND:
-        raise WakeError("until: at most a year from now")
-    return max(now_ns, until_ns)
-
-
-def _time_ns(text: str) -> int:
-    """Nanoseconds since 1970, at the nearest time that the store can hold. Raises UsageError."""
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    except (ValueError, OverflowError):
-        raise UsageError(f"not an ISO-8601 time: {text[:40]!r}") from None
-    nanoseconds = (since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1000
-    return max(-MAX_TIME_NS, min(MAX_TIME_NS, nanoseconds))

@@ -21,8 +21,9 @@ from sniffer.wake.file_sources import file_sources
 from sniffer.web.access import Access
 from sniffer.web.assets import Assets
 from sniffer.web.keys import Role, keys_path, make_keys, make_link
-from sniffer.web.page import Site, index, routes
+from sniffer.web.page import Site
 from sniffer.web.render import Renderer
+from sniffer.web.routes import index, routes
 from sniffer.web.stream import Live
 
 if TYPE_CHECKING:

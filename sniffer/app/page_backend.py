@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import resource
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +16,14 @@ from sniffer.app import checks, checks_wake
 from sniffer.app.build import load_rulebook
 from sniffer.app.compared import read_result
 from sniffer.app.config import Config
+from sniffer.app.log_keeper import LogKeeper
 from sniffer.app.overlay import OverlaidConfig, overlay_path
+from sniffer.app.page_overviews import rule_overview, source_overview, target_overview
 from sniffer.app.trial import try_targets
 from sniffer.errors import UsageError
 from sniffer.model import Record, WakeSource, host_key, key_text
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.model.summaries import UploadCount, UploadSummary
-from sniffer.rules.exceptions import expired
 from sniffer.sinks.delivery.notice import Notice
 from sniffer.sinks.delivery.targets import check_targets
 from sniffer.sinks.storage.overview import counts, summaries
@@ -36,8 +35,6 @@ from sniffer.web.stream import STREAMED
 if TYPE_CHECKING:
     from sniffer.app.daemon import Daemon
 
-#: Log lines that the page can show.
-MAX_LOG_LINES = 300
 #: Seconds for which the answers of `doctor` hold: some of them look at the whole machine.
 CHECK_SECONDS = 20.0
 #: Nanoseconds for which an upload waits for an answer: a day later its verdict is final.
@@ -48,23 +45,6 @@ MAX_QUESTIONS = 200
 NOT_ASKED = frozenset({"may_not_be_speech", "muted", "quiet_hours", "away"})
 #: Seconds that a change waits for the daemon to take it.
 RELOAD_SECONDS = 5.0
-
-
-class LogKeeper(logging.Handler):
-    """Holds the newest log lines."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.INFO)
-        self._lines: deque[Record] = deque(maxlen=MAX_LOG_LINES)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one line."""
-        text = record.getMessage()[:1000]
-        self._lines.append({"time_ns": int(record.created * 1e9), "level": record.levelname, "text": text})
-
-    def lines(self) -> Sequence[Record]:
-        """Newest first."""
-        return tuple(reversed(self._lines.copy()))
 
 
 class PageBackend:
@@ -212,65 +192,19 @@ class PageBackend:
         return self._reader().records(types, None, since_ns, until_ns, limit)
 
     def sources(self) -> Sequence[Record]:
-        qualities = {str(source["name"]): source for source in self._daemon.stats()["sources"]}
-        running = {status.name: status for status in self._sources().status()}
-        config = self._config()
-        types = {source.name: source.type for source in config.wake.sources}
-        own = {name for change in self._overlay.changes() for name in _names(change.set, "wake", "sources", "name")}
-        found = []
-        for spec in (*config.wake.specs(), *self._file_sources):
-            quality, status = qualities.get(spec.name, {}), running.get(spec.name)
-            found.append(
-                {
-                    **dict.fromkeys(("miss_rate", "events", "explained", "share_explained", "skew_seconds"), None),
-                    **dict.fromkeys(
-                        ("last_event_ns", "unresponsive_since_ns", "unused", "heard_ns", "heard_days"), None
-                    ),
-                    **quality,
-                    "name": spec.name,
-                    "type": types.get(spec.name, "file" if spec in self._file_sources else "home_assistant"),
-                    "trust": str(spec.trust),
-                    "hears": sorted(spec.hears),
-                    "devices": spec.devices,
-                    "heartbeat": spec.expires,
-                    "up": quality.get("up") if quality else None,
-                    "problem": status.problem if status else None,
-                    "configured": True,
-                    "from_page": spec.name in own,
-                }
-            )
-        return found
+        return source_overview(
+            self._config(),
+            self._overlay.changes(),
+            self._file_sources,
+            self._daemon.stats()["sources"],
+            {status.name: status.problem for status in self._sources().status()},
+        )
 
     def reconciliation(self) -> Record | None:
         return read_result(self._config().store.path)
 
     def targets(self) -> Sequence[Record]:
-        config = self._config().sinks
-        kinds: dict[str, str] = {hook.name: hook.format for hook in config.webhooks}
-        kinds |= {target.name: "alertmanager" for target in config.alertmanager}
-        kinds |= {target.name: "notify" for target in config.notify}
-        kinds |= {config.mqtt.name: "mqtt"} if config.mqtt else {}
-        own = {name for change in self._overlay.changes() for name in _names(change.set, "sinks", "webhooks", "name")}
-        rows = self._reader().read(
-            "SELECT target, COUNT(*), MAX(error), MIN(created_ns) FROM messages "
-            "WHERE status = 'pending' GROUP BY target"
-        )
-        waiting = {str(name): (int(count), error, since) for name, count, error, since in rows}
-        last = dict(
-            self._reader().read("SELECT target, MAX(created_ns) FROM messages WHERE status = 'done' GROUP BY target")
-        )
-        return [
-            {
-                "name": name,
-                "kind": kind,
-                "waiting": waiting.get(name, (0, None, None))[0],
-                "error": waiting.get(name, (0, None, None))[1],
-                "since_ns": waiting.get(name, (0, None, None))[2],
-                "last_ns": last.get(name),
-                "from_page": name in own,
-            }
-            for name, kind in kinds.items()
-        ]
+        return target_overview(self._config().sinks, self._overlay.changes(), self._reader())
 
     def test_target(self, name: str) -> str:
         results = try_targets(self._config(), self._clock, self._read_secret, only=name)
@@ -282,36 +216,7 @@ class PageBackend:
         return name
 
     def rules(self) -> Record:
-        now_ns, ruleset = self._clock.now_ns(), self._daemon.rules
-        alert_level = self._config().alerts.level
-        return {
-            "alert_level": alert_level,
-            "rules": [
-                {
-                    "id": rule.id,
-                    "title": rule.document.title,
-                    "description": rule.document.description,
-                    "level": rule.level,
-                    "falsepositives": rule.document.falsepositives,
-                    "triage": rule.document.triage,
-                }
-                for rule in ruleset.rules
-            ],
-            "exceptions": [
-                {
-                    "rule": one.rule,
-                    "device": one.device,
-                    "reason": one.reason,
-                    "expires": str(one.expires),
-                    "expired": expired(one, now_ns),
-                }
-                for one in ruleset.exceptions
-            ],
-            "mutes": [
-                {"device": device, "until_ns": until} for device, until in self._daemon.mutes() if until > now_ns
-            ],
-            "quiet_hours": [hours.model_dump(mode="json") for hours in self._config().judge.quiet_hours],
-        }
+        return rule_overview(self._config(), self._daemon.rules, self._daemon.mutes(), self._clock.now_ns())
 
     def habits(self, mac: str) -> Mapping[str, Any] | None:
         try:
@@ -450,15 +355,6 @@ class PageBackend:
         end = time.monotonic() + RELOAD_SECONDS
         while self._daemon.reloads == before and time.monotonic() < end:
             time.sleep(0.02)
-
-
-def _names(piece: Mapping[str, Any], *path: str) -> list[str]:
-    """The identities in a list of a change."""
-    *parents, name = path
-    value: Any = piece
-    for part in parents:
-        value = value.get(part, {}) if isinstance(value, Mapping) else {}
-    return [str(item.get(name)) for item in value] if isinstance(value, list) else []
 
 
 def _memory_bytes() -> int:

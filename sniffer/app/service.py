@@ -13,9 +13,10 @@ from sniffer import __version__
 from sniffer.app.build import Rulebook, build_pipeline, load_rulebook
 from sniffer.app.config import Config, read_secret
 from sniffer.app.config_lint import remarks
-from sniffer.app.daemon import Daemon, Edges, PacketSource
+from sniffer.app.daemon import Daemon, Edges
 from sniffer.app.notices import link_key, notices, purposes
 from sniffer.app.overlay import OverlaidConfig, overlay_path
+from sniffer.app.packet_source import PacketSource
 from sniffer.app.page import PageSite
 from sniffer.app.pipeline import Pipeline
 from sniffer.app.surroundings import silence_watch

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from sniffer.app.config import Config, read_secret
-from sniffer.app.daemon import PacketSource
+from sniffer.app.packet_source import PacketSource
 from sniffer.app.service import Service, files_of, open_files
 from sniffer.app.turns import SWITCH_SECONDS
 from sniffer.capture.files.open import open_capture

@@ -20,8 +20,8 @@ from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
 from sniffer.model.mqtt import TakeOvers, client_id
 from sniffer.settings.base import Secret
-from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.target import ConfiguredTarget, UnansweredError
 from sniffer.sinks.homeassistant import (
     MUTE_SECONDS,
     DeviceState,

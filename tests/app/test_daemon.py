@@ -20,8 +20,9 @@ from sniffer.judge.settings import JudgeSettings, QuestionSettings
 from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeKind, WakeSource
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import DeviceSettings
-from sniffer.sinks.delivery.outbox import Outbox, Target
+from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.delivery.target import Target
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store

@@ -14,8 +14,9 @@ from sniffer.model.clock import SECOND, SystemClock, timestamp
 from sniffer.model.mqtt import client_id
 from sniffer.records.build import device_record, listening_record
 from sniffer.settings.base import Secret
-from sniffer.sinks.delivery.outbox import Outbox, UnansweredError
+from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.target import UnansweredError
 from sniffer.sinks.delivery.targets import RetainedTopics
 from sniffer.sinks.homeassistant import DeviceState
 from sniffer.sinks.mqtt import Mqtt

@@ -160,9 +160,9 @@ def test_the_german_page_has_no_english_left(tmp_path: Path) -> None:
     for path in Path("rules/uploads").glob("*.yml"):
         rule = yaml.safe_load(path.read_text())
         english |= {rule["title"], rule["description"], *rule["triage"]}
-    views = ("/", "/timeline", "/questions", "/devices", "/devices/68:db:f5:90:19:64", "/sources", "/rules", "/health",
-             "/start", "/start?step=listener", "/start?step=alerts", "/start?step=done", "/login?again=1", "/link/x",
-             "/uploads/none", *(f"/uploads/u{number}" for number in range(1, len(reasons) + 1)))  # fmt: skip
+    views = ("/", "/timeline", "/questions", "/devices", "/devices/68:db:f5:90:19:64", "/sources", "/record", "/rules",
+             "/health", "/start", "/start?step=listener", "/start?step=alerts", "/start?step=done", "/login?again=1",
+             "/link/x", "/uploads/none", *(f"/uploads/u{number}" for number in range(1, len(reasons) + 1)))  # fmt: skip
     client = house.client(language="de")
     for view in views:
         html = client.get(view).text

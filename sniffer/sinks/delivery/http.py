@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.model.clock import SECOND
 from sniffer.sinks.delivery.formats import plain
-from sniffer.sinks.delivery.outbox import GoneError, UnansweredError
+from sniffer.sinks.delivery.target import GoneError, UnansweredError
 
 if TYPE_CHECKING:
     import httpx

@@ -17,8 +17,8 @@ from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import details_of, plain, title_of
 from sniffer.sinks.delivery.http import hidden, secrets_in
 from sniffer.sinks.delivery.notice import NoticeOf
-from sniffer.sinks.delivery.outbox import ConfiguredTarget, UnansweredError
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.target import ConfiguredTarget, UnansweredError
 from sniffer.sinks.settings import NotifySettings
 
 #: What apprise's debug messages say of a connection that failed.

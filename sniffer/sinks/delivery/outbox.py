@@ -8,20 +8,19 @@ cannot be written, messages leave from memory.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from sniffer.errors import DeliveryError, StoreError
-from sniffer.model import LEVELS, Record
+from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock, timestamp
 from sniffer.records.alerts import dropped_record
+from sniffer.sinks.delivery.line import Line
 from sniffer.sinks.delivery.queue import Message, Messages, message_id
-from sniffer.sinks.settings import MqttSettings, OutboxSettings, TargetSettings
+from sniffer.sinks.delivery.target import DeliveryMetrics, GoneError, Target, UnansweredError, wanted
+from sniffer.sinks.settings import OutboxSettings
 from sniffer.sinks.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,8 +29,6 @@ log = logging.getLogger(__name__)
 OVERTAKEN_AFTER = 3
 #: So many different messages refused in a row are the receiver's fault, and the whole line waits.
 REFUSED_IN_A_ROW = 3
-#: Messages of one target that are held in memory while the store cannot be written, and ids of those that left.
-MAX_HELD, MAX_SENT = 200, 1000
 #: The mark of an error with which the receiver asked to wait: a restart does not shorten that.
 ASKED_TO_WAIT = "asks to wait"
 #: No wait we ever ask for is longer: what waits longer was written before the clock was set back.
@@ -40,80 +37,6 @@ LONGEST_WAIT = 86_400.0
 NOW_SECONDS = 60.0
 #: For so long a message that comes again is known to have been delivered (and the last 1000 in any case).
 REMEMBERED_NS = 7 * 86_400 * SECOND
-
-
-class Target:
-    """A receiver. `address` tells one receiver from another (never shown); `level` and `events` are what it is told.
-    What most of them do not need is here already: derive from this."""
-
-    name: str
-    address: str
-
-    @property
-    def events(self) -> Sequence[str]:
-        """The types of records it is told."""
-        return ()
-
-    @property
-    def level(self) -> str:
-        """The least level it is told."""
-        return "informational"
-
-    def send(self, message: Message, now_ns: int) -> None:
-        """Deliver, or raise DeliveryError."""
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """From now on messages may come; what holds a connection opens it."""
-
-    def show(self, record: Record) -> None:
-        """Every record, told or not, for a receiver that shows states rather than messages."""
-
-    def watch(self, records: Sequence[Record]) -> None:
-        """The `device` records of those that are watched, for a receiver that shows states."""
-
-    def idle(self, now_ns: int) -> float | None:
-        """Called when nothing waits; seconds until it wants to be called again."""
-        return None
-
-    def close(self) -> None:
-        """Let go of what is held."""
-
-
-class ConfiguredTarget(Target):
-    """A target that is called, and told, what its settings say."""
-
-    def __init__(self, settings: TargetSettings | MqttSettings) -> None:
-        self.name, self._events, self._level = settings.name, settings.events, settings.level
-
-    @property
-    def events(self) -> Sequence[str]:
-        """As configured."""
-        return self._events
-
-    @property
-    def level(self) -> str:
-        """As configured."""
-        return self._level
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.name!r})"
-
-
-class DeliveryMetrics(Protocol):
-    """What the outbox counts; `sniffer.sinks.metrics.Metrics` is one."""
-
-    def delivery(self, sink: str, outcome: str, count: int = 1) -> None: ...
-
-    def outbox(self, sink: str, waiting: int) -> None: ...
-
-
-class UnansweredError(DeliveryError):
-    """The receiver could not be reached, or accepts nothing now: the message is not at fault."""
-
-
-class GoneError(DeliveryError):
-    """The receiver accepts no message ever again (HTTP 410)."""
 
 
 class Outbox:
@@ -137,7 +60,7 @@ class Outbox:
         self._chance = chance
         self._messages = Messages(store)
         self._queued = 255
-        self._lines = {target.name: _Line() for target in self._targets}
+        self._lines = {target.name: Line() for target in self._targets}
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
         for target in self._targets:
@@ -297,7 +220,7 @@ class Outbox:
             return DeliveryError(f"it cannot be made ({type(error).__name__})", permanent=True)
         return None
 
-    def _step_held(self, target: Target, line: _Line, now: int) -> float:
+    def _step_held(self, target: Target, line: Line, now: int) -> float:
         """Send a message that the store could not take. What fails waits for its next turn, or for the store."""
         message = line.held[0]
         error = self._send(target, message, now)
@@ -370,7 +293,7 @@ class Outbox:
         if line.failures in (1, 10, 100):
             log.warning("%s: not delivered: %s; next try in %.0f s", target.name, error, wait)
 
-    def _pause(self, line: _Line, message: Message, error: DeliveryError, now: int) -> float:
+    def _pause(self, line: Line, message: Message, error: DeliveryError, now: int) -> float:
         """Let the line wait; return the seconds for which the receiver asked."""
         line.failures += 1
         asked = min(error.retry_after or 0.0, LONGEST_WAIT)
@@ -406,53 +329,6 @@ class Outbox:
     def _gauge(self, target: str) -> None:
         if self._metrics is not None:
             self._metrics.outbox(target, self._messages.count(target)[0])
-
-
-class _Line:
-    """Where one target stands."""
-
-    def __init__(self) -> None:
-        self.wake = threading.Event()
-        self.failures = 0
-        self.not_before_ns = 0
-        self.gone = False
-        self.taken: Message | None = None
-        #: Messages that were refused since the last one that was accepted.
-        self.refused: frozenset[str] = frozenset()
-        #: Messages that the store could not take, and the ids of those of them that were sent.
-        self.held: deque[Message] = deque(maxlen=MAX_HELD)
-        self.sent: OrderedDict[str, None] = OrderedDict()
-
-    def hold(self, record: Record, target: str, now_ns: int) -> bool:
-        """Keep a message in memory; False where it is held or was sent already."""
-        name = message_id(record)
-        if name in self.sent or any(message.id == name for message in tuple(self.held)):
-            return False
-        self.held.append(Message(0, target, name, dict(record), now_ns, now_ns, 0, 0))
-        return True
-
-    def sent_from_memory(self, name: str) -> None:
-        """Remember that a held message has left."""
-        self.sent[name] = None
-        if len(self.sent) > MAX_SENT:
-            self.sent.popitem(last=False)
-        self.forget(name)
-
-    def forget(self, name: str) -> None:
-        """Let go of a held message: it was sent, or the store has it."""
-        for message in [message for message in tuple(self.held) if message.id == name]:
-            with contextlib.suppress(ValueError):  # the other thread was first
-                self.held.remove(message)
-
-
-def wanted(target: Target, record: Record) -> bool:
-    """Whether a target is told of this record."""
-    if record["event_type"] not in target.events:
-        return False
-    if record["event_type"] == "question":  # there are few, and who wants none switches them off
-        return True
-    levels = list[str](LEVELS)
-    return record.get("level") not in levels or levels.index(record["level"]) >= levels.index(target.level)
 
 
 def _gone(target: Target) -> str:

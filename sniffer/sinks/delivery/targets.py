@@ -13,8 +13,8 @@ from sniffer.model import Record
 from sniffer.model.clock import SECOND, Clock
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.notice import NoticeOf
-from sniffer.sinks.delivery.outbox import Target
 from sniffer.sinks.delivery.queue import Message, Messages
+from sniffer.sinks.delivery.target import Target
 from sniffer.sinks.homeassistant import zone_of
 from sniffer.sinks.settings import AlertmanagerSettings, MqttSettings, NotifySettings, SinkSettings, WebhookSettings
 from sniffer.sinks.storage.store import Store

@@ -15,8 +15,8 @@ from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.formats import FORMATS
 from sniffer.sinks.delivery.http import Sender
 from sniffer.sinks.delivery.notice import NoticeOf
-from sniffer.sinks.delivery.outbox import ConfiguredTarget
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.target import ConfiguredTarget
 from sniffer.sinks.settings import WebhookSettings
 
 ReadSecret = Callable[[Secret], str]

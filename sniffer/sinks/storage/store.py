@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
@@ -17,91 +16,29 @@ import secrets
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, Any
 
 from sniffer.errors import StoreError, UsageError
 from sniffer.model import Record
-from sniffer.model.clock import parse_timestamp
 from sniffer.sinks.settings import StoreSettings
-from sniffer.sinks.storage.jsonl import checksum, decode, encode, intact
+from sniffer.sinks.storage.jsonl import checksum, decode, intact
+from sniffer.sinks.storage.ownership import beside, is_marked, own
+from sniffer.sinks.storage.room import FULL, make_room, used_bytes
+from sniffer.sinks.storage.rows import INSERT, conditions, row_of
 from sniffer.sinks.storage.salvage import salvage
-
-SCHEMA_VERSION = 2
-APPLICATION_ID = 0x534E4946  # "SNIF"
+from sniffer.sinks.storage.schema import check, is_damage, prepare, reason_of
 
 logger = logging.getLogger("sniffer")
 
 #: The room that is held on the disk for the last write: the state of all stages is under a megabyte.
 RESERVE_BYTES, RESERVE_SUFFIX = 2 << 20, ".reserve"
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS records (
-  seq INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT, revision INTEGER NOT NULL, time_ns INTEGER NOT NULL,
-  device TEXT, mac TEXT, class TEXT, verdict TEXT, level TEXT, keep INTEGER NOT NULL, size INTEGER NOT NULL,
-  record TEXT NOT NULL, crc INTEGER);
-CREATE UNIQUE INDEX IF NOT EXISTS records_id ON records (type, id);
-CREATE INDEX IF NOT EXISTS records_time ON records (type, time_ns);
-CREATE INDEX IF NOT EXISTS records_keep ON records (keep, time_ns, size);
-CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS messages (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL,
-  created_ns INTEGER NOT NULL, next_ns INTEGER NOT NULL, attempts INTEGER NOT NULL, refusals INTEGER NOT NULL,
-  error TEXT, size INTEGER NOT NULL, record TEXT NOT NULL, crc INTEGER, UNIQUE (target, id));
-CREATE INDEX IF NOT EXISTS messages_due ON messages (target, status, seq);
-"""
-
-#: A few columns of each upload for overviews, kept by triggers: to read them out of the records takes thirty times as
-#: long. What the columns mean is said at `UploadSummary`.
-#: A damaged record gives no values, and never stops a change of the store.
-_SUMMARY = (
-    "SELECT {0}.seq, {0}.id, {0}.time_ns, {0}.device, {0}.mac, {0}.class, {0}.verdict, "
-    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.reason') END, {0}.level, "
-    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.upload.duration') END, "
-    "CASE WHEN json_valid({0}.record) THEN json_extract({0}.record, '$.upload.speech_seconds') END"
-)
-_GONE = "DELETE FROM summaries WHERE time_ns = old.time_ns AND seq = old.seq"
-_SUMMARIES = f"""
-CREATE TABLE IF NOT EXISTS summaries (
-  seq INTEGER NOT NULL, id TEXT, time_ns INTEGER NOT NULL, device TEXT, mac TEXT, class TEXT, verdict TEXT,
-  reason TEXT, level TEXT, duration REAL, speech_seconds REAL, PRIMARY KEY (time_ns, seq)) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS summary_made AFTER INSERT ON records WHEN new.type = 'upload' BEGIN
-  INSERT OR REPLACE INTO summaries {_SUMMARY.format("new")}; END;
-CREATE TRIGGER IF NOT EXISTS summary_changed AFTER UPDATE ON records WHEN new.type = 'upload' BEGIN
-  {_GONE}; INSERT OR REPLACE INTO summaries {_SUMMARY.format("new")}; END;
-CREATE TRIGGER IF NOT EXISTS summary_gone AFTER DELETE ON records WHEN old.type = 'upload' BEGIN {_GONE}; END;
-"""
-
 #: Records that are kept. The others (`listening`, `stats`) are of the moment; the event log has them.
 STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "digest", "device", "question", "answer"})
 
-#: What goes first when the store is full, and the share of it that each kind may hold on to: what a device does by
-#: itself; what was asked for; what nobody asked for, and who was told.
-KEEP_SHARES: Mapping[int, float] = {0: 0.2, 1: 0.3, 2: 0.5}
-
-#: Shares of its size: when records are removed, until when, and how much of it is left to them whatever else there is.
-_FULL, _TRIMMED, _LEAST = 0.9, 0.8, 0.25
 _PAGE = 500
-
-#: The columns of `_row`, in its order.
-_COLUMNS = (
-    *("type", "id", "revision", "time_ns", "device", "mac", "class", "verdict", "level", "keep", "size"),
-    *("record", "crc"),
-)
-#: Queries that touch what the start needs, so that damage there is found when the file is opened.
-_PROBES = (
-    "SELECT name, LENGTH(value) FROM state",
-    "SELECT seq, LENGTH(record) FROM messages WHERE status = 'pending'",
-    "SELECT seq, LENGTH(record) FROM records WHERE type = 'upload' ORDER BY time_ns DESC LIMIT 1000",
-    "SELECT COUNT(*) FROM records WHERE type = 'device'",
-)
-_INSERT = (
-    f"INSERT INTO records ({','.join(_COLUMNS)}) VALUES ({','.join('?' * len(_COLUMNS))}) "  # noqa: S608
-    f"ON CONFLICT (type, id) DO UPDATE SET {','.join(f'{name} = excluded.{name}' for name in _COLUMNS)} "
-    "WHERE excluded.revision >= records.revision"
-)
 
 
 class Store:
@@ -131,9 +68,9 @@ class Store:
         """Keep one record; an upload that was judged again replaces its earlier revision."""
         if record.get("event_type") not in STORED:
             return
-        row = _row(record)
+        row = row_of(record)
         with self.transaction() as db:
-            db.execute(_INSERT, row)
+            db.execute(INSERT, row)
 
     def close(self) -> None:
         """Let go of the file. What was written stays."""
@@ -162,7 +99,7 @@ class Store:
                     yield self._db
                 except BaseException as error:
                     self._broken = True
-                    self._damage_seen |= _is_damage(error)
+                    self._damage_seen |= is_damage(error)
                     raise
                 finally:
                     self._depth -= 1
@@ -182,7 +119,7 @@ class Store:
                 with contextlib.suppress(sqlite3.Error):
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
-                if _is_damage(error):  # nothing more can be written to this file: a new one takes its place
+                if is_damage(error):  # nothing more can be written to this file: a new one takes its place
                     self._damage_seen = True
                 self._depth = 0
                 if self._damage_seen:
@@ -190,8 +127,8 @@ class Store:
                 raise
             finally:
                 self._depth = 0
-            if self._db.total_changes != changes and self.used_bytes() > self._max_bytes * _FULL:
-                self._trim()
+            if self._db.total_changes != changes and self.used_bytes() > self._max_bytes * FULL:
+                make_room(self._db, self._max_bytes)
 
     # --- what was kept ---
 
@@ -232,7 +169,7 @@ class Store:
         newest_first: bool = False,
     ) -> list[dict[str, Any]]:
         """Records of the given types in the order of time."""
-        test, values = _where(types, device, since, until, verdict, upload_class)
+        test, values = conditions(types, device, since, until, verdict, upload_class)
         order = "DESC" if newest_first else "ASC"
         query = f"SELECT record, crc FROM records WHERE {test} ORDER BY time_ns {order}, seq {order} LIMIT ?"  # noqa: S608
         return list(self._decoded(self.read(query, [*values, -1 if limit is None else limit])))
@@ -247,7 +184,7 @@ class Store:
         verdict: str | None = None,
     ) -> Iterator[dict[str, Any]]:
         """The same, oldest first, however many there are: a page at a time, and nobody is kept waiting between."""
-        test, values = _where(types, device, since, until, verdict, None)
+        test, values = conditions(types, device, since, until, verdict, None)
         at = (-1 << 62, -1)
         query = (
             f"SELECT time_ns, seq, record, crc FROM records WHERE {test} "  # noqa: S608
@@ -340,14 +277,14 @@ class Store:
 
     def release_reserve(self) -> None:
         """Give up the room that is held for the last write on a full disk."""
-        reserve = _beside(self.path, RESERVE_SUFFIX)
+        reserve = beside(self.path, RESERVE_SUFFIX)
         with contextlib.suppress(OSError):  # emptied first: the folder may not be ours any more
             os.truncate(reserve, 0)
             reserve.unlink()
 
     def _hold_reserve(self) -> None:
         """Hold some room on the disk, so that a daemon that ends on a full one can write what waited."""
-        path = _beside(self.path, RESERVE_SUFFIX)
+        path = beside(self.path, RESERVE_SUFFIX)
         with contextlib.suppress(OSError):
             if path.stat().st_size == RESERVE_BYTES:
                 return
@@ -362,11 +299,11 @@ class Store:
 
     def _begin_anew(self) -> sqlite3.Connection:
         """Move the damaged file and its log aside; return a new one with what could be read."""
-        aside = _beside(self.path, f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+        aside = beside(self.path, f".damaged-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
         for suffix in ("", "-wal"):
             with contextlib.suppress(FileNotFoundError):
-                _beside(self.path, suffix).replace(_beside(aside, suffix))
-        _beside(self.path, "-shm").unlink(missing_ok=True)
+                beside(self.path, suffix).replace(beside(aside, suffix))
+        beside(self.path, "-shm").unlink(missing_ok=True)
         db = self._new()
         kept = salvage(aside, db)
         self.repairs.append(
@@ -384,7 +321,7 @@ class Store:
             raise OSError(errno.EINVAL, "not a regular file")
         db = self._connect(f"{self.path.absolute().as_uri()}?mode=rw")
         try:
-            _prepare(db, self.path)
+            prepare(db, self.path)
         except BaseException:
             db.close()
             raise
@@ -398,51 +335,23 @@ class Store:
             try:
                 return self._db.execute(query, values).fetchall()
             except sqlite3.DatabaseError as error:
-                if self._depth or not _is_damage(error) or not self._heal():
+                if self._depth or not is_damage(error) or not self._heal():
                     raise
                 return self._db.execute(query, values).fetchall()
 
     def used_bytes(self) -> int:
         """Bytes of the file that hold something."""
-        pages, free, size = (
-            self.read(f"PRAGMA {name}")[0][0] for name in ("page_count", "freelist_count", "page_size")
-        )
-        return int((pages - free) * size)
-
-    def _trim(self) -> None:
-        """Make room: of the kinds that hold more than their share, the one that matters least, the oldest first."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            self._db.execute(
-                "DELETE FROM messages WHERE status != 'pending' AND seq NOT IN "
-                "(SELECT seq FROM messages WHERE status != 'pending' ORDER BY seq DESC LIMIT 1000)"
-            )
-            while self.used_bytes() > self._max_bytes * _TRIMMED:
-                held = dict(self._db.execute("SELECT keep, SUM(size) FROM records GROUP BY keep").fetchall())
-                total = sum(held.values())
-                if total < self._max_bytes * _LEAST:  # the rest is messages that wait, which have a bound of their own
-                    break
-                over = [keep for keep in sorted(held) if held[keep] > KEEP_SHARES.get(keep, 0) * total]
-                self._db.execute(
-                    "DELETE FROM records WHERE seq IN (SELECT seq FROM records WHERE keep = ? ORDER BY time_ns LIMIT "
-                    "(SELECT 1 + COUNT(*) / 20 FROM records WHERE keep = ?))",
-                    [over[0], over[0]],
-                )
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("PRAGMA incremental_vacuum").fetchall()
+        with self._lock, self._errors():
+            return used_bytes(self._db)
 
     def _open_writer(self) -> sqlite3.Connection:
-        ours = _beside(self.path, ".lock").exists() or _is_marked(self.path)
-        self._owner = _own(self.path)
+        ours = beside(self.path, ".lock").exists() or is_marked(self.path)
+        self._owner = own(self.path)
         try:
             try:
                 db = self._new()
             except sqlite3.DatabaseError as error:
-                if not (ours and _is_damage(error)):  # the file of another program is left alone
+                if not (ours and is_damage(error)):  # the file of another program is left alone
                     raise
                 db = self._begin_anew()
             self._hold_reserve()
@@ -459,13 +368,13 @@ class Store:
         db = self._connect(f"{uri}?mode=ro")
         try:
             try:
-                _check(db, self.path, reading=True)
+                check(db, self.path, reading=True)
             except sqlite3.OperationalError:
                 if self.path.with_name(self.path.name + "-wal").exists():
                     raise
                 db.close()
                 db = self._connect(f"{uri}?mode=ro&immutable=1")
-                _check(db, self.path, reading=True)
+                check(db, self.path, reading=True)
         except BaseException:
             db.close()
             raise
@@ -481,152 +390,4 @@ class Store:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"{self.path}: {_reason(error)}", damaged=_is_damage(error)) from None
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    else:
-        _check(db, path)
-    db.execute("PRAGMA journal_mode = WAL").fetchall()
-    for pragma in (
-        "synchronous = FULL",
-        "wal_autocheckpoint = 256",
-        "journal_size_limit = 1048576",
-        "cache_size = -2000",
-        "temp_store = MEMORY",
-    ):
-        db.execute(f"PRAGMA {pragma}").fetchall()
-    new = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'summaries'").fetchone() is None
-    fill = f"INSERT INTO summaries {_SUMMARY.format('records')} FROM records WHERE type = 'upload';" if new else ""
-    db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_SUMMARIES} {fill} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    for table in ("records", "state", "messages"):  # version 1 had no checksums
-        if "crc" not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}:
-            db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
-    for query in _PROBES:  # damage is found now, when it can be set aside
-        db.execute(query).fetchall()
-
-
-def _check(db: sqlite3.Connection, path: Path, *, reading: bool = False) -> None:
-    application, found = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-    if application != APPLICATION_ID:
-        raise StoreError(f"{path}: this is no store of sniffer; give another path")
-    if found > SCHEMA_VERSION:
-        raise StoreError(f"{path}: written by a newer sniffer (store version {found}); update, or give another path")
-    if reading and found < SCHEMA_VERSION:
-        raise StoreError(f"{path}: written by an older sniffer; start the daemon once, which brings it up to date")
-
-
-def _beside(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _is_damage(error: BaseException) -> bool:
-    """Whether an error says that the file itself is at fault."""
-    if isinstance(error, StoreError):
-        return error.damaged
-    words = ("malformed", "not a database", "no such table", "no such column", "corrupt")
-    return isinstance(error, sqlite3.DatabaseError) and any(word in str(error) for word in words)
-
-
-def _is_marked(path: Path) -> bool:
-    """Whether the header of the file, as far as it can be read, says that it is ours."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
-    except OSError:
-        return False
-
-
-def _own(path: Path) -> IO[bytes]:
-    """One process writes. The lock is on a file beside the store, and ends with the process however that ends."""
-    if not path.name:
-        raise StoreError(f"'{path}': the path of the store must name a file (store.path)")
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    stream = os.fdopen(os.open(_beside(path, ".lock"), flags, 0o600), "r+b")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        stream.close()
-        if isinstance(error, BlockingIOError):
-            raise StoreError(f"{path}: another sniffer is writing to it; stop that one, or give another path") from None
-        raise
-    return stream
-
-
-def _reason(error: sqlite3.Error | OSError) -> str:
-    if isinstance(error, OSError):
-        reason = "a symbolic link is not followed" if error.errno == errno.ELOOP else error.strerror or error
-        return f"cannot be opened or written: {reason}"
-    text = str(error)
-    if "malformed" in text or "not a database" in text:
-        return f"is damaged or no store ({text}); `sniffer run` sets a damaged store aside and keeps what can be read"
-    if "locked" in text:
-        return "is locked by another program; close that one"
-    if "readonly" in text or "unable to open" in text:
-        return f"cannot be opened or written ({text}); check the folder and its permissions"
-    if "full" in text:
-        return "the disk is full; make room, or lower store.max_bytes"
-    return text
-
-
-def _where(
-    types: Sequence[str],
-    device: str | None,
-    since: int | None,
-    until: int | None,
-    verdict: str | None,
-    upload_class: str | None,
-) -> tuple[str, list[Any]]:
-    tests = [f"type IN ({','.join('?' * len(types))})"]
-    values: list[Any] = list(types)
-    for test, value in (("time_ns >= ?", since), ("time_ns < ?", until), ("class = ?", upload_class)):
-        if value is not None:
-            tests.append(test)
-            values.append(value)
-    if device is not None:
-        tests.append("(device = ? COLLATE NOCASE OR mac = ? COLLATE NOCASE)")
-        values += [device, device]
-    if verdict == "judged":
-        tests.append("verdict IS NOT NULL")
-    elif verdict is not None:
-        tests.append("verdict IS ?")
-        values.append(None if verdict == "none" else verdict)
-    return " AND ".join(tests), values
-
-
-def _row(record: Record) -> tuple[Any, ...]:
-    device, upload = record.get("device"), record.get("upload")
-    text = encode(record)
-    kind = str(record["event_type"])
-    verdict = record.get("verdict")
-    told = kind in ("alert", "resolved", "digest") or (kind == "upload" and verdict == "unexpected")
-    return (
-        kind,
-        record.get("host") if kind == "device" else record.get("id"),  # of a device only the newest is kept
-        int(record.get("revision") or 0),
-        _time_ns(record),
-        _text(device.get("name") if isinstance(device, Mapping) else device),
-        _text(device.get("mac") or device.get("ip")) if isinstance(device, Mapping) else None,
-        _text(upload.get("class")) if isinstance(upload, Mapping) else None,
-        _text(verdict),
-        _text(record.get("level")),
-        2 if told else 1 if kind == "upload" and verdict is not None else 0,
-        len(text),
-        text,
-        checksum(text),
-    )
-
-
-def _time_ns(record: Record) -> int:
-    try:
-        return parse_timestamp(str(record["timestamp"]))
-    except (KeyError, ValueError, OverflowError):
-        return 0
-
-
-def _text(value: object) -> str | None:
-    """A string that SQLite can hold: a lone surrogate is not one."""
-    return None if value is None else str(value).encode(errors="replace").decode()
+            raise StoreError(f"{self.path}: {reason_of(error)}", damaged=is_damage(error)) from None

@@ -9,8 +9,8 @@ from sniffer.errors import ConfigError
 from sniffer.model.clock import SECOND
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.notify import Notify
-from sniffer.sinks.delivery.outbox import UnansweredError
 from sniffer.sinks.delivery.queue import Message
+from sniffer.sinks.delivery.target import UnansweredError
 from sniffer.sinks.settings import NotifySettings
 from tests.sinks.builders import START, bare_notice, upload_value
 from tests.sinks.receiver import receiver

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from sniffer.errors import DeliveryError, StoreError
 from sniffer.model.clock import SECOND
-from sniffer.sinks.delivery.outbox import GoneError, Outbox, Target, UnansweredError
+from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Message, message_id
+from sniffer.sinks.delivery.target import GoneError, Target, UnansweredError
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.settings import OutboxSettings, StoreSettings
 from sniffer.sinks.storage.store import Store

@@ -14,8 +14,9 @@ from sniffer.records.alerts import dropped_record
 from sniffer.settings.base import Secret
 from sniffer.sinks.delivery.http import parse_retry_after
 from sniffer.sinks.delivery.notice import Notice
-from sniffer.sinks.delivery.outbox import GoneError, Outbox, UnansweredError
+from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Message, message_id
+from sniffer.sinks.delivery.target import GoneError, UnansweredError
 from sniffer.sinks.delivery.webhook import Webhook
 from sniffer.sinks.metrics import Metrics
 from sniffer.sinks.settings import StoreSettings, WebhookSettings

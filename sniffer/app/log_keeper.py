@@ -1,0 +1,29 @@
+"""Holds the newest log lines, for the page."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from sniffer.model import Record
+
+#: Log lines that the page can show.
+MAX_LOG_LINES = 300
+
+
+class LogKeeper(logging.Handler):
+    """Holds the newest log lines."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._lines: deque[Record] = deque(maxlen=MAX_LOG_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        text = record.getMessage()[:1000]
+        self._lines.append({"time_ns": int(record.created * 1e9), "level": record.levelname, "text": text})
+
+    def lines(self) -> Sequence[Record]:
+        """Newest first."""
+        return tuple(reversed(self._lines.copy()))
