@@ -1,4 +1,4 @@
-"""The spans of time that listeners are asked about: what did you hear while something left that could be a voice?"""
+"""The spans of time that listeners are asked about: those around an upload that could be a voice."""
 
 from __future__ import annotations
 

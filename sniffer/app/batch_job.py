@@ -204,7 +204,7 @@ def _note_unread(unread: Unread, outcome: Outcome) -> None:
 
 def _losses(pipeline: Pipeline, dropped: dict[str, int], outcome: Outcome) -> Iterator[Record]:
     """What the capturing host says it dropped, it says for the whole capture: when it was is not known. A few packets
-    of very many neither make an upload nor hide one; more than that, and nobody is accused."""
+    of very many neither make an upload nor hide one; above that share, no upload is called unexpected."""
     for interface, count in dropped.items():
         if count:
             outcome.problems.append(f"the capturing host dropped {count} packets")

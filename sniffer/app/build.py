@@ -55,7 +55,7 @@ class Rulebook:
 
 
 def own_folder(folder: Path) -> Path:
-    """A folder of the user's own rules. Raises RuleError where it is none: rules that nobody reads help nobody."""
+    """A folder of the user's own rules. Raises RuleError where it is none: rules that are not read protect nothing."""
     if not any((folder / kind).is_dir() for kind in RULE_KINDS) and not (folder / "oui.tsv").is_file():
         found = "holds none of the folders" if folder.is_dir() else "no such folder; it would hold"
         raise RuleError(f"{found} {', '.join(f'{kind}/' for kind in RULE_KINDS)}", file=folder)

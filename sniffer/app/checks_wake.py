@@ -30,8 +30,8 @@ def wake(config: Config) -> Iterator[Check]:
         yield Check(
             "wake",
             "warning",
-            f"configured: {', '.join(sorted(names))}, of which none is an ear: what none explains is inconclusive",
-            "add an ear: `sniffer listen` near the speaker (with `heartbeat`), or a voice satellite (docs/wake.md)",
+            f"configured: {', '.join(sorted(names))}, none is a listener: unexplained uploads are inconclusive",
+            "add a listener: `sniffer listen` near the speaker (with `heartbeat`), or a voice satellite (docs/wake.md)",
         )
         return
     if names:
@@ -40,7 +40,7 @@ def wake(config: Config) -> Iterator[Check]:
     yield Check(
         "wake",
         "warning",
-        "no wake source: uploads are listed, but nobody can say whether they were asked for",
+        "no wake source: uploads are listed, but it is unknown whether they were asked for",
         "add one: `sniffer listen` near the speaker, Home Assistant, MQTT, or a button (docs/wake.md)",
     )
 

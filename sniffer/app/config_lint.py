@@ -1,6 +1,6 @@
-"""What is valid in a configuration and still hardly what somebody meant: each remark with its place and a remedy.
+"""Settings that are valid and probably not meant: each remark with its place and a remedy.
 
-A name that nobody has switches off what it was to protect, and a source that nobody may speak for is deaf. Neither is
+A name that no device has switches off what it was to protect, and a source without a token never reports. Neither is
 an error: a device may be found later.
 """
 
@@ -123,8 +123,8 @@ def _devices(config: Config, seen: Iterable[str]) -> Iterator[Said]:
 
 
 def _words(config: Config, rulebook: Rulebook) -> Iterator[Said]:
-    """A kind nearly like a known one (a camera is judged otherwise than a speaker); a vendor that nobody has, and that
-    limits an ear to nobody."""
+    """A kind nearly like a known one (a camera is judged otherwise than a speaker); a vendor that no device has, which
+    limits a listener to no device."""
     kinds = {rule.kind for rule in rulebook.devices.rules}
     for number, device in enumerate(config.devices):
         close = _nearest(device.kind, kinds)
@@ -170,9 +170,13 @@ def _sources(config: Config) -> Iterator[Said]:
     for number, source in enumerate(config.wake.sources):
         place = ("wake", "sources", number, "name")
         if isinstance(source, HttpSource) and not config.http.enabled:
-            yield place, f"nobody can speak for '{source.name}': HTTP is off", "set http.enabled"
+            yield place, f"no event can arrive for '{source.name}': HTTP is off", "set http.enabled"
         elif isinstance(source, HttpSource) and source.name not in tokens:
-            yield place, f"nobody may speak for '{source.name}'", "give it a token with the scope `wake` (http.tokens)"
+            yield (
+                place,
+                f"no token may report for '{source.name}'",
+                "give it a token with the scope `wake` (http.tokens)",
+            )
 
 
 def _hours(config: Config) -> Iterator[Said]:

@@ -217,7 +217,7 @@ class Daemon:
         self._report.identified(stages)
 
     def _leap(self) -> None:
-        """Where the clock was set forward, or the machine slept, nobody looked at the time between: what was not seen
+        """Where the clock was set forward, or the machine slept, the time between was not observed: what was not seen
         then, such as phones or a wake word, is no absence and no silence."""
         (then_ns, then), self._looked = self._looked, (self._clock.now_ns(), self._clock.monotonic())
         now_ns, now = self._looked
@@ -429,7 +429,7 @@ class Daemon:
         if not isinstance(device, str) or not device or len(device) > 64:
             raise WakeError("device: a configured name or a MAC address is needed")
         warning = self.unknown(device)
-        if warning is not None and device.casefold() != EVERY_DEVICE:  # or somebody believes that alerts are off
+        if warning is not None and device.casefold() != EVERY_DEVICE:  # else the caller believes that alerts are off
             raise WakeError(warning)
         until_ns = mute_until(request, now_ns)
         try:
@@ -439,7 +439,7 @@ class Daemon:
         return {"device": device, "until": timestamp(until_ns)}
 
     def unknown(self, device: str) -> str | None:
-        """What to say to somebody who names a device that nobody knows; None where it is known, or nobody is yet."""
+        """Return the message for a device name that is not known; None where it is known, or no device is yet."""
         if not device or not self._devices:
             return None
         known = (record["device"] for record in self._devices)
@@ -472,7 +472,7 @@ class Daemon:
         return self._pipeline.stages.rules
 
     def interfaces(self) -> dict[str, bool]:
-        """By interface: is anything being captured there?"""
+        """By interface, whether it is captured from."""
         return dict(self._up)
 
     def mutes(self) -> tuple[tuple[str, int], ...]:

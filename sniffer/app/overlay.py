@@ -29,7 +29,7 @@ from sniffer.settings.yaml import parse_yaml, read_text
 FILE_NAME = "sniffer.overlay.yaml"
 MAX_CHANGES = 500
 
-#: What the page may change, and for lists what tells their items apart (None: items are only added).
+#: What the page may change, and for lists the key of an item (None: items are only added).
 CHANGEABLE: Mapping[tuple[str, ...], str | None] = {
     ("devices",): "mac",
     ("wake", "sources"): "name",

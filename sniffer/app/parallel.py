@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from sniffer.errors import SnifferError
@@ -13,60 +14,30 @@ from sniffer.errors import SnifferError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+#: In a worker, the function that it was forked with: a judge with its rules need not be picklable.
+_inherited: list[Callable[[Any], Any]] = []
+
 
 def in_order(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    """`map(work, items)`, by up to `jobs` processes at a time. What `work` knows they know too (they are forks),
-    and its results must be picklable. Raises SnifferError where a process ends before its work does."""
+    """`map(work, items)`, by up to `jobs` processes at a time. Workers are forks and know what `work` knows; results
+    must be picklable. Raises SnifferError where a process ends before its work does."""
     jobs = min(jobs, len(items))
     if jobs <= 1:
         yield from map(work, items)
         return
     context = multiprocessing.get_context("fork")
-    turn = context.Value("L", 0)
-    pipes: list[Connection] = []
-    workers: list[Any] = []
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_inherited.append, initargs=(work,))
     try:
-        for _ in range(jobs):
-            receiving, sending = context.Pipe(duplex=False)
-            worker = context.Process(target=_take_turns, args=(work, items, turn, sending), daemon=True)
-            with warnings.catch_warnings():  # numpy's idle threads do nothing that a fork could interrupt
-                warnings.simplefilter("ignore", DeprecationWarning)
-                worker.start()
-            sending.close()
-            pipes.append(receiving)
-            workers.append(worker)
-        yield from _collected(pipes, len(items))
+        with warnings.catch_warnings():  # numpy's idle threads do nothing that a fork could interrupt
+            warnings.simplefilter("ignore", DeprecationWarning)
+            results = pool.map(_call, items)
+        yield from results
+    except BrokenProcessPool:
+        raise SnifferError("a process ended before its work was done (was there too little memory?)") from None
     finally:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join()
+        pool.shutdown(cancel_futures=True)
 
 
-def _take_turns(work: Callable[[Item], Result], items: Sequence[Item], turn: Any, results: Connection) -> None:
-    while True:
-        with turn.get_lock():
-            place = turn.value
-            turn.value += 1
-        if place >= len(items):
-            results.close()
-            return
-        results.send((place, work(items[place])))
-
-
-def _collected(pipes: list[Connection], count: int) -> Iterator[Any]:
-    """Results as they arrive, held back until it is their turn."""
-    early: dict[int, Any] = {}
-    for place in range(count):
-        while place not in early:
-            if not pipes:
-                raise SnifferError("a process ended before its work was done (was there too little memory?)")
-            for pipe in wait(pipes):
-                assert isinstance(pipe, Connection)
-                try:
-                    done, result = pipe.recv()
-                except EOFError:
-                    pipes.remove(pipe)
-                else:
-                    early[done] = result
-        yield early.pop(place)
+def _call(item: Any) -> Any:
+    (work,) = _inherited
+    return work(item)

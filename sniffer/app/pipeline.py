@@ -88,7 +88,7 @@ class Pipeline:
 
     @property
     def wanted(self) -> frozenset[int]:
-        """Whose packets are needed: watched devices, and the phones whose silence means that nobody is home."""
+        """Whose packets are needed: watched devices, and the phones whose silence means that the home is empty."""
         watched = frozenset(self.stages.identifier.watched())
         return watched.union(*(presence.keys for presence in self.presences))
 
@@ -167,7 +167,7 @@ class Pipeline:
                 yield from self.wake(event)
 
     def leap(self, then_ns: int, now_ns: int) -> Iterator[Record]:
-        """The clock was set forward, or the machine slept: nobody looked at what lies between."""
+        """Note that the clock was set forward, or the machine slept: the time between was not observed."""
         loss = Loss(self.capture, then_ns, now_ns, 0)
         self.stages.judge.leap(loss)
         yield from self._lost(loss)

@@ -51,7 +51,7 @@ class Service:
     """Holds what runs beside the main loop: the HTTP server, the deliveries, the wake sources.
 
     While a capture is `replayed`, no wake source is asked: what it hears now says nothing of then. Unless `deliver`,
-    nobody is told.
+    no notification is sent.
 
     `events` are those of a replayed capture; `config_path` says where in the file something is.
 
@@ -76,7 +76,7 @@ class Service:
     ) -> None:
         self._config_path = config_path
         self.store, self.clock, self.replayed = store, clock, replayed
-        self.real_clock = SystemClock() if replayed else clock  # whoever signs in lives in the present
+        self.real_clock = SystemClock() if replayed else clock  # sessions live in the present
         self.overlay = OverlaidConfig(read_config)
         self._read_config, self._store, self._event_log, self._clock = self.overlay.read, store, event_log, clock
         self._deliver = deliver
@@ -179,7 +179,7 @@ class Service:
         return build_pipeline(config, rulebook, sources, self._capture, offline=False, state=state)
 
     def _remark(self, config: Config, rulebook: Rulebook, pipeline: Pipeline) -> None:
-        """What is valid, and still hardly meant."""
+        """Log settings that are valid and probably not meant."""
         seen = [device.name for device in pipeline.stages.identifier.devices()]
         for remark in remarks(config, rulebook, self._config_path, seen):
             logger.warning("%s", remark)
@@ -190,7 +190,10 @@ class Service:
         clock = SystemClock()  # receivers live in the present, also while a capture of last year is replayed
         sinks = config.sinks if self._deliver else SinkSettings()
         if config.sinks.receivers != sinks.receivers:
-            logger.info("nobody is told of this capture; --deliver would tell %s", ", ".join(config.sinks.receivers))
+            logger.info(
+                "no notifications are sent for this capture; --deliver sends them to %s",
+                ", ".join(config.sinks.receivers),
+            )
         key = link_key(self._store)
         notice_of = notices(config.http.public_url, key, clock, config.alerts.time_zone)
         targets = build_targets(
@@ -328,7 +331,7 @@ def open_files(config: Config) -> Iterator[tuple[Store, EventLog | None]]:
 
 
 def files_of(config: Config) -> list[Path]:
-    """What whoever we become must be able to write."""
+    """The files that the unprivileged user must be able to write."""
     found = [
         config.store.path.with_name(config.store.path.name + suffix)
         for suffix in ("", "-wal", "-shm", ".lock", ".reserve")

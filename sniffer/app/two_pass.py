@@ -97,7 +97,7 @@ class FirstLook:
             self._take(batch)
 
     def _arrives(self, key: int) -> bool:
-        """Somebody new may be there. If it may be a speaker, everything of it is wanted from now on."""
+        """Look for new devices. Of one that may be a speaker, all packets are wanted from now on."""
         if key in self._suspects or key in self._innocent:
             return False
         if not (self._identifier.suspicious(key) or self._identifier.doubtful(key)):

@@ -119,7 +119,7 @@ def _device(text: str) -> DeviceSettings:
         ) from None
 
 
-def nobody(device: str | None, store: Store) -> str:
+def nothing_of(device: str | None, store: Store) -> str:
     """What to add where nothing was found: that no device has that name."""
     from sniffer.app.config_lint import unknown_name
 

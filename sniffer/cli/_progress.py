@@ -34,7 +34,7 @@ class Bar:
             self._shown.add_task(title, total=total)
 
     def reach(self, done: float, title: str | None = None) -> None:
-        """So many are done."""
+        """Set how many are done."""
         if self._shown is not None:
             self._shown.update(self._shown.task_ids[0], completed=done, description=title)
 

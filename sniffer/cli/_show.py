@@ -1,4 +1,4 @@
-"""How one upload looks on a terminal: one line, aligned, with nothing a stranger wrote taken for more than text."""
+"""How one upload looks on a terminal: one line, aligned, where text from the network stays text."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def row(record: Record, *, colour: bool, captures: bool = False) -> str:
 
 
 def plain(text: str, width: int) -> str:
-    """A stranger's text as printable characters, at most `width` of them."""
+    """Text from the network as printable characters, at most `width` of them."""
     shown = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
     return shown if len(shown) <= width else shown[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
@@ -63,7 +63,7 @@ def plain(text: str, width: int) -> str:
 def folded(line: str, width: int | None, more_indent: int = 0) -> list[str]:
     """Return a line as lines of at most `width` characters, broken between words and indented as the first one.
 
-    `width` None leaves it as it is: text in a pipe is not folded.
+    `width` None leaves it unchanged: text in a pipe is not folded.
     """
     if width is None or len(line) <= width:
         return [line]
@@ -77,7 +77,7 @@ def terminal_width() -> int | None:
 
 
 class RecordLines:
-    """A sink that writes records for whoever watches the daemon: uploads and alerts as lines, or all as JSON."""
+    """A sink that writes records to the terminal: uploads and alerts as lines, or all as JSON."""
 
     name = "terminal"
 

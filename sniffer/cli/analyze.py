@@ -178,7 +178,7 @@ class _Report:
         self._several = len(captures) > 1
         captures = sorted(captures, key=first_moment)
         if len(captures) > 1:
-            # Who is who, in all captures together. What cannot be read is told when it is its turn to be judged.
+            # Who is who, in all captures together. A capture that cannot be read is reported when its turn comes.
             found = in_order(partial(_facts, judge), captures, jobs)
             self._bar.begin("who is who", len(captures))
             for done, facts in enumerate(found, 1):

@@ -26,7 +26,7 @@ from sniffer.sinks.storage.store import Store
 COMMANDS = 5
 #: An utterance, its closing silence, and the hold-off of the wake sources.
 _WAIT_SECONDS, _POLL_SECONDS = 25.0, 0.5
-#: No device sends so many uploads between two questions.
+#: More uploads than any device sends between two questions.
 _NEWEST = 100
 _BIN = 0.25
 
@@ -70,7 +70,7 @@ def command(
     """Teach the daemon one device: five spoken commands and one silence.
 
     DEVICE is a name or a MAC address. The daemon learns while you speak; this guides you, and shows what it learned:
-    in which pieces, how fast and to whom this device sends speech, and that it sends none when nobody speaks.
+    in which pieces, how fast and to whom this device sends speech, and that it sends none in silence.
 
     \b
     Examples:
@@ -85,7 +85,7 @@ def command(
         lesson = Lesson([[record] for record in _captured(capture, device, config) if _is_speech(record)])
     else:
         if not sys.stdin.isatty():
-            raise UsageError("somebody has to speak: run it on a terminal, or learn from a capture with --capture")
+            raise UsageError("a person has to speak: run it on a terminal, or learn from a capture with --capture")
         with ExitStack() as opened:
             if url is not None:
                 daemon = asked(url, device, lambda: find_token(token_file, config_path, "read"))
@@ -127,17 +127,17 @@ def learned(device: str, lesson: Lesson) -> Iterator[str]:
         others = len(lesson.silence) - len(loud)
         yield f"  in the silence: {len(loud)} times speech, {others} times something else"
         if loud:
-            yield "  something was heard although nobody spoke: `sniffer explain last` says what"
+            yield "  speech was detected during the silence: `sniffer explain last` says what"
     missing = len(lesson.commands) - len(speech)
     if missing:
-        yield f"{missing} were not heard: is this the right device, and do we see its packets? `sniffer doctor` tells"
+        yield f"{missing} were not heard: is this the right device, and are its packets seen? Run `sniffer doctor`"
     elif speech:
         yield "where these habits change, the daemon announces it (`drift`)"
 
 
 def guided(new: New, silence: float, ask: Callable[[], object], *, commands: int = COMMANDS) -> Lesson:
     """Ask for the commands and the silence. `new` gives the uploads that came since it was asked last; `ask` returns
-    when somebody has spoken."""
+    after a phrase was spoken."""
     lesson = Lesson()
     new()
     for number in range(1, commands + 1):
@@ -164,7 +164,7 @@ def _awaited(new: New) -> list[Record]:
 
 
 def since_last(uploads: Callable[[], list[Record]]) -> New:
-    """The uploads that were not there before: whoever asks, and its clock, may be far from the daemon."""
+    """Return the uploads that are new: the clock of this machine may differ from the daemon's."""
     known: set[str] = set()
 
     def new() -> list[Record]:
@@ -177,7 +177,7 @@ def since_last(uploads: Callable[[], list[Record]]) -> New:
 
 def _stored(settings: StoreSettings, device: str) -> Callable[[], list[Record]]:
     with Store(settings, read_only=True):
-        pass  # tells at once where there is none
+        pass  # fails at once where there is none
 
     def uploads() -> list[Record]:
         with Store(settings, read_only=True) as store:

@@ -87,7 +87,7 @@ def command(
         observer.identifier.restore(_remembered(settings))
     everybody = ordered(observer.identifier.devices())
     if not everybody:
-        _say("no hosts in there" if paths else "the daemon has seen nobody yet")
+        _say("no hosts in there" if paths else "the daemon has seen no host yet")
     amounts = observer.traffic.hosts()
     if output_format == "jsonl":
         for device in everybody:
@@ -205,12 +205,12 @@ def _size(amount: float) -> str:
 
 
 def _judged(device: Device, watched: Collection[int]) -> str:
-    """`listed`: what it sends is listed, and nobody is accused, for it only probably has a microphone."""
+    """`listed`: its uploads are listed and never unexpected, since it only probably has a microphone."""
     return "yes" if device.microphone else "listed" if device.key in watched else "no"
 
 
 def _facts(device: Device) -> str:
-    """What a host showed that nobody could make sense of."""
+    """What a host showed that no rule knows."""
     return ", ".join(f"{fact.kind} {fact.value}" for fact in device.facts[:3])
 
 

@@ -55,7 +55,7 @@ def command(context: click.Context, config_path: Path | None, interface: str | N
 
 
 def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[Check]:
-    """Every check, as it is done: looking at packets takes a while."""
+    """Yield each check when it is done: those that capture packets take a while."""
     config, read = Config(), None
     if path is not None:
         try:

@@ -14,7 +14,7 @@ from typing import IO, Any
 import click
 
 from sniffer import extras
-from sniffer.cli._common import config_option, effective_config, nobody
+from sniffer.cli._common import config_option, effective_config, nothing_of
 from sniffer.cli._times import Moment
 from sniffer.errors import UsageError
 from sniffer.records.schemas import export_columns
@@ -76,7 +76,7 @@ def command(
                 raise UsageError(f"{output}: cannot be written: {error.strerror}") from None
         try:
             count = write(store.walk(("upload",), device, since, until), out)
-            why = "" if count else nobody(device, store)
+            why = "" if count else nothing_of(device, store)
             out.flush()
         except BrokenPipeError:
             raise

@@ -25,7 +25,7 @@ from sniffer.listener.unit import NAME, install, unit_text
 from sniffer.model.clock import SECOND, SystemClock, timestamp
 from sniffer.wake.events import parse_time
 
-#: A microphone that gives the very same value for so many seconds hears nothing.
+#: Seconds of one constant value after which a microphone counts as dead.
 FLAT_SECONDS = 10.0
 
 

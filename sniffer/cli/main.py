@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain": ("explain", "One upload in words: why this verdict."),
     "export": ("export", "Uploads out of the store: CSV, JSON Lines, Parquet."),
     "answer": ("answer", "Say whether an upload was asked for."),
-    "wake": ("wake", "Tell the daemon that somebody asked."),
+    "wake": ("wake", "Report a request to the daemon."),
     "mute": ("mute", "A maintenance window: no alerts for a device for some time."),
     "listen": ("listen", "Hear wake words with a microphone of one's own and report them."),
     "calibrate": ("calibrate", "Teach the daemon one device: five spoken commands and one silence."),
@@ -109,7 +109,7 @@ def _give_back() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 uploads nobody asked for (`--fail-on`), 2 usage, 3 nothing could be read."""
     _give_back()
-    # Of numpy's linear algebra nothing is used: its threads would wait busily. And nobody extends our settings:
+    # Of numpy's linear algebra nothing is used: its threads would wait busily. And no plug-in extends our settings:
     # pydantic would look through every package that is installed.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

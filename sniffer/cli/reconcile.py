@@ -96,7 +96,7 @@ def command(
 
     EXPORT is what the vendor lets you download: Alexa's voice history (JSON), Amazon's "Request my data" or Google
     Takeout (zip or folder), a log of Home Assistant, or a CSV of your own (time, device, what). Nothing is fetched and
-    nothing is sent; archives are read in place. docs/reconcile.md tells where to download each.
+    nothing is sent; archives are read in place. docs/reconcile.md says where to download each.
 
     \b
     Examples:
@@ -216,7 +216,7 @@ def _check_rows(read: Exports, mapping: Mapping[str, str], words: Words, watched
     """Raise CaptureError or UsageError where the export has nothing for the time that was watched."""
     span = read.span
     if span.first_ns is None or span.last_ns is None:
-        raise CaptureError("no recordings were found in these files; docs/reconcile.md tells which are understood")
+        raise CaptureError("no recordings were found in these files; docs/reconcile.md lists those that are understood")
     if not read.rows:
         raise CaptureError(
             f"no row of the export is from the time that was watched: its rows are from {words.time(span.first_ns)} to "

@@ -37,7 +37,7 @@ class Report:
 
 @click.group()
 def command() -> None:
-    """List, check and test the rules: who is a speaker, what a host is for, and which uploads are told.
+    """List, check and test the rules: which hosts are speakers, what a server is for, and which uploads raise alerts.
 
     \b
     Example:  sniffer rules list --effective -c sniffer.yaml
@@ -111,7 +111,7 @@ def test(folders: tuple[Path, ...]) -> None:
 
 
 def _complain(problems: Sequence[str]) -> None:
-    """All problems but one are told here; the last ends the command."""
+    """Print all problems but the last, which ends the command."""
     for problem in problems[:-1]:
         click.echo(f"sniffer: {problem}", err=True)
     if problems:

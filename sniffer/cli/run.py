@@ -41,11 +41,11 @@ DRAIN_SECONDS = 60.0
 @device_option
 @click.option(
     "--capture", type=click.Path(path_type=Path, dir_okay=False),
-    help="Judge this file instead of an interface. Nobody is told, and nothing is kept, unless --deliver and --store "
-    "say so.",
+    help="Judge this file instead of an interface. No notifications are sent (see --deliver) and nothing is kept (see "
+    "--store).",
 )  # fmt: skip
 @click.option(
-    "--speed", type=click.FloatRange(min=0, min_open=True), help="Replay that many times as fast as it was captured."
+    "--speed", type=click.FloatRange(min=0, min_open=True), help="Replay speed factor; 1 is the speed of the capture."
 )
 @click.option(
     "--wake", type=click.Path(path_type=Path, dir_okay=False), help="With --capture: wake events (JSON Lines)."
@@ -68,7 +68,7 @@ def command(
     store_path: Path | None,
     output_format: str,
 ) -> int:
-    """Watch an interface; tell when a speaker sends what could be a voice, and whether anybody asked.
+    """Watch an interface; report when a speaker sends what could be a voice, and whether it was asked to.
 
     \b
     Examples:

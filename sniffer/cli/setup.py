@@ -162,7 +162,7 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def has_terminal() -> bool:
-    """Somebody can be asked."""
+    """Whether questions can be asked: standard input is a terminal."""
     return sys.stdin.isatty()
 
 
@@ -346,7 +346,7 @@ def _comment(text: str) -> str:
 
 
 def try_targets(config: Config, clock: Clock) -> int:
-    """Send a test to everybody who is to be told; 0 where all took it."""
+    """Send a test to every receiver; 0 where all accepted it."""
     from sniffer.app.trial import try_targets as tried
 
     results = tried(config, clock, read_secret)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sniffer.cli._common import config_option, effective_config, format_option, nobody
+from sniffer.cli._common import config_option, effective_config, format_option, nothing_of
 from sniffer.cli._show import header, row
 from sniffer.cli._times import Moment
 from sniffer.sinks.storage.store import Store
@@ -23,7 +23,13 @@ from sniffer.sinks.storage.store import Store
 )  # fmt: skip
 @click.option("--since", type=Moment(), help="From then on: 2h, yesterday, 2026-11-22, 2026-11-22T18:00.")
 @click.option("--until", type=Moment(), help="Up to then.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="The number of uploads shown.",
+)
 @click.option("--all", "everything", is_flag=True, help="Also what could hold no speech.")
 @format_option("table", "jsonl")
 @click.option("--store", "store_path", type=click.Path(path_type=Path, dir_okay=False), help="The store (SQLite).")
@@ -51,7 +57,7 @@ def command(
     wanted = verdict or (None if everything else "judged")
     with Store(settings, read_only=True) as store:
         found = store.uploads(device, wanted, since, until, limit)
-        why = "" if found else nobody(device, store) or "; `--all` shows also what could hold no speech"
+        why = "" if found else nothing_of(device, store) or "; `--all` also shows uploads that could hold no speech"
     if output_format == "jsonl":
         for record in reversed(found):
             click.echo(json.dumps(record))

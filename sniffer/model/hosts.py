@@ -78,7 +78,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Whom a flow talks to. `role` is a prior, never a verdict; `source` says where the name comes from:
+    """The other end of a flow. `role` is a prior, never a verdict; `source` says where the name comes from:
     `sni`, `quic`, `dns`, `mdns`, `dns_late` (an answer seen after the flow began), or None (unknown)."""
 
     host: str | None = None

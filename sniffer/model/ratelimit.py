@@ -1,4 +1,4 @@
-"""How often somebody may say something."""
+"""A limit on how often a caller may do something."""
 
 from __future__ import annotations
 

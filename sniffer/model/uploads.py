@@ -61,7 +61,7 @@ class Upload:
     final at `final_ns` (packet time). `score` is in log-odds, `probability` the same as a probability of speech.
     `bins` are upstream payload bytes a 250 ms bin from `start_ns` on, `body` the first and one-past-last bin
     of the audio. `one_sided` is set where no packet of the other side was ever seen on the connection. `stream` says
-    what a `media` upload is, where its shape tells.
+    what a `media` upload is, where its shape shows it.
     """
 
     key: int

@@ -171,7 +171,7 @@ def _health_record(
 
 
 def dropped_record(target: str, count: int, time_ns: int) -> AlertRecord:
-    """Return the alert that tells a receiver how many messages it will never get."""
+    """Return the alert that states how many messages a receiver will never get."""
     return _health_record(
         f"dropped-{target}-{time_ns}",
         time_ns,

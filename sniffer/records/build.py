@@ -110,7 +110,7 @@ def named_device(name: str) -> DeviceFields:
 
 
 def device_key(device: DeviceFields) -> str:
-    """Return what tells one device from another, whatever its name: its MAC address, else its IP address."""
+    """Return the identity of a device, whatever its name: its MAC address, else its IP address."""
     return device.mac or device.ip or device.name
 
 

@@ -51,7 +51,7 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
     except OSError as problem:
         raise error(f"cannot be read: {problem.strerror}", file=path) from None
     if len(data) > MAX_DOCUMENT_BYTES:
-        raise error(f"is over {MAX_DOCUMENT_BYTES} bytes: nobody wrote that by hand", file=path)
+        raise error(f"exceeds {MAX_DOCUMENT_BYTES} bytes; is this the right file?", file=path)
     try:
         return data.decode()
     except UnicodeDecodeError as problem:
@@ -60,7 +60,7 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
 
 def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[Any, yaml.Node | None]:
     """A YAML document as plain values, and its node tree for places. Aliases and duplicate keys are refused:
-    nobody needs them here, and they are how a small file grows large or says two things at once.
+    with them, a small file can grow large or say two things at once.
 
     Raises `error` with file, line and column.
     """

@@ -303,7 +303,7 @@ def _entity(state: DeviceState, platform: str, name: str, title: str, **more: st
 
 
 def slug(device: Mapping[str, Any]) -> str:
-    """What a device is called in topics: its MAC, or a hash; never a name that a stranger chose."""
+    """What a device is called in topics: its MAC, or a hash; never a name from the network."""
     if device["mac"]:
         return str(device["mac"]).replace(":", "")
     return hashlib.sha256(str(device["ip"] or device["name"]).encode(errors="replace")).hexdigest()[:12]

@@ -419,7 +419,7 @@ class Metrics:
         source = self._source(record["source"])
         device = record["device"]
         self._wakes.labels(self._named(device["mac"] or device["name"] if device else None), source).inc()
-        if source not in self._sources:  # nobody said that it is up, but it speaks
+        if source not in self._sources:  # its start was not reported, but it sends events
             self.source_up(record["source"], True)
 
     def _named(self, device: str | None) -> str:
@@ -445,25 +445,25 @@ class Metrics:
     # --- what is no record ---
 
     def packets(self, interface: str, count: int) -> None:
-        """So many more packets were captured."""
+        """Count captured packets."""
         self._packets.labels(self._interface(interface)).inc(count)
         for other in (self._dropped, self._fragments, self._merged, self._hidden):
             other.labels(self._interface(interface))
 
     def dropped(self, interface: str, count: int) -> None:
-        """So many more packets were dropped by the kernel."""
+        """Count packets that the kernel dropped."""
         self._dropped.labels(self._interface(interface)).inc(count)
 
     def fragments(self, interface: str, count: int) -> None:
-        """So many more parts of IP packets came. Those after the first have no ports: a connection of their own."""
+        """Count fragments of IP packets. Those after the first have no ports."""
         self._fragments.labels(self._interface(interface)).inc(count)
 
     def merged(self, interface: str, count: int) -> None:
-        """So many more packets were longer than a frame can be."""
+        """Count packets that are longer than a frame can be."""
         self._merged.labels(self._interface(interface)).inc(count)
 
     def hidden(self, interface: str, count: int) -> None:
-        """So many more bytes were sent past us."""
+        """Count bytes that did not pass the capture."""
         self._hidden.labels(self._interface(interface)).inc(count)
 
     def capturing(self, interface: str, up: bool) -> None:
@@ -481,7 +481,7 @@ class Metrics:
         self._reconnects.labels(self._interface(interface)).set(reconnects)
 
     def decode_error(self, protocol: str, count: int = 1) -> None:
-        """So many more packets could not be decoded."""
+        """Count packets that could not be decoded."""
         self._decode_errors.labels(self._protocol(protocol)).inc(count)
 
     def identity_skipped(self, reason: str, count: int) -> None:

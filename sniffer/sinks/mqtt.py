@@ -355,7 +355,7 @@ class Mqtt(ConfiguredTarget):
 
     def _unreachable(self, client: Client, data: Any) -> None:
         """Said once; paho goes on trying."""
-        reason = f"nobody answers at {self._settings.host}"
+        reason = f"no answer from {self._settings.host}"
         if self._refused != reason:
             log.warning("%s: %s; retrying", self.name, reason)
         self._refused = reason

@@ -23,7 +23,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 TOLD: tuple[Event, ...] = ("alert", "resolved", "digest", "question")
 
 
-#: A URL, or where it is read from because it is a secret; tagged, so that a mistake is told of the one that is meant.
+#: A URL, or where it is read from because it is a secret; tagged, so that an error names the form that was meant.
 UrlOrSecret = Annotated[
     Annotated[Url, Tag("url")] | Annotated[Secret, Tag("secret")],
     Discriminator(lambda value: "secret" if isinstance(value, (dict, Secret)) else "url"),
@@ -46,7 +46,7 @@ class EventLogSettings(Section):
 
 
 class TargetSettings(Section):
-    """What all targets of the outbox have: which records they are told, and from which level on."""
+    """What all targets of the outbox have: which records are delivered, and from which level on."""
 
     name: Name
     events: tuple[Event, ...] = TOLD
@@ -162,7 +162,7 @@ class SinkSettings(Section):
 
     @property
     def receivers(self) -> list[str]:
-        """The names of all who are told."""
+        """The names of all receivers."""
         names = [target.name for target in (*self.webhooks, *self.alertmanager, *self.notify)]
         return names + ([self.mqtt.name] if self.mqtt else [])
 

@@ -68,17 +68,17 @@ class SourceSettings(Section):
 
     @property
     def ears(self) -> tuple[Hears, ...]:
-        """What it hears, where nobody said."""
+        """What it hears, unless configured."""
         return ("wake",)
 
     @property
     def assumed_up(self) -> bool:
-        """Nobody tells when it goes down, so it counts as up; unless it sends heartbeats."""
+        """It counts as up, since its end is not reported; unless it sends heartbeats."""
         return False
 
 
 class UnseenSource(SourceSettings):
-    """One whose end nobody would notice: without heartbeats it explains uploads, and its silence says nothing."""
+    """A source whose end is not noticed: without heartbeats it explains uploads, and its silence says nothing."""
 
     @property
     def ears(self) -> tuple[Hears, ...]:
@@ -87,15 +87,13 @@ class UnseenSource(SourceSettings):
     @model_validator(mode="after")
     def _lives(self) -> UnseenSource:
         if self.hears and self.heartbeat is None:
-            raise ValueError(
-                "`hears` needs `heartbeat` here (such as 60): nobody knows otherwise whether it still does"
-            )
+            raise ValueError("`hears` needs `heartbeat` here (such as 60): without it, its end is not noticed")
         return self
 
 
 class HttpSource(UnseenSource):
-    """Whoever posts to `/api/v1/wake` with a token of this source's name. With `heartbeat: 60` it is an ear, which
-    must give a sign of life that often, as `sniffer listen` does (`source_up`); without, it is a hand."""
+    """A program that posts to `/api/v1/wake` with a token of this source's name. With `heartbeat: 60` it is a listener,
+    and must give a sign of life that often, as `sniffer listen` does (`source_up`). Without, it only explains."""
 
     type: Literal["http"]
 
@@ -105,7 +103,7 @@ class HttpSource(UnseenSource):
 
 
 class FileSource(UnseenSource):
-    """A file of JSON lines that something else appends to. It is an ear with `heartbeat`, as over HTTP."""
+    """A file of JSON lines that something else appends to. It is a listener with `heartbeat`, as over HTTP."""
 
     type: Literal["file"]
     path: FilePath
@@ -132,7 +130,7 @@ class MqttSource(SourceSettings):
     """A broker. `topic` carries events in our own format; `answer_topic` answers to questions
     (`{"upload_id": ..., "answer": "yes"}`); `hermes` listens to Rhasspy's hotword messages; `topics`
     maps anything else, such as a Zigbee button. `tls` uses the system's certificates, or those of `ca_file`.
-    `client_id` is by default one that only this installation and source have. It is an ear with `hermes` or
+    `client_id` is by default one that only this installation and source have. It is a listener with `hermes` or
     `heartbeat`, or where `hears` says so."""
 
     type: Literal["mqtt"]
@@ -191,7 +189,7 @@ class HomeAssistantSource(SourceSettings):
         return self
 
     def specs(self) -> tuple[WakeSource, ...]:
-        """The house's own ears, and the vendor's history, which are not to be mixed."""
+        """Listeners of your own and the vendor's history, which must not be mixed."""
         if not self.has_vendor:
             return (self.spec(),)
         vendor = self.model_copy(
@@ -271,8 +269,8 @@ class WyomingSource(SourceSettings):
 
 
 class PresenceSource(SourceSettings):
-    """Somebody is home while any of these MACs sends something: phones. `away_after` seconds of silence of all of
-    them mean that nobody is."""
+    """The home is occupied while any of these MACs (phones) sends something, and empty after `away_after` seconds of
+    silence of all of them."""
 
     type: Literal["presence"]
     macs: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -303,16 +301,16 @@ AnySource = Annotated[
 
 
 class WakeSettings(Section):
-    """The sources that say when somebody asked.
+    """The sources of wake events.
 
-    Each has `trust`: `independent` is an ear of one's own, `self_report` the vendor's word. `hears` is what its
-    silence says something about: an ear hears `wake`, whatever reports calls `call`, whoever knows who watches a
+    Each has `trust`: `independent` is your own listener, `self_report` the vendor's word. `hears` is what its
+    silence says something about: a listener hears `wake`, a source of calls `call`, one that knows who watches a
     camera `view`; nothing (`[]`) for a button that is only pressed sometimes. Where it is not given, each type says
-    below what makes it an ear. `devices` (names or MACs; none is the whole house) and `vendor` limit whom it hears
-    for. `hold_off` is how many seconds after an upload to wait for it. `miss_rate` is the first guess of the share of
-    requests that it misses. Where `heartbeat` is given, its word holds that many seconds after the last sign of life,
-    and then it counts as down. The silence of an ear counts for a device only if it reported a request to that device
-    at most `heard_within` seconds before, and has been up ever since.
+    below what makes it a listener. `devices` (names or MACs; none is the whole house) and `vendor` limit which devices
+    it hears for. `hold_off` is how many seconds after an upload to wait for it. `miss_rate` is the first guess of the
+    share of requests that it misses. Where `heartbeat` is given, the source counts as down that many seconds after its
+    last sign of life. The silence of a listener counts for a device only if it reported a request to that device at
+    most `heard_within` seconds before, and has been up ever since.
     """
 
     sources: tuple[AnySource, ...] = ()

@@ -85,7 +85,7 @@ class Access:
     # --- who it is ---
 
     def reader(self, scope: Mapping[str, Any]) -> Reader | None:
-        """Who sent a request; None where nobody is signed in and the address is not enough."""
+        """Return the reader that sent a request; None where it is not signed in and its address is not enough."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         session = _cookie(headers.get("cookie", ""))
         role = self._role(session) if session else None
@@ -203,7 +203,7 @@ class Access:
 
 
 class TooManyTriesError(Exception):
-    """Somebody tries passwords or links faster than a person does."""
+    """Passwords or links are tried faster than a person types."""
 
 
 def same_origin(headers: Mapping[str, str]) -> bool:

@@ -46,7 +46,7 @@ INDEX = """sniffer
 /api/v1/devices     who is on the network
 /api/v1/stats       counters
 /api/v1/stream      records as they happen (server-sent events)
-POST /api/v1/wake   somebody asked (bearer token)
+POST /api/v1/wake   a wake event (bearer token)
 POST /api/v1/answers  an upload was asked for, or not (bearer token)
 POST /api/v1/mute   no alerts for a device for some time (bearer token)
 """
@@ -302,7 +302,7 @@ async def _body(request: Request) -> Any:
             if len(received) > MAX_BODY_BYTES:
                 return _error(413, f"the body is over {MAX_BODY_BYTES} bytes")
     except ClientDisconnect:
-        return _error(400, "the client left before the end of the body")  # nobody reads it
+        return _error(400, "the client left before the end of the body")  # no client reads it
     try:
         return json.loads(received) if received else {}
     except (ValueError, RecursionError):
@@ -329,7 +329,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 class _KnownHost:
-    """Refuses requests under a host name that nobody configured: a web page must not reach us by DNS rebinding."""
+    """Refuses requests under a host name that is not configured: a web page must not reach us by DNS rebinding."""
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
         self._app, self._allowed = app, allowed

@@ -62,7 +62,7 @@ class PageBackend(Backend, Protocol):
         ...
 
     def answer(self, upload_id: str, answer: str, way: str) -> Record:
-        """Somebody says whether an upload was asked for: `yes`, `no` or `unsure`."""
+        """Take a person's answer whether an upload was asked for: `yes`, `no` or `unsure`."""
         ...
 
     def sources(self) -> Sequence[Record]:

@@ -1,6 +1,6 @@
 """Signed links: one purpose for one subject until a time, for buttons in notifications.
 
-Whoever holds a link can do that one thing and nothing else, so that no token has to leave the house. Opening a link
+The holder of a link can do that one thing and nothing else, so that no token has to leave the house. Opening a link
 (GET) shows a page with a button and changes nothing; the button, and the buttons of ntfy, act (POST).
 """
 

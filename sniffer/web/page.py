@@ -1,4 +1,4 @@
-"""The page for people: routes, who may open them, and what browsers are told about safety."""
+"""The page for people: routes, who may open them, and the security headers."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class _CalmServer(uvicorn.Server):
 
 
 def tls_options(tls: TlsSettings | None) -> dict[str, str]:
-    """What uvicorn is told of certificate and key. Raises ConfigError where they cannot be used."""
+    """Return uvicorn's options for certificate and key. Raises ConfigError where they cannot be used."""
     if tls is None:
         return {}
     for path in (tls.certificate, tls.key):
@@ -66,7 +66,7 @@ def tls_options(tls: TlsSettings | None) -> dict[str, str]:
         except OSError as error:
             raise ConfigError(f"cannot be read: {error.strerror} (http.tls)", file=path) from None
     try:
-        # A key with a password is refused: nobody is there to be asked.
+        # A key with a password is refused: a daemon cannot ask for it.
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key, password="")
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)

@@ -23,7 +23,7 @@ class TokenSettings(Section):
 
 class TlsSettings(Section):
     """PEM files: the certificate (with those between it and the root), and its key without a password. Read at the
-    start and at every `kill -HUP`, by whoever the daemon runs as."""
+    start and at every `kill -HUP`, by the user that the daemon runs as."""
 
     certificate: Path
     key: Path

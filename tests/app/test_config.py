@@ -100,7 +100,7 @@ def test_deep_nesting_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff\xfe", "UTF-8"), (b"#" * (1 << 20) + b"##", "over 1048576 bytes"), (None, "No such file")],
+    [(b"\xff\xfe", "UTF-8"), (b"#" * (1 << 20) + b"##", "exceeds 1048576 bytes"), (None, "No such file")],
 )
 def test_an_unreadable_file_is_one_line(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "sniffer.yaml"

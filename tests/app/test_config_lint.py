@@ -53,7 +53,7 @@ def test_tokens_and_sources_must_find_each_other(tmp_path: Path) -> None:
     assert line.endswith("add {type: http, name: phon} to wake.sources")
     lines = said(tmp_path, text + "wake: {sources: [{type: http, name: phone}]}\n")
     assert lines[0].endswith("did you mean 'phone'?")
-    assert lines[1].startswith("sniffer.yaml:2:37: nobody may speak for 'phone'")
+    assert lines[1].startswith("sniffer.yaml:2:37: no token may report for 'phone'")
     assert said(tmp_path, text.replace("phon,", "phone,") + "wake: {sources: [{type: http, name: phone}]}\n") == []
 
 

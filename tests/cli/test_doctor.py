@@ -230,7 +230,7 @@ def test_wake_sources_are_named_and_their_tokens_read(tmp_path: Path) -> None:
     file, token = tmp_path / "sniffer.yaml", tmp_path / "token"
     file.write_text(f"http:\n  tokens:\n    - {{source: button, secret: {{file: {token}}}}}\n")
     result, checks = doctor("-c", str(file), "--seconds", "0")
-    assert checks["wake"][0]["message"].startswith("configured: button, of which none is an ear")
+    assert checks["wake"][0]["message"].startswith("configured: button, none is a listener")
     assert checks["start"][0]["status"] == "fail"
     assert result.exit_code in (2, 3)
     token.write_text("a-long-enough-secret")

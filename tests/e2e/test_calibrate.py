@@ -50,7 +50,7 @@ def test_two_commands_and_a_silence(lan: None, tmp_path: Path, monkeypatch: pyte
 
         # Nobody is there to speak: say so, and wait for nothing.
         result = CliRunner().invoke(calibrate.command, ["kitchen", "--url", daemon.url])
-        assert "somebody has to speak" in str(result.exception)
+        assert "a person has to speak" in str(result.exception)
     finally:
         assert daemon.end() == 0
     with (

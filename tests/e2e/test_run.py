@@ -288,7 +288,7 @@ def test_a_capture_is_told_to_nobody_and_kept_nowhere_unless_asked(
             daemon.until(lambda: hook.requests)
         else:
             assert {record["reason"] for record in daemon.judged()} == {"wake_source_down"}
-            assert "nobody is told of this capture; --deliver would tell phone" in daemon.said()
+            assert "no notifications are sent for this capture; --deliver sends them to phone" in daemon.said()
     finally:
         assert daemon.end() == 0
     assert {path.name for path in tmp_path.iterdir()} == before

@@ -291,7 +291,7 @@ class LiveCapture:
         return {link.label: Statistics(link.received, link.dropped) for link in self._links}
 
     def up(self) -> Mapping[str, bool]:
-        """By interface: is anything being captured there?"""
+        """By interface, whether it is captured from."""
         return {link.label: link.gone_ns is None for link in self._links}
 
     def events(self) -> list[str]:

@@ -40,7 +40,7 @@ _TITLES = {"alert": "Alert", "resolved": "Resolved", "digest": "Daily digest", "
 
 
 def standard(message: Message, notice: Notice, url: str) -> Request:
-    """Standard Webhooks: the type, the time, and the record as it is."""
+    """Standard Webhooks: the type, the time, and the whole record."""
     body = {
         "type": f"sniffer.{message.record['event_type']}",
         "timestamp": message.record["timestamp"],

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Answers that say "not now" to any message: timeout, too early, too many requests, bad gateway, unavailable. All
 #: others may be this message's fault, so the next ones do not wait for it.
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
-#: Of an answer that refuses, so many bytes are read and so many characters shown.
+#: Bytes of a refusing answer that are read, and characters of it that are shown.
 _READ_BYTES, _SHOWN_CHARACTERS = 2048, 100
 #: A part of an address that is shorter than this is a word and not a secret.
 _SECRET_CHARACTERS = 6

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 #: A message that the receiver refuses so often is overtaken by the next one.
 OVERTAKEN_AFTER = 3
-#: So many different messages refused in a row are the receiver's fault, and the whole line waits.
+#: After this many different messages are refused in a row, the fault is the receiver's, and all its messages wait.
 REFUSED_IN_A_ROW = 3
 #: The mark of an error with which the receiver asked to wait: a restart does not shorten that.
 ASKED_TO_WAIT = "asks to wait"
@@ -71,7 +71,7 @@ class Outbox:
     # --- in ---
 
     def emit(self, record: Record) -> None:
-        """Queue a record for each target that is told of such. Returns as soon as it is in the store."""
+        """Queue a record for each target that takes such records. Returns as soon as it is in the store."""
         for target in self._targets:
             target.show(record)
             if wanted(target, record):
@@ -240,7 +240,7 @@ class Outbox:
         return 0
 
     def _longest(self, message: Message) -> float:
-        """For how long a message is worth telling: that somebody is listening now is soon no news."""
+        """Seconds for which a message is worth delivering: that a device sends now is soon out of date."""
         seconds = NOW_SECONDS if message.record["event_type"] == "listening" else self._settings.max_age_hours * 3600
         return seconds * SECOND
 

@@ -12,7 +12,7 @@ from sniffer.sinks.settings import MqttSettings, TargetSettings
 
 
 class Target:
-    """A receiver. `address` tells one receiver from another (never shown); `level` and `events` are what it is told.
+    """A receiver. `address` identifies it (never shown); `level` and `events` select the records that it gets.
     What most of them do not need is here already: derive from this."""
 
     name: str
@@ -20,12 +20,12 @@ class Target:
 
     @property
     def events(self) -> Sequence[str]:
-        """The types of records it is told."""
+        """The types of records that are delivered."""
         return ()
 
     @property
     def level(self) -> str:
-        """The least level it is told."""
+        """The lowest level that is delivered."""
         return "informational"
 
     def send(self, message: Message, now_ns: int) -> None:
@@ -86,7 +86,7 @@ class GoneError(DeliveryError):
 
 
 def wanted(target: Target, record: Record) -> bool:
-    """Whether a target is told of this record."""
+    """Whether this record is delivered to a target."""
     if record["event_type"] not in target.events:
         return False
     if record["event_type"] == "question":  # there are few, and who wants none switches them off

@@ -34,10 +34,10 @@ def build_targets(
     controls: Controls | None = None,
     page: str | None = None,
 ) -> list[Target]:
-    """Nothing is sent yet, and nobody needs to be reachable. Raises ConfigError where a secret cannot be read, or an
-    extra is not installed.
+    """Build the targets; no receiver need be reachable. Raises ConfigError where a secret is unreadable, or an extra
+    is not installed.
 
-    What nobody configured is not imported: HTTP, MQTT and notification libraries cost memory.
+    Libraries of targets that are not configured are not imported: HTTP, MQTT and notifications cost memory.
     """
     found = list(_targets(settings, read_secret, notice_of, store, clock))
     if settings.mqtt is not None:

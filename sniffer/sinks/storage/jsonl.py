@@ -1,4 +1,4 @@
-"""A record as one line of JSON, whatever a stranger put into it."""
+"""A record as one line of JSON, whatever text from the network it holds."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _shortened(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cut(value: Any) -> Any:
-    """Strings of a stranger can be long wherever they are."""
+    """Strings from the network can be long in any field."""
     if isinstance(value, str):
         return value[:1000]
     if isinstance(value, Mapping):

@@ -63,7 +63,7 @@ class EvidenceKeeper:
         self._size = 0
 
     def feed(self, batch: PacketBatch, watched: Collection[int]) -> None:
-        """Hold the headers of what watched devices send, and of what tells how they are answered."""
+        """Hold the headers of packets that watched devices send, and of the answers to them."""
         if not len(batch) or not watched:
             return
         keys = sorted_keys(watched)

@@ -183,7 +183,7 @@ class Store:
         *,
         verdict: str | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The same, oldest first, however many there are: a page at a time, and nobody is kept waiting between."""
+        """Yield records, oldest first. They are read page by page, and other threads use the store in between."""
         test, values = conditions(types, device, since, until, verdict, None)
         at = (-1 << 62, -1)
         query = (
@@ -251,7 +251,7 @@ class Store:
                 )
 
     def installation(self) -> str:
-        """Return what tells this installation from others: random, and the same for the life of the store."""
+        """Return the identifier of this installation: random, and unchanged for the life of the store."""
         known = self.state_get("installation")
         if not isinstance(known, str):
             known = secrets.token_hex(8)

@@ -128,7 +128,7 @@ def one(page: Page, record: Record) -> dict[str, Any]:
 
 
 def _thinned(uploads: Any) -> list[Any]:
-    """At most one upload of a verdict in five minutes: more cannot be told apart on a lane."""
+    """At most one upload of a verdict in five minutes: more cannot be distinguished on a lane."""
     kept = {}
     for upload in uploads:
         kept[(upload.time_ns // (300 * SECOND), upload.verdict)] = upload

@@ -92,7 +92,7 @@ def context(page: Page) -> dict[str, Any]:
 
 
 def _summary(words: Words, names: Mapping[str, str], titles: Mapping[str, str], record: Record) -> str:
-    """An alert in the reader's language: the device and the rule that was broken; else as it was sent."""
+    """An alert in the reader's language: the device and the rule that was broken; else the text that was sent."""
     title = titles.get(str(record.get("rule")))
     if title is None:
         return str(record.get("summary") or record.get("title") or "")

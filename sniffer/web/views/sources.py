@@ -1,4 +1,4 @@
-"""What hears when somebody asks: how each listener is, and how to add one."""
+"""The listeners: the state of each, and a form that adds one."""
 
 from __future__ import annotations
 

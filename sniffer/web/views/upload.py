@@ -94,7 +94,7 @@ def headline(words: Words, record: Record) -> str:
 
 
 def sentences(words: Words, record: Record) -> list[str]:
-    """What happened, what it looked like, and whether somebody asked."""
+    """What happened, what it looked like, and whether it was asked for."""
     shown, upload = summary_of(record), record["upload"]
     service = record.get("service") or {}
     target = plain(service.get("host") or record.get("dest_ip") or "?", 120)
