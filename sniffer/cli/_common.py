@@ -16,6 +16,7 @@ import click
 
 from sniffer.errors import UsageError
 from sniffer.model import host_key
+from sniffer.model.pcap import PCAP_MAGICS, PCAPNG_MAGIC
 
 if TYPE_CHECKING:  # a listener reads no configuration: it need not hold what one is made of
     from sniffer.app.config import Config
@@ -26,10 +27,8 @@ if TYPE_CHECKING:  # a listener reads no configuration: it need not hold what on
 DEFAULT_CONFIG = Path("sniffer.yaml")
 CAPTURE_SUFFIXES = frozenset({".pcap", ".pcapng", ".cap", ".dmp", ".ntar"})
 COMPRESSED_SUFFIXES = frozenset({".gz", ".xz", ".bz2", ".zst"})
-#: First bytes of pcap (micro- and nanoseconds, both byte orders, and the modified one of 1998) and of pcapng.
-CAPTURE_MAGIC = frozenset(
-    bytes.fromhex(text) for text in ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "34cdb2a1", "a1b2cd34", "0a0d0d0a")
-)
+#: First bytes of pcap and pcapng.
+CAPTURE_MAGIC = frozenset({*PCAP_MAGICS, PCAPNG_MAGIC})
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sniffer.model import PACKET_COLUMNS, FrameBlock, PacketBatch
+from sniffer.model.pcap import file_header, packet_header
 
 ETHERNET = 1
 
@@ -34,12 +35,11 @@ def pcap_bytes(
     byte_order: str = "<",
 ) -> bytes:
     """A capture file; `byte_order` is `<` or `>`."""
-    magic, divisor = (0xA1B23C4D, 1) if nanoseconds else (0xA1B2C3D4, 1000)
-    parts = [struct.pack(f"{byte_order}IHHiIII", magic, 2, 4, 0, 0, snap, link_type)]
+    form: dict[str, Any] = {"nanoseconds": nanoseconds, "byte_order": byte_order}
+    parts = [file_header(link_type, snap=snap, **form)]
     for frame in frames:
-        seconds, rest = divmod(frame.time_ns, 1_000_000_000)
         data = frame.data[:snap]
-        parts += (struct.pack(f"{byte_order}IIII", seconds, rest // divisor, len(data), frame.wire), data)
+        parts += (packet_header(frame.time_ns, len(data), frame.wire, **form), data)
     return b"".join(parts)
 
 

@@ -1,7 +1,8 @@
 """Bytes as they are on the link: Ethernet, IP, TCP, UDP, DNS, DHCP, TLS and QUIC, with right lengths and checksums.
 
 Plain functions from values to bytes; nothing is remembered. QUIC Initials are really encrypted (RFC 9001), with keys
-that anyone can derive, as on the wire.
+that anyone can derive, as on the wire. scapy would build the same packets, but takes 1,319 us for a frame instead of
+11 us (measured), and the simulator builds millions. Tests have tshark read what is built here.
 """
 
 from __future__ import annotations

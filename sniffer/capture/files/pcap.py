@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 
 import numpy as np
 
 from sniffer import native
 from sniffer.capture.files.frame_columns import MAX_FRAME, MAX_WIRE, Columns, gather_u32
 from sniffer.model import FrameBlock
-
-#: First four bytes as they stand in the file -> byte order, nanoseconds a tick, length of a record's header.
-#: 0xa1b2cd34 is Kuznetzov's variant, with the interface and the protocol behind the usual four fields.
-MAGICS: Mapping[bytes, tuple[str, int, int]] = {
-    b"\xd4\xc3\xb2\xa1": ("<", 1000, 16),
-    b"\xa1\xb2\xc3\xd4": (">", 1000, 16),
-    b"\x4d\x3c\xb2\xa1": ("<", 1, 16),
-    b"\xa1\xb2\x3c\x4d": (">", 1, 16),
-    b"\x34\xcd\xb2\xa1": ("<", 1000, 24),
-    b"\xa1\xb2\xcd\x34": (">", 1000, 24),
-}
-HEADER_BYTES = 24
+from sniffer.model.pcap import FILE_HEADER_BYTES, PCAP_MAGICS
 
 
 class PcapWalker:
@@ -42,19 +30,19 @@ class PcapWalker:
     @classmethod
     def recognise(cls, magic: bytes, name: str) -> PcapWalker | None:
         """The walker for a file that begins with these four bytes, if it is this format."""
-        found = MAGICS.get(magic)
+        found = PCAP_MAGICS.get(magic)
         return cls(*found, name) if found is not None else None
 
     def walk(self, data: memoryview, end: int) -> tuple[list[FrameBlock], int]:
         position = 0
         if not self.started:
-            if end < HEADER_BYTES:
+            if end < FILE_HEADER_BYTES:
                 return [], 0
             # The upper bits say how long the frame check sequence is; the IP length makes it harmless.
             self._link_type = struct.unpack_from(f"{self._order}I", data, 20)[0] & 0xFFFF
             self._head = bytes(data[:8])
             self.started = True
-            position = HEADER_BYTES
+            position = FILE_HEADER_BYTES
         blocks: list[FrameBlock] = []
         while True:
             columns, position = self._columns(data, position, end)
@@ -64,7 +52,7 @@ class PcapWalker:
                 blocks.append(FrameBlock(self._name, self._link_type, data, *columns.arrays()))
             if not self._another_header(data, position, end):
                 return blocks, position
-            position += HEADER_BYTES
+            position += FILE_HEADER_BYTES
             self._room = None  # its rows are still needed
 
     def _note(self, text: str) -> None:
@@ -73,7 +61,7 @@ class PcapWalker:
     def _another_header(self, data: memoryview, position: int, end: int) -> bool:
         """Return whether another capture follows, as where files were concatenated; take its link type then. Of another
         format or byte order it cannot be read."""
-        if end - position < HEADER_BYTES or bytes(data[position : position + 8]) != self._head:
+        if end - position < FILE_HEADER_BYTES or bytes(data[position : position + 8]) != self._head:
             return False
         self._link_type = struct.unpack_from(f"{self._order}I", data, position + 20)[0] & 0xFFFF
         self._note("{} captures follow each other in the file")

@@ -15,9 +15,9 @@ from sniffer import native
 from sniffer.capture.files.frame_columns import MAX_WIRE, gather_u32
 from sniffer.capture.files.pcapng_interfaces import INT64_MAX, Columns, Interface, Rows
 from sniffer.model import FrameBlock
+from sniffer.model.pcap import PCAPNG_MAGIC
 
 SECTION, INTERFACE, OLD_PACKET, SIMPLE_PACKET, STATISTICS, PACKET = 0x0A0D0D0A, 1, 2, 3, 5, 6
-MAGIC = b"\x0a\x0d\x0d\x0a"
 #: The byte-order magic as it stands in the file.
 ORDERS = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
@@ -52,7 +52,7 @@ class PcapngWalker:
     @classmethod
     def recognise(cls, magic: bytes, name: str) -> PcapngWalker | None:
         """The walker for a file that begins with these four bytes, if it is this format."""
-        return cls(name) if magic == MAGIC else None
+        return cls(name) if magic == PCAPNG_MAGIC else None
 
     def walk(self, data: memoryview, end: int) -> tuple[list[FrameBlock], int]:
         blocks: list[FrameBlock] = []

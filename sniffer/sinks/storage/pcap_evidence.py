@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -21,11 +20,10 @@ import numpy.typing as npt
 from sniffer.errors import StoreError
 from sniffer.model import I32, I64, PROTO_TCP, U8, U64, PacketBatch, Record, host_key, sorted_keys
 from sniffer.model.clock import SECOND, parse_timestamp
+from sniffer.model.pcap import FILE_HEADER_BYTES, PACKET_HEADER_BYTES, file_header, packet_header
 from sniffer.model.protocols import TCP_FIN, TCP_RST, TCP_SYN, TLS_HEADER_BYTES, begins_tls_record
 from sniffer.sinks.settings import EvidenceSettings
 
-#: pcap with nanoseconds.
-_MAGIC, _SNAPLEN = 0xA1B23C4D, 262_144
 #: Of what a device receives, packets with more payload than this are left out: music would fill the ring.
 _MOST_DOWNSTREAM = 512
 _LONGEST_HEADER = 512
@@ -124,7 +122,7 @@ class EvidenceKeeper:
         start, end = parse_timestamp(record["timestamp"]) - margin, parse_timestamp(record["end"]) + margin
         link_type = 0
         packets: list[tuple[int, bytes]] = []
-        size = 24
+        size = FILE_HEADER_BYTES
         for piece in self._ring:
             rows = np.flatnonzero(
                 (piece.time_ns >= start) & (piece.time_ns <= end) & ((piece.source == key) | (piece.destination == key))
@@ -134,18 +132,16 @@ class EvidenceKeeper:
             link_type = piece.link_type
             begins = np.cumsum(piece.length) - piece.length
             for row in rows:
-                seconds, rest = divmod(int(piece.time_ns[row]), SECOND)
-                length, begin = int(piece.length[row]), int(begins[row])
-                size += 16 + length
+                time_ns, length, begin = int(piece.time_ns[row]), int(piece.length[row]), int(begins[row])
+                size += PACKET_HEADER_BYTES + length
                 if size > self._settings.max_file_bytes:
                     break
-                head = struct.pack("<IIII", seconds & 0xFFFF_FFFF, rest, length, max(length, int(piece.wire[row])))
-                packets.append((int(piece.time_ns[row]), head + piece.data[begin : begin + length].tobytes()))
+                head = packet_header(time_ns, length, max(length, int(piece.wire[row])))
+                packets.append((time_ns, head + piece.data[begin : begin + length].tobytes()))
         if not packets:
             return None
         packets.sort(key=lambda packet: packet[0])
-        header = struct.pack("<IHHiIII", _MAGIC, 2, 4, 0, 0, _SNAPLEN, link_type)
-        return header + b"".join(packet for _, packet in packets)
+        return file_header(link_type) + b"".join(packet for _, packet in packets)
 
     def _make_room(self, wanted: int) -> None:
         """Keep the folder within its size: the oldest goes first, and names begin with their time."""
