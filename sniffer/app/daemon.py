@@ -2,6 +2,9 @@
 
 The main thread alone touches the pipeline. The HTTP server, the wake sources and the deliveries have threads of their
 own; they reach the pipeline through one queue, and read snapshots.
+
+It is over 400 lines since the loop, what it saves and what other threads may ask of it share one state; what does not
+(reports of the capture, answers, subscribers, mutes, late records) is in files beside it.
 """
 
 from __future__ import annotations
