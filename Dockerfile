@@ -29,7 +29,10 @@ RUN cp "$(readlink -f /opt/sniffer/bin/python3)" /opt/sniffer/bin/python-raw \
  && sed -i '1s|.*|#!/opt/sniffer/bin/python-raw|' /opt/sniffer/bin/sniffer
 
 FROM ${BASE}
+ARG VERSION=0.2.0
 LABEL org.opencontainers.image.title="speaker-sniffer" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.source="https://github.com/speaker-sniffer/speaker-sniffer" \
       org.opencontainers.image.description="Tells when a smart speaker sent what could be your voice, and whether anybody asked it to." \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/sniffer /opt/sniffer

@@ -33,7 +33,9 @@ def test_the_add_on_asks_for_no_more_than_the_image() -> None:
     """https://developers.home-assistant.io/docs/apps/configuration"""
     config = yaml.safe_load((FOLDER / "addon" / "config.yaml").read_text())
     assert {"name", "version", "slug", "description", "arch"} <= set(config)
-    assert config["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert config["version"] == version
+    assert f"ARG VERSION={version}\n" in (ROOT / "Dockerfile").read_text()
     assert (config["host_network"], config["privileged"]) == (True, ["NET_RAW"])
     assert not {"full_access", "docker_api", "hassio_api", "homeassistant_api", "devices"} & set(config)
     assert set(config["arch"]) <= {"aarch64", "amd64"}
