@@ -47,7 +47,8 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 9877
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# State lies in the volume (sniffer.settings.places).
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 STATE_DIRECTORY=/data
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
   CMD ["/opt/sniffer/bin/python3", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:9877/-/healthy', timeout=3)"]
 ENTRYPOINT ["sniffer"]

@@ -58,7 +58,9 @@ def _section(path: str, model: type[BaseModel], seen: set[type[BaseModel]]) -> l
     lines = ["", f"## `{path}`", "", *_paragraphs(model), "", "| key | type | default |", "|---|---|---|"]
     inner: list[str] = []
     for name, field in model.model_fields.items():
-        default = "required" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
+        shown = field.json_schema_extra.get("shown") if isinstance(field.json_schema_extra, dict) else None
+        value = shown or _default(field.get_default(call_default_factory=True))
+        default = "required" if field.is_required() else f"`{value}`"
         text = f"; {field.description}" if field.description else ""
         lines.append(f"| `{name}` | {_type(field.annotation)}{text} | {default} |")
         many = get_origin(field.annotation) is tuple

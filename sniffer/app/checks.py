@@ -37,6 +37,7 @@ from sniffer.errors import CaptureError, ConfigError, SnifferError
 from sniffer.model import Selection
 from sniffer.model.clock import SystemClock
 from sniffer.settings.base import Secret
+from sniffer.settings.places import state_folder
 from sniffer.sinks.delivery.http import authorities, cause
 from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
 
@@ -257,6 +258,8 @@ def store(config: Config) -> Iterator[Check]:
     folder = path.parent if str(path.parent) else Path()
     if path.exists() and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
         yield Check("store", "fail", f"{path} cannot be written by this user", "store.path, or `chown`")
+    elif folder == state_folder() and not folder.exists():
+        yield Check("store", "ok", f"{path} will be created by the daemon")
     elif not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield Check("store", "fail", f"{folder} is no folder that this user can write to", "store.path, or `mkdir`")
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from sniffer.capture.settings import CaptureSettings
 from sniffer.detect.settings import DetectSettings
@@ -31,8 +31,8 @@ class Config(Section):
     wake: WakeSettings = WakeSettings()
     judge: JudgeSettings = JudgeSettings()
     alerts: AlertSettings = AlertSettings()
-    sinks: SinkSettings = SinkSettings()
-    store: StoreSettings = StoreSettings()
+    sinks: SinkSettings = Field(default_factory=SinkSettings)
+    store: StoreSettings = Field(default_factory=StoreSettings)
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")

@@ -24,6 +24,7 @@ from sniffer.app.validation import require_startable
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.model import Sink, WakeEvent
 from sniffer.model.clock import SECOND, Clock, SystemClock
+from sniffer.settings.places import make_state_folder
 from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.targets import build_targets
 from sniffer.sinks.metrics import Metrics
@@ -323,11 +324,19 @@ def _tokens(config: Config) -> tuple[Token, ...]:
 @contextlib.contextmanager
 def open_files(config: Config) -> Iterator[tuple[Store, EventLog | None]]:
     """The store and the event log. Raises StoreError, SnifferError."""
+    for path in (config.store.path, *_more_files(config)):
+        make_state_folder(path.parent)
     store = Store(config.store)
     try:
         yield store, EventLog(config.sinks.event_log) if config.sinks.event_log is not None else None
     finally:
         store.close()
+
+
+def _more_files(config: Config) -> list[Path]:
+    """The event log and the folder of evidence, as far as they are kept."""
+    log, evidence = config.sinks.event_log, config.sinks.evidence
+    return [*([log.path] if log is not None else []), *([evidence.folder] if evidence is not None else [])]
 
 
 def files_of(config: Config) -> list[Path]:
@@ -336,9 +345,6 @@ def files_of(config: Config) -> list[Path]:
         config.store.path.with_name(config.store.path.name + suffix)
         for suffix in ("", "-wal", "-shm", ".lock", ".reserve")
     ]
-    if config.sinks.event_log is not None:
-        found.append(config.sinks.event_log.path)
-    if config.sinks.evidence is not None:
-        found.append(config.sinks.evidence.folder)
+    found += _more_files(config)
     found += [keys_path(config.store.path), overlay_path(config.store.path)]
     return found

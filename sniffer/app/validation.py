@@ -24,6 +24,7 @@ from sniffer.errors import ConfigError, SnifferError
 from sniffer.explain.headline import headline
 from sniffer.model import Record
 from sniffer.model.clock import SystemClock
+from sniffer.settings.places import state_folder
 from sniffer.sinks.delivery.notice import Notice
 from sniffer.sinks.delivery.targets import check_targets
 from sniffer.wake.sources import feed_of
@@ -136,7 +137,8 @@ def _file_problem(path: Path) -> str | None:
             return f"{path} is a folder: give the path of a file, such as {path / 'sniffer.db'}"
         if path.exists() and not path.is_file():
             return f"{path} is no regular file"
-        return None if path.parent.is_dir() else f"{path.parent} is no folder: create it, or give another path"
+        made = path.parent == state_folder()  # it is created at the start
+        return None if made or path.parent.is_dir() else f"{path.parent} is no folder: create it, or give another path"
     except PermissionError:
         raise
     except OSError as error:  # a name that is too long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -20,13 +21,14 @@ from sniffer.app.service import Service, files_of, open_files
 from sniffer.app.turns import SWITCH_SECONDS
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.replay import ReplayCapture, ReplayClock
-from sniffer.capture.live.privileges import account, drop, hand_over, unprivileged
+from sniffer.capture.live.privileges import UNPRIVILEGED, Account, account, drop, hand_over, unprivileged
 from sniffer.capture.sources import open_sources
 from sniffer.cli._common import config_option, device_option, effective_config
 from sniffer.cli._show import RecordLines
 from sniffer.cli.page import is_local, page_url
-from sniffer.errors import DeliveryError, UsageError
+from sniffer.errors import CaptureError, DeliveryError, UsageError
 from sniffer.model.clock import Clock, SystemClock
+from sniffer.settings.places import SYSTEM
 from sniffer.wake.adapters.file import read_events
 
 logger = logging.getLogger("sniffer")
@@ -166,6 +168,8 @@ def _give_up_privileges(config: Config) -> None:
     if to is None and os.geteuid() == 0:
         folders = list(dict.fromkeys(path.absolute().parent for path in files_of(config)))
         to = unprivileged(folders)
+        if to is None and not folders[0].stat().st_uid:
+            to = _owner_for(folders[0])
         if to is None:
             where = ", ".join(map(str, folders))
             logger.warning("stays root: no unprivileged user reaches %s; name one in capture.user", where)
@@ -175,6 +179,19 @@ def _give_up_privileges(config: Config) -> None:
         for path in files_of(config):
             hand_over(path, to)
     drop(to)
+
+
+def _owner_for(folder: Path) -> Account | None:
+    """Give root's own state folder to an unprivileged account, which is returned; None where there is none."""
+    if folder != SYSTEM:
+        return None
+    for name in UNPRIVILEGED:
+        with contextlib.suppress(CaptureError):
+            to = account(name)
+            if to is not None:
+                hand_over(folder, to)
+                return to
+    return None
 
 
 def _handle_signals(service: Service) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from sniffer.model import Level
 from sniffer.settings.base import FilePath, Host, Secret, Section, Url
+from sniffer.settings.places import state_file
 
 #: What a delivery target is called: in metrics, in messages and in the store.
 Name = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -31,16 +33,24 @@ UrlOrSecret = Annotated[
 
 
 class StoreSettings(Section):
-    """The embedded store (SQLite). Over `max_bytes` the oldest goes first, and what nobody asked for goes last."""
+    """The embedded store (SQLite). Over `max_bytes` the oldest goes first, and what nobody asked for goes last.
 
-    path: FilePath = Path("sniffer.db")
+    The state folder is /var/lib/sniffer for the service and for root, ~/.local/state/sniffer for a user (also by sudo);
+    `XDG_STATE_HOME` names another.
+    """
+
+    path: Annotated[FilePath, Field(json_schema_extra={"shown": "sniffer.db in the state folder"})] = Field(
+        default_factory=partial(state_file, "sniffer.db")
+    )
     max_bytes: Annotated[int, Field(ge=1 << 20)] = 256 << 20
 
 
 class EventLogSettings(Section):
     """JSON Lines, one record a line; at `max_bytes` the file is rotated, and `keep` old ones stay."""
 
-    path: FilePath = Path("events.jsonl")
+    path: Annotated[FilePath, Field(json_schema_extra={"shown": "events.jsonl in the state folder"})] = Field(
+        default_factory=partial(state_file, "events.jsonl")
+    )
     max_bytes: Annotated[int, Field(ge=1 << 16)] = 16 << 20
     keep: Annotated[int, Field(ge=0, le=1000)] = 4
 
@@ -142,7 +152,9 @@ class EvidenceSettings(Section):
     """Headers-only captures of unexpected uploads: `memory_bytes` of recent headers are held, `max_bytes` is the size
     of the folder (the oldest goes first), `max_file_bytes` that of one capture."""
 
-    folder: FilePath = Path("evidence")
+    folder: Annotated[FilePath, Field(json_schema_extra={"shown": "evidence in the state folder"})] = Field(
+        default_factory=partial(state_file, "evidence")
+    )
     memory_bytes: Annotated[int, Field(ge=1 << 16, le=1 << 30)] = 8 << 20
     max_bytes: Annotated[int, Field(ge=1 << 16)] = 64 << 20
     max_file_bytes: Annotated[int, Field(ge=1 << 12)] = 1 << 20
@@ -152,8 +164,8 @@ class EvidenceSettings(Section):
 class SinkSettings(Section):
     """Where records go beside the store."""
 
-    event_log: EventLogSettings | None = EventLogSettings()
-    evidence: EvidenceSettings | None = EvidenceSettings()
+    event_log: EventLogSettings | None = Field(default_factory=EventLogSettings)
+    evidence: EvidenceSettings | None = Field(default_factory=EvidenceSettings)
     webhooks: tuple[WebhookSettings, ...] = ()
     alertmanager: tuple[AlertmanagerSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()

@@ -39,7 +39,8 @@ class Feed(Protocol):
     `label` names it. `filters` says that the sender captures only what is wanted, so that a change of the watched
     devices needs a new connection, and `overlaps` that two connections may exist at a time. `own_clock` says that the
     sender stamps the packets. After `silence_seconds` without data a connection is taken for dead, and after
-    `renew_seconds` it is made anew; None is never.
+    `renew_seconds` it is made anew; None is never. `alive_seconds` is how long a connection may have been dead when it
+    is noticed.
     """
 
     @property
@@ -56,6 +57,9 @@ class Feed(Protocol):
 
     @property
     def silence_seconds(self) -> float | None: ...
+
+    @property
+    def alive_seconds(self) -> float: ...
 
     @property
     def renew_seconds(self) -> float | None: ...

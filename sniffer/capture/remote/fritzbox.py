@@ -44,6 +44,7 @@ class FritzBoxFeed:
 
     filters, overlaps, own_clock = True, False, True
     silence_seconds = SILENCE_SECONDS
+    alive_seconds = SILENCE_SECONDS
 
     def __init__(self, settings: FritzBoxSource, read_secret: Callable[[Secret], str]) -> None:
         self.label = settings.label

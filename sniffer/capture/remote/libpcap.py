@@ -28,6 +28,7 @@ class LibpcapFeed:
 
     filters, overlaps, own_clock = True, False, False
     silence_seconds = None
+    alive_seconds = 0.0
     renew_seconds = None
 
     def __init__(self, settings: LibpcapSource) -> None:

@@ -22,6 +22,7 @@ class PcapOverIpFeed:
 
     filters, overlaps, own_clock = False, False, True
     silence_seconds = None
+    alive_seconds = float(ALIVE_SECONDS)
     renew_seconds = None
 
     def __init__(self, settings: PcapOverIpSource) -> None:

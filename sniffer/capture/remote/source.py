@@ -19,7 +19,7 @@ from sniffer.model import FrameBlock, Loss
 from sniffer.model.clock import SECOND, Clock, SystemClock
 
 #: Seconds that are waited before the first, and at most before a later attempt to connect.
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
 #: A connection that lasted so long (seconds) was a good one: the next break is the first again.
 GOOD_SECONDS = 60.0
 #: How long a packet may be on its way (nanoseconds): the sender's buffer, the network and ours.
@@ -192,8 +192,12 @@ class RemoteSource:
             self._gone_ns = self._unseen_from(self._clock.now_ns())
 
     def _unseen_from(self, now_ns: int) -> int:
-        """From when on packets may be missing, where a connection ends now: what the sender had buffered is lost."""
-        return max(self._seen_well_ns - MARGIN_NS, 0) if self._seen_well_ns else now_ns
+        """From when on packets may be missing, where a connection ends now: what the sender had buffered is lost, and
+        the connection may have been dead for a while."""
+        if not self._seen_well_ns:
+            return now_ns
+        alive_ns = now_ns - round(self._feed.alive_seconds * SECOND)
+        return max(max(self._seen_well_ns, alive_ns) - MARGIN_NS, 0)
 
     def _drop_active(self) -> None:
         if self._active is not None:

@@ -49,6 +49,9 @@ COMPLAINTS = (
 USUAL = ("listening on", "data link type", "packets captured", "packets received", "packets dropped", "dropped privs")
 _DROPPED = re.compile(rb"(\d+) packets dropped by kernel")
 MAX_STDERR = 16384
+#: OpenSSH asks so often (seconds) whether the other end lives, and gives it up after so many questions.
+ALIVE_INTERVAL_SECONDS, ALIVE_COUNT = 5, 3
+KEEP_ALIVE_SECONDS = float(ALIVE_INTERVAL_SECONDS * (ALIVE_COUNT + 1))
 
 
 class SshFeed:
@@ -56,6 +59,7 @@ class SshFeed:
 
     filters, overlaps, own_clock = True, True, True
     silence_seconds = None  # OpenSSH asks whether the other end lives
+    alive_seconds = KEEP_ALIVE_SECONDS
     renew_seconds = None
 
     def __init__(self, settings: SshSource, program: str = "ssh") -> None:
@@ -75,7 +79,8 @@ class SshFeed:
         """The client with its options, and the command for the router."""
         s = self._settings
         options = {
-            "BatchMode": "yes", "ConnectTimeout": "10", "ServerAliveInterval": "5", "ServerAliveCountMax": "3",
+            "BatchMode": "yes", "ConnectTimeout": "10", "ServerAliveInterval": str(ALIVE_INTERVAL_SECONDS),
+            "ServerAliveCountMax": str(ALIVE_COUNT),
             "StrictHostKeyChecking": "yes", "ControlPath": "none", "ForwardAgent": "no", "ForwardX11": "no",
             "ClearAllForwardings": "yes", "LogLevel": "ERROR",
         }  # fmt: skip

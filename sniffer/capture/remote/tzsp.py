@@ -34,6 +34,7 @@ class TzspFeed:
 
     filters, overlaps, own_clock = False, False, False
     silence_seconds = SILENCE_SECONDS
+    alive_seconds = SILENCE_SECONDS
     renew_seconds = None
 
     def __init__(self, settings: TzspSource) -> None:

@@ -58,6 +58,7 @@ class FakeFeed:
 
     label = "sender"
     own_clock = True
+    alive_seconds = 15.0
 
     def __init__(
         self,

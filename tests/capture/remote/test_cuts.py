@@ -34,7 +34,7 @@ STEP_SECONDS = 0.5
 #: The router's clock is ahead of ours by this (seconds), and packets are on their way for this long.
 AHEAD, TRANSIT = 60.0, 0.05
 #: Seconds around a cut of which nothing can be expected: what the sender had buffered, and an upload's whole length.
-MARGIN = 12.0
+MARGIN = 20.0
 
 
 class World:
@@ -168,7 +168,7 @@ def test_speech_outside_the_cuts_is_found_and_none_inside_is_an_accusation(tmp_p
     world.run()
     lost, accused, outside, inside, wrong = [], [], 0, 0, []
     for begin, end, asked in world.spoken:
-        touched = any(start - MARGIN < end and begin < stop + MARGIN + 60 for start, stop in world.cuts)
+        touched = any(start - MARGIN < end and begin < stop + MARGIN + 15 for start, stop in world.cuts)
         cut = any(start - 2 < end + 1 and begin - 1 < stop + 2 for start, stop in world.cuts)
         found = world.verdict(begin, end)
         if not touched:

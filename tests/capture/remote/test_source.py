@@ -46,7 +46,7 @@ def test_attempts_become_rarer_and_one_complaint_is_reported_once() -> None:
             s.clock.advance(0.5)
             waited += 0.5
         waits.append(waited)
-    assert waits == [1, 2, 4, 8, 16, 32, *[LONGEST_WAIT_SECONDS] * 4]
+    assert waits == [1, 2, 4, 8, *[LONGEST_WAIT_SECONDS] * 6]
     assert s.source.events() == ["sender: no; connecting again"]
 
 
@@ -70,6 +70,19 @@ def test_around_a_break_a_loss_begins_before_the_last_packet() -> None:
     (gap,) = s.source.losses()
     assert gap.start_ns <= at_once.end_ns and gap.end_ns == s.now()
     assert s.source.health()["sender"].reconnects == 1
+
+
+def test_a_loss_does_not_reach_back_to_the_last_packet_of_a_quiet_house() -> None:
+    s = Stage()
+    sender = s.connected()
+    s.say(sender, block(s.now()))
+    s.poll()
+    s.source.losses()
+    s.clock.advance(300)
+    s.say(sender, None)
+    s.poll()
+    (loss,) = s.source.losses()
+    assert loss.start_ns == s.now(-17)
 
 
 def test_a_silent_sender_is_connected_anew() -> None:
