@@ -105,12 +105,13 @@ coverage: $(BIN)/.installed-dev
 	$(BIN)/python -m coverage run -m pytest -q -m 'not slow'
 	$(BIN)/python -m coverage report --skip-covered --sort=cover
 
-## dist: build the source distribution and the wheel, and check them
+## dist: build the source distribution, the wheel and the Debian package, and check them
 dist: $(BIN)/.installed-dev
 	$(PIP) build twine
 	rm -rf dist
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist .
 	$(BIN)/python -m twine check --strict dist/*
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python tools/make_packages.py $$(command -v dpkg-deb >/dev/null && echo --deb)
 
 # Exact versions for reproducible installs, for every Python and platform that pyproject.toml allows.
 ## constraints: write constraints.txt (all extras) and requirements.lock (the image, with hashes) from pyproject.toml
