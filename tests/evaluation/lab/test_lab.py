@@ -116,11 +116,12 @@ def test_what_was_said_of_each_utterance_and_of_all_else() -> None:
 
 @landed
 def test_a_short_run_of_the_detector() -> None:
-    """A coarse net: the long run (`make lab`) has the figures."""
+    """These houses gave 253 of 258 and nothing false when they were last looked at; `make lab` has the long run."""
     score = simulate(0.4, 7, days=3)["ours"]
     figures = score.as_dict()
-    assert figures["recall"]["all"]["recall"] > 0.75
-    assert figures["false_per_device_month"]["speech+media"]["rate"] < 10
+    assert figures["recall"]["all"]["found"] >= 252
+    assert figures["recall"]["all"]["expected"] == 258
+    assert figures["false_per_device_month"]["speech+media"]["count"] == 0
 
 
 @landed
