@@ -15,7 +15,7 @@ from sniffer.decode.novelty import News
 from sniffer.model import DecodeErrors, FrameBlock, PacketBatch, Selection
 
 #: What is put together is handed on when it has so many rows, or more than so many bytes of frames.
-MAX_ROWS = 4_096
+MAX_ROWS = 16_384
 MAX_BYTES = 2 << 20
 
 
