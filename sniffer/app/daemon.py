@@ -228,6 +228,8 @@ class Daemon:
         if leap_ns > STEP_NS and not self._replayed:
             logger.warning("the clock went forward by %.0f s: what lies between was not seen", leap_ns / SECOND)
             self._emit(self._pipeline.leap(then_ns, now_ns))
+        elif leap_ns < -STEP_NS and not self._replayed:
+            logger.warning("the clock was set back by %.0f s: around that nothing is judged by silence", -leap_ns / SECOND)
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():

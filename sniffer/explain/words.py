@@ -151,9 +151,9 @@ WORDS: Mapping[Reason, Words] = {
         "If you dictated something long, raise `judge.follow_up.longest_request`.",
     ),
     Reason.CAPTURE_LOSS: Words(
-        "cannot tell whether you asked: packets were lost",
-        "We cannot tell whether you asked: packets were lost around that moment",
-        "`sniffer doctor` says how to lose fewer packets.",
+        "cannot tell whether you asked: packets were lost, or the clock was set",
+        "We cannot tell whether you asked: packets were lost around that moment, or the clock was set",
+        "The log says which of the two it was. `sniffer doctor` says how to lose fewer packets.",
     ),
     Reason.NOTHING_CAME_BACK: Words(
         "inconclusive: no answer to these packets was captured",

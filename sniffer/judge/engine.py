@@ -65,6 +65,9 @@ SETTLE_NS = 300 * SECOND
 REVIEW_NS = 15 * SECOND
 #: Time that goes back by more than this means that the clock was set back.
 STEP_NS = 5 * SECOND
+#: A wake word and its upload may carry times of different clocks this long before and after the clock was set back, and
+#: of a time that comes twice nothing is concluded from silence for at most the second.
+LEAST_DOUBT_NS, MOST_DOUBT_NS = 60 * SECOND, 3600 * SECOND
 #: Uploads that are kept.
 MAX_CASES = 4000
 #: Uploads on either side of a change that are judged together.
@@ -164,20 +167,24 @@ class Judge:
 
     def _set_back(self, time_ns: int) -> None:
         """The clock was set back: work that was due at a distant time is due relative to the new time, and states that
-        began in the new future begin now."""
+        began in the new future begin now. Silence means nothing around the step: a wake word before it and the upload
+        after it seem hours apart, and events of the time that now comes twice may belong to either."""
         step = self._now_ns - time_ns
+        doubt_ns = min(max(step, LEAST_DOUBT_NS), MOST_DOUBT_NS)
+        self._world.losses.add(Loss("", time_ns - LEAST_DOUBT_NS, time_ns + doubt_ns, 0))
+        self._world.losses.add(Loss("", self._now_ns - LEAST_DOUBT_NS, self._now_ns, 0))
         for _, marks in self._world.switches.named():
             marks.set_back(time_ns)
         self._book.set_back(time_ns)
-        self._put_off(-step)
+        self._put_off(-step, lambda item: _made_here(item) or item.time_ns > time_ns)
         self._now_ns = time_ns
 
-    def _put_off(self, step_ns: int) -> None:
+    def _put_off(self, step_ns: int, moves: Callable[[Item], bool] | None = None) -> None:
         for case in self._cases:
             if case.stage is Stage.WAITING:
                 case.due_ns += step_ns
                 case.pending_ns = 0  # the items that wait for that time are moved, and it is found anew
-        self._queue.shift(step_ns, _made_here)
+        self._queue.shift(step_ns, moves or _made_here)
 
     def _do(self, work: Work) -> Iterable[Judged]:
         match work:
@@ -213,7 +220,7 @@ class Judge:
         at = upload.final_ns
         case.known = {name: self._learning.known(name, source, at) for name, source in self._book.configured.items()}
         case.odds, case.answer_rate, case.suspicion = self._learning.odds(upload.key, at)
-        case.due_ns = at + self._hold_off_ns(case)
+        case.due_ns = min(at, self._now_ns) + self._hold_off_ns(case)  # later than now: before the clock was set back
         self._last_number = case.number
         self._cases.insert(place, case)
         self._by_number[case.number] = case

@@ -186,6 +186,44 @@ def test_the_clock_may_be_set_back() -> None:
     assert words[4000, "kitchen"].verdict.kind is not None
 
 
+@pytest.mark.parametrize("back", [10, 60, 3_600, 10_800, 864_000])
+@pytest.mark.parametrize("after", [0.3, 2.0, 20.0, 45.0])
+def test_a_clock_set_back_between_wake_word_and_upload_accuses_nobody(back: int, after: float) -> None:
+    """The wake word carries the old time, the upload, or what is left of it, the new one."""
+    judge, now = court(), 1_000_000.0
+    judge.advance(at(now - 60))
+    hand(judge, [hears(now)])
+    judge.advance(at(now + 0.2))
+    new = now - back
+    judge.advance(at(new))
+    hand(judge, [says(new + after)])
+    found = [judged for step in range(200) for judged in judge.advance(at(new + step))]
+    assert [judged.verdict.reason for judged in found] in (["capture_loss"], ["wake_event"])
+
+
+@pytest.mark.parametrize("back", [10, 3_600, 10_800])
+def test_a_clock_set_back_amid_an_upload_accuses_nobody(back: int) -> None:
+    """Its wake event arrives after the step, with the new time; its beginning has the old one."""
+    judge, now = court(), 1_000_000.0
+    judge.advance(at(now))
+    hand(judge, [says(now + 1, seconds=2.0)])
+    new = now + 2 - back
+    judge.advance(at(new))
+    hand(judge, [hears(new - 1, received=new)])
+    found = [judged for step in range(200) for judged in judge.advance(at(new + step))]
+    assert [judged.verdict.reason for judged in found] in (["capture_loss"], ["wake_event"])
+
+
+def test_what_follows_a_clock_that_was_set_back_is_judged_as_ever() -> None:
+    judge, now = court(), 1_000_000.0
+    judge.advance(at(now))
+    new = now - 120
+    judge.advance(at(new))
+    hand(judge, [says(now + 200, "hall")])
+    found = [judged for step in range(500) for judged in judge.advance(at(new + step))]
+    assert [judged.verdict.reason for judged in found] == ["source_may_have_missed"]
+
+
 def test_the_clock_may_be_set_forward() -> None:
     judge = court()
     hand(judge, [hears(0), says(0.2)])
