@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from sniffer.app.checks import Check, reached
 from sniffer.app.config import Config, read_secret
 from sniffer.errors import SnifferError
-from sniffer.model import Trust
+from sniffer.explain.hearing import hearing_text, hears_badly
+from sniffer.judge import Judge
+from sniffer.model import Device, Trust
 from sniffer.model.clock import SystemClock
 from sniffer.sinks.storage.store import Store
 from sniffer.wake.session import Session
@@ -68,6 +70,30 @@ def heard(config: Config) -> Iterator[Check]:
         when = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(last_ns / 1e9))
         late = ear.heard_within is not None and time.time() - last_ns / 1e9 > ear.heard_within
         yield Check("wake", "warning" if late else "ok", f"{ear.name} heard last {when}", remedy if late else None)
+
+
+def hearing(config: Config, now_ns: int) -> Iterator[Check]:
+    """Report how well each source heard so far, as the daemon's memory has it."""
+    specs = [spec for spec in config.wake.specs() if spec.hears and spec.trust is Trust.INDEPENDENT]
+    if not specs or not config.store.path.exists():
+        return
+    try:
+        kept = Store(config.store, read_only=True)
+        try:
+            memory = kept.state_get("stage.judge")
+        finally:
+            kept.close()
+        judge = Judge(config.judge, specs, _unnamed, memory)
+    except (SnifferError, ValueError, LookupError) as error:
+        yield Check("wake", "skipped", f"how well the wake sources hear could not be read: {error}")
+        return
+    for quality in judge.sources(now_ns):
+        if quality.events or quality.requests:
+            yield Check("wake", "warning" if hears_badly(quality) else "ok", hearing_text(quality))
+
+
+def _unnamed(key: int) -> Device:
+    return Device(key, "")
 
 
 def sources(config: Config) -> Iterator[Check]:

@@ -229,7 +229,7 @@ class Daemon:
             logger.warning("the clock went forward by %.0f s: what lies between was not seen", leap_ns / SECOND)
             self._emit(self._pipeline.leap(then_ns, now_ns))
         elif leap_ns < -STEP_NS and not self._replayed:
-            logger.warning("the clock was set back by %.0f s: around that nothing is judged by silence", -leap_ns / SECOND)
+            logger.warning("the clock was set back by %.0f s: silence around that proves nothing", -leap_ns / SECOND)
 
     def _losses(self) -> None:
         for interface, counts in self._source.statistics().items():
@@ -313,6 +313,7 @@ class Daemon:
             self._metrics.source_up(name, hears)  # one whose heart has stopped says nothing: it must be looked at
         for source in sources:
             self._metrics.source_heard(source.name, source.last_event_ns, source.heard_ns is not None)
+            self._metrics.source_hearing(source.name, source.miss_rate, source.unheard, source.clock_offset_seconds)
         self._metrics.expire(self._clock.now_ns())
 
     def _save(self, *stages: str) -> None:

@@ -33,6 +33,7 @@ def source_overview(
             {
                 **dict.fromkeys(("miss_rate", "events", "explained", "share_explained", "skew_seconds"), None),
                 **dict.fromkeys(("last_event_ns", "unresponsive_since_ns", "unused", "heard_ns", "heard_days"), None),
+                **dict.fromkeys(("requests", "unheard", "clock_offset_seconds"), None),
                 **quality,
                 "name": spec.name,
                 "type": types.get(spec.name, "file" if spec in file_sources else "home_assistant"),

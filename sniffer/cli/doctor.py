@@ -18,6 +18,7 @@ from sniffer.capture.live.privileges import may_capture
 from sniffer.capture.source_settings import InterfaceSource
 from sniffer.cli._common import config_option
 from sniffer.errors import LocatedError
+from sniffer.model.clock import SystemClock
 
 MARKS = {
     "ok": ("ok", "green"),
@@ -81,6 +82,7 @@ def _all(path: Path | None, interface: str | None, seconds: float) -> Iterator[C
     yield from checks.devices(config)
     yield from checks_wake.wake(config)
     yield from checks_wake.heard(config)
+    yield from checks_wake.hearing(config, SystemClock().now_ns())
     yield from checks_wake.sources(config)
     yield from checks.receivers(config)
 

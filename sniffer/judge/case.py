@@ -10,6 +10,7 @@ from sniffer.model import (
     JUDGED_CLASSES,
     Answer,
     Device,
+    Testimony,
     Trust,
     Upload,
     UploadClass,
@@ -86,7 +87,8 @@ class Case:
     `number` identifies it in this judge. `due_ns` is the time of its first verdict. `known`, `odds`, `answer_rate`
     and `suspicion` are what had been learned of sources and device before it became final. `unasked` is the probability
     that nobody asked, `hits` the wake event of each source that was paired with it, `listened` the sources whose
-    silence counted, `heard` the weight of each source's testimony (log-odds that it was asked for).
+    silence counted, `heard` the weight of each source's testimony (log-odds that it was asked for), `testified` what it
+    said.
     `identifier` is the upload's id, `answer` what a person said about it, `taught` whether that was learned from.
     `joined`: it continues or accompanies another upload, so it had no wake word of its own. `pending_ns`: the verdict
     waits until then for a sign of life of a source.
@@ -106,6 +108,7 @@ class Case:
     hits: dict[str, Hit] = field(default_factory=dict)
     listened: frozenset[str] = frozenset()
     heard: dict[str, float] = field(default_factory=dict)
+    testified: dict[str, Testimony] = field(default_factory=dict)
     identifier: str = ""
     answer: Answer | None = None
     taught: bool = False

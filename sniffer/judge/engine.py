@@ -106,7 +106,7 @@ class Judge:
         self._world = World(settings, self._book, Switches(), Losses(), self._answers, witnesses)
         self._questions = Questions(settings)
         self._identify = identify
-        self._hearings = Hearings(self._book, table)
+        self._hearings = Hearings(self._book, table, settings.rates.budget)
         self._cases: list[Case] = []
         self._by_number: dict[int, Case] = {}
         self._by_identifier: dict[str, Case] = {}
@@ -422,6 +422,7 @@ class Judge:
             case.listened = judgement.listened
             case.answer = self._answers.about(case.identifier)
             case.heard = {name: item.log_odds for name, (_, item) in heard[case.number].items()}
+            case.testified = {name: item.testimony for name, (_, item) in heard[case.number].items()}
             case.joined = match is not None and match.relation not in OWN_WORD
             before = case.verdict
             if before is None or _differs(before, judgement.verdict):
@@ -456,7 +457,8 @@ class Judge:
 
     def sources(self, time_ns: int | None = None) -> list[SourceQuality]:
         """Return how good each source is, for metrics, the API and the page."""
-        return self._book.quality(self._learning, self._settings, self._now_ns if time_ns is None else time_ns)
+        now_ns = self._now_ns if time_ns is None else time_ns
+        return self._book.quality(self._learning, self._settings, now_ns)
 
     def listeners(self) -> dict[str, bool]:
         """Return, for each source whose silence counts, whether it is up and responds."""

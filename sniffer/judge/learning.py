@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from sniffer.judge.offsets import Offsets, Window, remember
 from sniffer.judge.probability import LEAST_ODDS, Answers, Habit, MissRate
 from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.testimony import Traces, Untraced
 from sniffer.model import Answer, WakeSource
 from sniffer.model.clock import SECOND
 
@@ -21,11 +22,6 @@ MAX_DEVICES = 1024
 HISTORY = 64
 #: The slowest of this many last events says how long to wait for a source.
 DELAYS = 16
-#: The share of requests of which a new listener hears no trace: a guess on the careful side, because a listener whose
-#: microphone is covered must not accuse before that is noticed.
-UNHEARD_GUESS = 0.05
-#: Requests that this guess is worth.
-UNHEARD_WORTH = 10.0
 #: Answers that the assumption about a device is worth.
 PRIOR_ANSWERS = 3.0
 #: Answers make a device at most this many times as suspect; more would break the bound on false accusations.
@@ -38,29 +34,21 @@ MOST_DELAY_NS = 90 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was believed of one source at one time. `unheard` is the share of requests of which it hears no trace (None
-    if nothing is known), learned from `requests`."""
+    """What was believed of one source at one time. `traces` is what requests left in it, if it testifies."""
 
     window: Window
     miss_rate: float
-    unheard: float | None = None
-    requests: float = 0.0
-
-
-def _unheard_guess() -> MissRate:
-    return MissRate(UNHEARD_GUESS * UNHEARD_WORTH, (1.0 - UNHEARD_GUESS) * UNHEARD_WORTH)
+    traces: Traces = field(default_factory=Traces)
 
 
 @dataclass(slots=True)
 class SourceLearning:
     """One source: its clock, its misses, and the counts that people are shown. `misses` are (time, miss rate),
-    `unheards` (time, share of requests of which it heard no trace, number of requests), `delays` (time, delay) in
-    nanoseconds."""
+    `traces` (time, what requests left in it so far), `delays` (time, delay) in nanoseconds."""
 
     source: WakeSource
     miss: MissRate
-    unheard: MissRate = field(default_factory=_unheard_guess)
-    unheards: list[tuple[int, float, float]] = field(default_factory=list)
+    traces: list[tuple[int, Traces]] = field(default_factory=list)
     offsets: Offsets = field(default_factory=Offsets)
     misses: list[tuple[int, float]] = field(default_factory=list)
     delays: list[tuple[int, int]] = field(default_factory=list)
@@ -79,17 +67,15 @@ class SourceLearning:
         place = bisect.bisect_left(self.misses, time_ns, key=lambda item: item[0])
         return self.misses[place - 1][1] if place else MissRate.guess(self.source.miss_rate).rate
 
-    def unheard_as_of(self, time_ns: int) -> tuple[float, float]:
-        """Return the share of requests of which it hears no trace, and of how many, as known before a time."""
-        place = bisect.bisect_left(self.unheards, time_ns, key=lambda item: item[0])
-        return self.unheards[place - 1][1:] if place else (UNHEARD_GUESS, 0.0)
+    def traces_as_of(self, time_ns: int) -> Traces:
+        """Return what requests left in it, as known before a time."""
+        place = bisect.bisect_left(self.traces, time_ns, key=lambda item: item[0])
+        return self.traces[place - 1][1] if place else Traces()
 
-    def count_trace(self, time_ns: int, heard: bool, weight: float) -> None:
-        """Count a request, shown by something else, of which its testimony had or had not a trace."""
-        if weight > 0:
-            self.unheard.count(heard, weight)
-            requests = self.unheard.missed + self.unheard.heard - UNHEARD_WORTH
-            remember(self.unheards, (time_ns, self.unheard.rate, max(0.0, requests)), HISTORY)
+    def count_trace(self, time_ns: int, untraced: Untraced | None = None) -> None:
+        """Count a request that left a trace, or an upload that left none."""
+        known = self.traces[-1][1] if self.traces else Traces()
+        remember(self.traces, (time_ns, known.plus(untraced)), HISTORY)
 
     def hold_off_ns(self) -> int:
         """Return how long to wait for it: as configured, or longer if it has been slower."""
@@ -163,9 +149,9 @@ class Learning:
         """Return what was believed of a source before a time."""
         learned = self.sources.get(name)
         if learned is None:
-            return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate, UNHEARD_GUESS)
+            return Known(Offsets().window(source, self._max_skew_ns), source.miss_rate)
         window = learned.offsets.as_of(time_ns, learned.source, self._max_skew_ns)
-        return Known(window, learned.miss_as_of(time_ns), *learned.unheard_as_of(time_ns))
+        return Known(window, learned.miss_as_of(time_ns), learned.traces_as_of(time_ns))
 
     def learn_gaps(self, name: str, time_ns: int, gaps: Sequence[int]) -> None:
         """Learn from the gaps between one settled upload and the source's events around it."""

@@ -93,14 +93,19 @@ class AwaySettings(Section):
 class BaseRates(Section):
     """What is taken to be usual: `requests` a day, until it is known how often a device is asked; uploads a day that
     nobody asked for (`unasked`), which is not learned but a budget, as it bounds the false accusations; the same where
-    one listener alone testified (`unasked_testified`; speakers beside a television were measured to wake unasked 1 to
-    19 times a day: Dubois et al., PETS 2020); and how often the cloud answers each."""
+    each source that listened testified (`unasked_testified`; speakers beside a television were measured to wake unasked
+    1 to 19 times a day: Dubois et al., PETS 2020); and how often the cloud answers each."""
 
     requests: Annotated[float, Field(gt=0, le=1000)] = 14.0
     unasked: Annotated[float, Field(gt=0, le=1000)] = 0.3
     unasked_testified: Annotated[float, Field(gt=0, le=1000)] = 1.0
     answered_if_asked: Probability = 0.9
     answered_if_unasked: Probability = 0.4
+
+    @property
+    def budget(self) -> float:
+        """The ratio of the odds of a request where each source testified to those where silence does."""
+        return min(1.0, self.unasked / self.unasked_testified)
 
 
 class ExplanationConfidence(Section):

@@ -39,9 +39,10 @@ class SourceQuality:
     `explained` counts the uploads it explained (watch this number: forged wake events hide uploads),
     `share_explained` is the share of the uploads it listened to for which it reported an event, `unused` counts wake
     events that no upload followed. `skew_seconds` is the offset of its events from the uploads they explain (None
-    until it is known), `spread_seconds` how much that varies. `unheard` is the share of requests
-    of which a listener that testifies heard no trace, `clock_offset_seconds` how late its clock is (None if it is wrong
-    or unsteady). `unresponsive_since_ns` is set while it is up and reports nothing although requests are made.
+    until it is known), `spread_seconds` how much that varies. `requests` is how many requests something else showed
+    while it testified, `unheard` the share of them of which it heard no trace (None before the first),
+    `clock_offset_seconds` how late its clock is (None if it is wrong or unsteady). `unresponsive_since_ns` is set while
+    it is up and reports nothing although requests are made.
     `heard_ns` is when it reported its last request, None if it has not since it went up: its silence is void then.
     `heard_days` are the last days on which it reported any: date, number, and when the last one was (ns).
     """
@@ -57,7 +58,8 @@ class SourceQuality:
     skew_seconds: float | None
     spread_seconds: float | None
     last_event_ns: int | None
-    unheard: float
+    requests: int
+    unheard: float | None
     clock_offset_seconds: float | None
     unresponsive_since_ns: int | None
     heard_ns: int | None
@@ -186,6 +188,7 @@ class SourceBook:
 
     def _quality(self, source: WakeSource, learning: Learning, settings: JudgeSettings, now_ns: int) -> SourceQuality:
         learned = learning.sources[source.name]
+        traces = learned.traces_as_of(now_ns + 1)
         window = learned.offsets.window(source, round(settings.max_skew * SECOND))
         silent = self.outages.get(source.name, [])
         offset = self.clock_offset(source.name, now_ns)
@@ -201,7 +204,8 @@ class SourceBook:
             skew_seconds=window.skew_ns / SECOND if window.calibrated else None,
             spread_seconds=window.spread_ns / SECOND if window.calibrated else None,
             last_event_ns=learned.last_event_ns or None,
-            unheard=learned.unheard_as_of(now_ns + 1)[0],
+            requests=traces.requests,
+            unheard=traces.unheard() if traces.requests else None,
             clock_offset_seconds=None if offset is None else offset / SECOND,
             unresponsive_since_ns=silent[-1][0] if silent and silent[-1][1] == OPEN_END_NS else None,
             heard_ns=self._heard(source, learned.last_event_ns, now_ns),

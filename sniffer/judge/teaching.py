@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from sniffer.judge.case import Case, Stage, covers
 from sniffer.judge.correlation import addresses
-from sniffer.judge.hearing import TRACE_LOG_ODDS
 from sniffer.judge.learning import Learning
 from sniffer.judge.outages import vouched
 from sniffer.judge.probability import nobody_asked
-from sniffer.judge.settings import JudgeSettings
+from sniffer.judge.settings import BaseRates, JudgeSettings
 from sniffer.judge.sources import SourceBook
+from sniffer.judge.testimony import CERTAIN, Untraced, is_silent, leaves_trace
 from sniffer.model import Answer, Trust, VerdictKind, WakeEvent, WakeSource
+
+#: A trace counts as that of a request if that is more likely than not.
+MORE_LIKELY = 0.5
+#: An upload is never surer than this to have been asked for, where nothing shows it.
+LEAST_UNASKED = 1e-6
 
 
 class Teacher:
@@ -34,14 +40,14 @@ class Teacher:
         for name, source in self._book.configured.items():
             self._gaps(case, name, around.get(name, ()), now_ns)
             self._misses(case, name, source, now_ns)
+        self._traces(case, now_ns)
         if case.listened and not case.joined:  # what is judged by silence is compared with requests that stand alone
             direct = verdict.kind is VerdictKind.EXPECTED and verdict.wake.trust is Trust.INDEPENDENT
             answered = case.upload.answered if direct else None
             self._learning.learn_habit(case.upload.key, now_ns, case.unasked, answered)
         if case.listened and case.heard and not case.joined:
             rates = self._settings.rates
-            budget = min(1.0, rates.unasked / rates.unasked_testified) if len(case.listened) == 1 else 1.0
-            odds = case.odds * case.suspicion * budget
+            odds = _base_odds(case, rates) * case.suspicion
             before = nobody_asked(odds, 1.0, case.upload.answered, case.answer_rate, self._settings.rates)
             after = case.unasked / (case.unasked + (1.0 - case.unasked) * case.suspicion)
             self._learning.learn_testimony(case.upload.key, before, after)
@@ -59,6 +65,8 @@ class Teacher:
             return
         case.taught = True
         self._learning.learn_answer(case.upload.key, now_ns, unasked, answer)
+        if case.stage is Stage.SETTLED:
+            self._traces(case, now_ns)
         if case.stage is Stage.SETTLED and answer is Answer.YES and not case.upload.answered:
             for name, source in self._book.configured.items():
                 self._misses(case, name, source, now_ns)
@@ -78,8 +86,26 @@ class Teacher:
             return
         learned, heard = self._learning.sources[name], name in case.hits
         others = any(hit.trust is Trust.INDEPENDENT for other, hit in case.hits.items() if other != name)
-        certain = heard or others or case.answer is Answer.YES
-        weight = 1.0 if certain else 1.0 - case.unasked
+        certain = heard or others
+        weight = 1.0 if certain else 1.0 - case.unasked  # an answer is in it, for what it is worth
         learned.count(now_ns, heard, weight)
-        if name in case.heard:
-            learned.count_trace(now_ns, heard or case.heard[name] > TRACE_LOG_ODDS, weight)
+
+    def _traces(self, case: Case, now_ns: int) -> None:
+        """Count what an upload with a wake word of its own left in the listeners that testified about it."""
+        if case.joined:
+            return
+        base = _base_odds(case, self._settings.rates)
+        for name in sorted(case.listened & set(case.testified)):
+            testimony, learned = case.testified[name], self._learning.sources[name]
+            if name in case.hits or leaves_trace(testimony):
+                if name in case.hits or case.unasked < MORE_LIKELY:
+                    learned.count_trace(now_ns, None)
+                continue
+            others = (1.0 - case.unasked) / max(case.unasked, LEAST_UNASKED) / math.exp(case.heard[name])
+            evidence = CERTAIN if case.hits else others / base
+            learned.count_trace(now_ns, Untraced(case.number, is_silent(testimony), min(CERTAIN, evidence)))
+
+
+def _base_odds(case: Case, rates: BaseRates) -> float:
+    """Return the odds of a request before anything is known of the upload, as the verdict had them."""
+    return case.odds * (rates.budget if case.heard.keys() >= case.listened else 1.0)

@@ -144,9 +144,9 @@ class Situation:
         missed = missed_by_all(ratios, settings.shared_misses) * math.exp(log_odds(self.answer, settings.questions))
         answered = any(part.upload.answered for part in self.episode.dialogues.get(case.number, (case,)))
         rates = settings.rates
-        # One listener that testifies tells a missed word from none; silence, or several sources, need no larger budget.
-        alone = len(self.listened) == 1 and self.listened[0] in self.heard
-        budget = min(1.0, rates.unasked / rates.unasked_testified) if alone else 1.0
+        # Where each source testified, a missed word is told from none; silence alone needs the smaller budget.
+        testified = bool(self.listened) and self.heard.keys() >= set(self.listened)
+        budget = rates.budget if testified else 1.0
         return nobody_asked(case.odds * budget, missed, answered, case.answer_rate, rates)
 
     @cached_property

@@ -8,6 +8,7 @@ in the one name `other`. It is over 400 lines since every metric and what sets i
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import permutations
@@ -178,6 +179,15 @@ class Metrics:
         )
         self._open = gauge("sniffer_open_questions", "Questions to people that wait for an answer.")
         self._questions: dict[str, int] = {}
+        self._source_misses = gauge(
+            "sniffer_wake_source_missed_ratio", "Share of wake words that a source misses, as learned.", "source"
+        )
+        self._source_unheard = gauge(
+            "sniffer_wake_source_unheard_ratio", "Share of requests that leave no trace in a listener.", "source"
+        )
+        self._source_clock = gauge(
+            "sniffer_wake_source_clock_offset_seconds", "How late the clock of a wake source is; NaN: wrong.", "source"
+        )
         self._alerts = counter("sniffer_alerts_total", "Alerts raised.", "device", "rule", "level")
         self._packets = counter("sniffer_capture_packets_total", "Packets captured.", "interface")
         self._dropped = counter(
@@ -517,6 +527,15 @@ class Metrics:
         self._source_proven.labels(label).set(proven)
         if last_ns:
             self._source_heard.labels(label).set(last_ns / SECOND)
+
+    def source_hearing(self, source: str, missed: float, unheard: float | None, clock_offset: float | None) -> None:
+        """How well a wake source hears: shares from 0 to 1, a clock offset in seconds (None: the clock is wrong)."""
+        label = self._source(source)
+        self._sources.add(label)
+        self._source_misses.labels(label).set(missed)
+        self._source_clock.labels(label).set(math.nan if clock_offset is None else clock_offset)
+        if unheard is not None:
+            self._source_unheard.labels(label).set(unheard)
 
     def config_reload(self, ok: bool) -> None:
         """Whether the configuration could be read the last time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.testimony import Row, Table
+from sniffer.judge.testimony_table import load_table
 from sniffer.model import Judged, Trust, WakeEvent, WakeKind, WakeSource
+from sniffer.resources import shipped
 from tests.judge import story
 from tests.judge.story import DEVICES, at, final, hand, hears, says, told
 
@@ -53,10 +56,21 @@ def test_a_listener_that_heard_nothing_like_the_wake_word_accuses() -> None:
     assert heard.testimony.best == 0.0
 
 
-def test_a_new_listener_accuses_nobody() -> None:
-    judge = court()
-    hand(judge, [*beats(100), story.speaks_of(0, 0.0), says(0, answered=False)])
-    assert last(judge, 0).verdict.reason == "source_may_have_missed"
+@pytest.mark.parametrize(
+    ("voice", "answered", "reason"),
+    [
+        (0.0, False, "no_wake_event"),
+        (0.0, True, "source_may_have_missed"),  # the cloud answered as it answers requests
+        (0.5, False, "source_may_have_missed"),  # a new listener may not know this voice
+    ],
+)
+def test_a_new_listener_accuses_only_beside_a_silent_room(voice: float, answered: bool, reason: str) -> None:
+    judge = Judge(JudgeSettings(), (LISTENER,), DEVICES.__getitem__, table=load_table(shipped("rules") / "judge"))
+    said = story.speaks_of(0, 0.004)
+    level = -30.0 if voice else -57.0
+    testimony = replace(said.testimony, voice=voice, level_db=level) if said.testimony else None
+    hand(judge, [*beats(100), replace(said, testimony=testimony), says(0, answered=answered)])
+    assert last(judge, 0).verdict.reason == reason
 
 
 def test_a_faint_wake_word_explains_with_the_confidence_that_it_deserves() -> None:
@@ -123,7 +137,7 @@ def test_a_covered_microphone_is_noticed_and_accuses_nobody() -> None:
 
 def test_a_late_testimony_judges_anew() -> None:
     judge, now = experienced()
-    hand(judge, [*beats(now + 200, now - 60), story.speaks_of(now, 0.7, late=100), says(now, answered=False)])
+    hand(judge, [*beats(now + 200, now - 60), story.speaks_of(now, 0.95, late=100), says(now, answered=False)])
     verdict = last(judge, now).verdict
     assert (verdict.reason, verdict.revision) == ("wake_word_faint", 1)
 

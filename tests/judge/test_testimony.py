@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from sniffer import model
 from sniffer.errors import RuleError
-from sniffer.judge.testimony import Row, Table, find_row, log_odds_asked
+from sniffer.judge.testimony import (
+    LEAST_UNHEARD,
+    MEMORY,
+    MEMORY_UNTRACED,
+    SILENT_IF_UNASKED,
+    Row,
+    Table,
+    Traces,
+    Untraced,
+    find_row,
+    log_odds_asked,
+)
 from sniffer.judge.testimony_table import load_table
 from sniffer.resources import shipped
 
@@ -43,12 +54,68 @@ def test_hearing_less_never_accuses_more(
     assert min(0.0, weights[1]) <= min(0.0, weights[0])
 
 
-@given(shares, shares, st.floats(-90, 0), st.floats(-90, 0), st.floats(0.001, 1))
-def test_no_testimony_weighs_more_than_what_a_listener_misses(
-    best: float, voice: float, level: float, noise: float, unheard: float
+uploads = st.lists(st.tuples(st.booleans(), st.floats(0, 1e12), st.booleans()), max_size=40)
+
+
+def learned(uploads: list[tuple[bool, float, bool]], heard: int = 0) -> Traces:
+    """Return what a listener shows that heard requests, then uploads: (traced, evidence, silent)."""
+    traces = Traces(heard)
+    for number, (traced, evidence, silent) in enumerate(uploads):
+        traces = traces.plus(None if traced else Untraced(number, silent, evidence))
+    return traces
+
+
+@given(shares, shares, shares, st.floats(-90, 0), st.floats(-90, 0), uploads)
+def test_a_higher_score_never_speaks_less_for_a_request_whatever_was_learned(
+    one: float, other: float, voice: float, level: float, noise: float, shown: list[tuple[bool, float, bool]]
 ) -> None:
-    weight = log_odds_asked(witness(best, voice, level, noise), SHIPPED, unheard)
-    assert math.log(unheard) - 1e-9 <= weight < 12
+    low, high = sorted((one, other))
+    weights = [log_odds_asked(witness(best, voice, level, noise), SHIPPED, learned(shown)) for best in (low, high)]
+    assert weights[0] <= weights[1] + 1e-9
+
+
+@given(shares, shares, st.floats(-90, 0), st.floats(-90, 0), uploads, st.integers(0, 10_000))
+def test_no_testimony_weighs_more_than_what_every_listener_misses(
+    best: float, voice: float, level: float, noise: float, shown: list[tuple[bool, float, bool]], heard: int
+) -> None:
+    weight = log_odds_asked(witness(best, voice, level, noise), SHIPPED, learned(shown, heard))
+    assert math.log(LEAST_UNHEARD / SILENT_IF_UNASKED) - 1e-9 <= weight < 12
+
+
+def test_what_a_listener_shows_replaces_the_guess_of_the_table() -> None:
+    silent, talk = witness(0.0), witness(0.0, voice=0.6, level=-30)
+    hears = Traces(heard=400)
+    assert log_odds_asked(talk, SHIPPED, hears) < -4.0 < log_odds_asked(talk, SHIPPED)
+    misses = learned([(False, 1e9, False)] * 20, heard=100)  # one request in six leaves none beside voices
+    assert log_odds_asked(talk, SHIPPED, misses) > -1.0
+    assert log_odds_asked(silent, SHIPPED, misses) < -4.0, "in a silent room it was never wrong"
+
+
+def test_uploads_that_were_probably_not_asked_for_are_no_requests_that_left_no_trace() -> None:
+    unanswered = learned([(False, 0.3, False)] * 10, heard=400)
+    requests = learned([(False, 1e9, False)] * 10, heard=400)
+    talk = witness(0.0, voice=0.6, level=-30)
+    assert log_odds_asked(talk, SHIPPED, unanswered, 14.0) < log_odds_asked(talk, SHIPPED, requests, 14.0) - 1.0
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_listener_in_another_room_is_found_by_the_answers(silent: bool) -> None:
+    """Uploads without a trace that are answered as requests are: its silence says little, however many it heard."""
+    said = witness(0.0) if silent else witness(0.0, voice=0.6, level=-30)
+    answered = learned([(False, 2.2, silent)] * 9 + [(False, 0.2, silent)], heard=400)
+    mixed = learned([(False, 2.2, silent)] * 3 + [(False, 0.3, silent)] * 7, heard=400)
+    base_odds = 14.0
+    odds = [math.exp(log_odds_asked(said, SHIPPED, traces, base_odds)) * base_odds for traces in (answered, mixed)]
+    assert odds[0] > 1.0
+    assert odds[1] < 0.2
+
+
+def test_only_the_last_requests_are_remembered() -> None:
+    traces = learned([(False, 1e9, True)] * 100)
+    assert len(traces.untraced) == MEMORY_UNTRACED
+    for _ in range(MEMORY + 1):
+        traces = traces.plus()
+    assert (traces.requests, traces.untraced) == (MEMORY, ())
 
 
 def test_a_silent_room_weighs_most() -> None:
@@ -56,7 +123,7 @@ def test_a_silent_room_weighs_most() -> None:
     talk = log_odds_asked(witness(0.0, voice=0.6, level=-30), SHIPPED)
     assert silent < talk < 0
     assert silent <= -3.2, "of a new listener, of which little is known: one to twenty-five"
-    assert log_odds_asked(witness(0.0), SHIPPED, unheard=0.003) < -4.4, "of one that is known to hear: one to a hundred"
+    assert log_odds_asked(witness(0.0), SHIPPED, Traces(400)) < -4.4, "of one that is known to hear: one to a hundred"
 
 
 def test_a_faint_wake_word_speaks_for_a_request() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sniffer.evaluation.lab.listeners import LOUD, PLEASER, QUIET, TELEVISION, Person, Room
+from sniffer.evaluation.lab.listeners import ACCENTS, ELSEWHERE, LOUD, PLEASER, QUIET, TELEVISION, Person, Room
 from sniffer.evaluation.lab.months import DAY, START_NS, Truth
 from sniffer.model import Trust, WakeEvent, WakeKind, WakeSource, mac_text
 from sniffer.model.clock import SECOND
@@ -115,6 +115,8 @@ SETUPS: tuple[Setup, ...] = (
     Setup("testifying ear, quiet room", (LISTENER,)),
     Setup("testifying ear, television", (Ear("ear", room=TELEVISION),)),
     Setup("testifying ear, loud room", (Ear("ear", room=LOUD),)),
+    Setup("testifying ear, all accents", (Ear("ear", room=ACCENTS),)),
+    Setup("testifying ear, one request in 30 in another room", (Ear("ear", room=ELSEWHERE),)),
     Setup("testifying ear, clock 30 s off", (Ear("ear", room=QUIET, skew=-30.0),)),
     Setup("testifying ear, covered from day 10", (Ear("ear", room=QUIET, covered=True),)),
     Setup("two testifying ears", (LISTENER, Ear("other", room=QUIET))),

@@ -19,8 +19,11 @@ from sniffer.judge.testimony import Table
 from sniffer.model import Device, Judged, Trust, Upload, WakeEvent, WakeKind
 from sniffer.model.clock import SECOND
 
-#: Seconds between two signs of life of a listener.
-HEARTBEAT_S = 600.0
+#: Seconds between two signs of life of a listener; a real one gives one every 20 s.
+HEARTBEAT_S = 3600.0
+#: The judge is asked for verdicts this long after an upload (a daemon asks it every second), so that a person is asked
+#: while they remember.
+LOOKS_NS = (5 * SECOND, 90 * SECOND)
 #: A request is to be heard beside an upload that began within this time of it; later parts of a dialogue have none.
 SAME_SCENE_NS = 4 * SECOND
 
@@ -44,7 +47,7 @@ class Household:
         sources = [ear.source() for ear in setup.ears]
         self._judge = Judge(JudgeSettings(), sources, device, table=table, identify=_identifier)
         self._serial = 0
-        self._waiting: list[tuple[int, int, Upload | WakeEvent]] = []
+        self._waiting: list[tuple[int, int, Upload | WakeEvent | None]] = []
         self.questions = 0
 
     def run(self, uploads: Sequence[Upload]) -> list[Judged]:
@@ -57,6 +60,8 @@ class Household:
         scenes: dict[float, Scene] = {}
         for upload in uploads:
             self._push(upload.final_ns, upload)
+            for later_ns in LOOKS_NS:
+                self._push(upload.final_ns + later_ns, None)
             asked = self._asked(upload)
             when = seconds(upload.start_ns) if asked is None else asked
             if when not in scenes:
@@ -70,12 +75,12 @@ class Household:
             now, _, item = heapq.heappop(self._waiting)
             if isinstance(item, Upload):
                 self._judge.upload(item)
-            else:
+            elif item is not None:
                 self._judge.wake(item)
             found += self._ask(self._judge.advance(now - 1))
         return found + self._judge.finish()
 
-    def _push(self, time_ns: int, item: Upload | WakeEvent) -> None:
+    def _push(self, time_ns: int, item: Upload | WakeEvent | None) -> None:
         self._serial += 1
         heapq.heappush(self._waiting, (time_ns, self._serial, item))
 

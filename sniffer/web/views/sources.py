@@ -11,6 +11,9 @@ from sniffer.model.clock import SECOND
 from sniffer.web.views.common import Page, called, names_of, source_problem
 from sniffer.web.words import plain
 
+#: Requests that must have been compared before a share is shown.
+ENOUGH_REQUESTS = 10
+
 
 def context(page: Page) -> dict[str, Any]:
     """What `sources.html` shows."""
@@ -35,6 +38,8 @@ def context(page: Page) -> dict[str, Any]:
                 "proven": bool(source["heard_ns"]) or "wake" not in source["hears"] or source["trust"] != "independent",
                 "days": [(day, number, last_ns) for day, number, last_ns in reversed(source["heard_days"] or ())][:7],
                 "miss": words.percent(float(miss)) if miss is not None and source["hears"] else "",
+                "unheard": _unheard(words, source),
+                "wrong_clock": source["up"] and source["events"] is not None and source["clock_offset_seconds"] is None,
                 "explained": source["explained"],
                 "unused": source["unused"],
                 "skew": words.number(float(source["skew_seconds"]), 1) if source["skew_seconds"] is not None else "",
@@ -46,6 +51,14 @@ def context(page: Page) -> dict[str, Any]:
         "latest": latest(page),
         "devices": [plain(one["device"]["name"]) for one in page.backend.devices() if one["microphone"]][:50],
     }
+
+
+def _unheard(words: Any, source: Any) -> str:
+    """How many requests leave no trace, once enough were compared."""
+    if source["unheard"] is None or source["requests"] < ENOUGH_REQUESTS:
+        return ""
+    share = words.percent(float(source["unheard"]))
+    return str(words("sources.unheard_value", share=share, n=int(source["requests"])))
 
 
 def latest(page: Page) -> list[dict[str, Any]]:
