@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sniffer.web.share import unasked_share
 from sniffer.web.views.common import Page, answer_words, called, names_of, row, summary_of, upload_link, upload_of
 
 #: Questions on one page, and answers that can be changed there.
@@ -16,7 +17,8 @@ def context(page: Page) -> dict[str, Any]:
     waiting = page.backend.questions()
     given: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for record in page.backend.answers(200):
+    answers = page.backend.answers(200)
+    for record in answers:
         identifier = upload_of(record)
         if identifier in seen or len(given) >= MOST_ANSWERS:
             continue
@@ -37,5 +39,6 @@ def context(page: Page) -> dict[str, Any]:
         "questions": [row(words, upload) for upload in waiting[:MOST]],
         "total": len(waiting),
         "answers": given,
+        "share": unasked_share(answers, page.now_ns()),
         "can_answer": True,
     }

@@ -1,0 +1,46 @@
+"""The share of recordings that nobody asked for, as people answered, with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sniffer.model import Record
+from sniffer.model.clock import SECOND, parse_timestamp
+
+#: The time that the share is about.
+PERIOD_NS = 14 * 86_400 * SECOND
+#: Clear answers before a share is shown: with fewer, its interval says nothing.
+ENOUGH = 5
+#: Two-sided 95 %.
+Z = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Clear answers, and between which whole percentages the share of "nobody asked" lies (95 %)."""
+
+    answers: int
+    low: int
+    high: int
+
+
+def unasked_share(newest_first: Iterable[Record], now_ns: int) -> Share | None:
+    """Return the share of the last two weeks from `answer` records; None where too few were clear.
+
+    Of each upload the last answer counts. The interval is Wilson's.
+    """
+    said: dict[str, str] = {}
+    for record in newest_first:
+        if 0 <= now_ns - parse_timestamp(record["timestamp"]) <= PERIOD_NS:
+            said.setdefault(str(record["upload_id"]), str(record["answer"]))
+    unasked = sum(answer == "no" for answer in said.values())
+    count = unasked + sum(answer == "yes" for answer in said.values())
+    if count < ENOUGH:
+        return None
+    middle = (unasked + Z * Z / 2) / (count + Z * Z)
+    half = Z / (count + Z * Z) * math.sqrt(unasked * (count - unasked) / count + Z * Z / 4)
+    return Share(
+        count, math.floor(100 * max(0.0, middle - half) + 1e-9), math.ceil(100 * min(1.0, middle + half) - 1e-9)
+    )
