@@ -78,6 +78,29 @@ def test_the_last_answer_counts_in_whatever_order_they_arrive() -> None:
         assert last(judge, 0).verdict.reason == "person_says_asked"
 
 
+@pytest.mark.parametrize("days_late", [1.01, 2, 30])
+def test_an_answer_a_day_late_changes_nothing(days_late: float) -> None:
+    """By then the upload is forgotten, and what is remembered of that evening is a guess."""
+    judge, upload = court(MISSES), says(0)
+    hand(judge, [upload])
+    found = judge.advance(at(60))
+    late = days_late * 24 * HOUR
+    hand(judge, [says(late - 60, "bedroom"), answers(upload, Answer.NO, late)])
+    found += judge.finish()
+    assert final(found)[0, "kitchen"].verdict.revision == 0
+
+
+def test_the_same_answer_twice_teaches_and_revises_once() -> None:
+    learned = []
+    for times in (1, 5):
+        judge, upload = court(MISSES), says(HOUR, answered=False)
+        known = [hears(-0.5), says(0)]  # what is known of a device begins with its first upload
+        hand(judge, [*known, upload, *[answers(upload, Answer.NO, HOUR + 60 + n, f"way-{n}") for n in range(times)]])
+        assert last(judge, HOUR).verdict.revision == 1
+        learned.append(judge.state()["learned"]["devices"])
+    assert [item["said_no"] for one in learned for item in one.values()] == [1.0, 1.0]
+
+
 def test_who_is_not_sure_changes_nothing() -> None:
     judge, upload = court(MISSES), says(0)
     hand(judge, [upload, answers(upload, Answer.UNSURE, 60)])
