@@ -46,6 +46,12 @@ class Asks:
         self._asked.append((now_ns, span))
         return _ask(span)
 
+    def about_now(self, now_ns: int) -> Mapping[str, str]:
+        """Return an ask about the last seconds: a person who tests a listener has just said the wake word."""
+        span = (now_ns - BEFORE_NS - AFTER_NS, now_ns)
+        self._asked.append((now_ns, span))
+        return _ask(span)
+
     def answered(self, event: WakeEvent) -> None:
         """Note the testimony of a source."""
         if event.testimony is not None:

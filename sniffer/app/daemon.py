@@ -524,3 +524,7 @@ class Daemon:
         """Call `subscriber` with each record, and with what was asked in the last ten minutes and `source` has not
         answered; the returned function ends it."""
         return self._subscribers.subscribe(subscriber, source, self._clock.now_ns())
+
+    def ask_listeners(self) -> None:
+        """Ask all listeners what they heard in the last seconds."""
+        self._subscribers.ask_now(self._clock.now_ns())

@@ -283,6 +283,9 @@ class PageBackend:
     def answer(self, upload_id: str, answer: str, way: str) -> Record:
         return self._daemon.answer(upload_id, answer, way)
 
+    def ask_listeners(self) -> None:
+        self._daemon.ask_listeners()
+
     # --- changes ---
 
     def settings(self) -> Record:

@@ -51,6 +51,13 @@ class Subscribers:
             for subscriber in called:
                 self._call(subscriber, ask)
 
+    def ask_now(self, now_ns: int) -> None:
+        """Ask what was heard in the last seconds."""
+        with self._lock:
+            ask, called = self._asks.about_now(now_ns), tuple(self._called)
+        for subscriber in called:
+            self._call(subscriber, ask)
+
     def answered(self, event: WakeEvent) -> None:
         """Note what a source has answered."""
         with self._lock:

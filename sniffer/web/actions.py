@@ -117,6 +117,12 @@ def source(page: Page, request: Request, form: Form) -> Shown:
     return "added.html", sources.added(page, name, token, [where] if where else [], base)
 
 
+def try_listeners(page: Page, request: Request, form: Form) -> str:
+    """Ask the listeners about the wake word that a person has just said."""
+    page.backend.ask_listeners()
+    return "listeners_asked"
+
+
 def target(page: Page, request: Request, form: Form) -> str:
     """Add a receiver of alerts."""
     item = {"name": form.get("name", "").strip(), "url": form.get("url", "").strip(), "format": form.get("format", "")}

@@ -65,6 +65,10 @@ class PageBackend(Backend, Protocol):
         """Take a person's answer whether an upload was asked for: `yes`, `no` or `unsure`."""
         ...
 
+    def ask_listeners(self) -> None:
+        """Ask all listeners what they heard in the last seconds; the answers come as `wake` records."""
+        ...
+
     def sources(self) -> Sequence[Record]:
         """Wake sources, configured or not, and how well each hears."""
         ...

@@ -35,6 +35,7 @@ def routes(site: Site) -> list[Route]:
         posts("/devices/{host}", actions.device, "/devices"),
         Route("/sources", site.view("sources.html", sources.context)),
         posts("/sources", actions.source, "/sources"),
+        posts("/sources/test", actions.try_listeners, "/sources"),
         Route("/record", site.view("record.html", record.context)),
         Route("/rules", site.view("rules.html", rules.context)),
         posts("/rules/target", actions.target, "/rules"),

@@ -52,3 +52,10 @@ def test_what_a_source_has_not_answered_is_repeated_for_ten_minutes() -> None:
     assert [ask["to"] for ask in asks.open("ear", NOW + 60 * SECOND)] == [timestamp(NOW + 62 * SECOND)]
     assert len(asks.open("other", NOW + 60 * SECOND)) == 2
     assert asks.open("ear", NOW + 661 * SECOND) == []
+
+
+def test_a_person_who_tests_a_listener_asks_about_the_last_seconds() -> None:
+    asks = Asks()
+    ask = asks.about_now(NOW)
+    assert ask == {"from": timestamp(NOW - 8 * SECOND), "to": timestamp(NOW)}
+    assert asks.open("shelf", NOW + SECOND) == [ask], "one that reconnects is asked again"

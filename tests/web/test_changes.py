@@ -269,3 +269,26 @@ def test_a_wrong_answer_is_none(
 ) -> None:
     assert send(house.client(), "/questions", back="/questions", **fields).status_code == status
     assert asking == []
+
+
+def test_the_listeners_are_asked_while_a_person_tests_them(house: PageHouse) -> None:
+    """The button of "say the wake word five times": each press asks once, and what a listener answers is shown."""
+    asked: list[dict[str, Any]] = []
+    house.daemon.subscribe(lambda record: asked.append(dict(record)), "shelf")
+    client = house.client()
+    assert "five times" in client.get("/sources").text
+    answer = send(client, "/sources/test", back="/sources")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sources?done=listeners_asked")
+    asks = [record for record in asked if "event_type" not in record]
+    assert [set(ask) for ask in asks] == [{"from", "to"}]
+    heard = {
+        "from": asks[0]["from"], "to": asks[0]["to"], "scores": {"alexa": 0.44}, "voice": 0.3, "level_db": -30.0,
+        "noise_db": -60.0, "seconds": 8.0,
+    }  # fmt: skip
+    house.daemon.wake({"kind": "testimony", "timestamp": asks[0]["to"], "testimony": heard}, "shelf")
+    deadline = threading.Event()
+    for _ in range(200):
+        if "44" in client.get("/sources").text:
+            break
+        deadline.wait(0.05)
+    assert re.search(r"44\W*%", client.get("/sources").text)
