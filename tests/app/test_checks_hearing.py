@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sniffer.app import checks
+from sniffer.app import checks_wake as checks
 from sniffer.app.config import Config
 from sniffer.sinks.storage.store import Store
 from tests.judge.story import at
