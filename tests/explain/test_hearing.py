@@ -13,7 +13,7 @@ from sniffer.model import Trust
 GOOD = SourceQuality(
     name="shelf", trust=Trust.INDEPENDENT, up=True, events=211, explained=200, unused=3, share_explained=0.95,
     miss_rate=0.04, skew_seconds=0.1, spread_seconds=0.1, last_event_ns=1, requests=211, unheard=0.004,
-    clock_offset_seconds=0.0, unresponsive_since_ns=None,
+    clock_offset_seconds=0.0, unresponsive_since_ns=None, heard_ns=1, heard_days=(),
 )  # fmt: skip
 
 
