@@ -168,7 +168,7 @@ def test_the_broker_dies_and_comes_back(tool, tmp_path: Path) -> None:
         link.show(upload())
         box.emit(alert() | {"id": "alert-2"})
         link._settings = link._settings.model_copy(update={"timeout": 0.01})
-        with pytest.raises(UnansweredError, match=r"not connected|nobody answers"):
+        with pytest.raises(UnansweredError, match=r"not connected|no answer"):
             link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
         with mosquitto(tool, tmp_path, port):  # without persistence: it has forgotten everything
             watcher = Watcher(port)
@@ -222,7 +222,7 @@ def test_a_broker_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixtur
     link = mqtt(free_port())
     until(lambda: any("no answer from 127.0.0.1" in record.message for record in caplog.records))
     link._settings = link._settings.model_copy(update={"timeout": 0.01})
-    with pytest.raises(UnansweredError, match="nobody answers"):
+    with pytest.raises(UnansweredError, match="no answer"):
         link.send(Message(1, "mqtt", "m", alert(), 0, 0, 0, 0), 0)
     link.close()
 
