@@ -39,7 +39,7 @@ from sniffer.model.clock import SystemClock
 from sniffer.settings.base import Secret
 from sniffer.settings.places import state_folder
 from sniffer.sinks.delivery.http import authorities, cause
-from sniffer.sinks.settings import AlertmanagerSettings, WebhookSettings
+from sniffer.sinks.settings import AlertmanagerSettings, CollectorSettings, WebhookSettings
 
 Status = Literal["ok", "warning", "fail", "skipped"]
 #: This code is younger than any clock that shows less.
@@ -299,7 +299,11 @@ def _is_ours(url: str) -> bool:
 def receivers(config: Config) -> Iterator[Check]:
     """Open a connection to every receiver, with its certificate checked. Only `sniffer setup --test` sends."""
     sinks = config.sinks
-    over_http: tuple[WebhookSettings | AlertmanagerSettings, ...] = (*sinks.webhooks, *sinks.alertmanager)
+    over_http: tuple[WebhookSettings | AlertmanagerSettings | CollectorSettings, ...] = (
+        *sinks.webhooks,
+        *sinks.alertmanager,
+        *sinks.collectors,
+    )
     for target in over_http:
         try:
             url = read_secret(target.url) if isinstance(target.url, Secret) else target.url

@@ -54,6 +54,7 @@ def target_overview(sinks: SinkSettings, changes: Sequence[Change], store: Store
     """The receivers of alerts: how many messages wait for each, since when and why, and the newest delivery."""
     kinds: dict[str, str] = {hook.name: hook.format for hook in sinks.webhooks}
     kinds |= {target.name: "alertmanager" for target in sinks.alertmanager}
+    kinds |= {target.name: "collector" for target in sinks.collectors}
     kinds |= {target.name: "notify" for target in sinks.notify}
     kinds |= {sinks.mqtt.name: "mqtt"} if sinks.mqtt else {}
     own = _own(changes, "sinks", "webhooks", "name")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import click
 
-from sniffer.app.build import load_rulebook
+from sniffer.app.build import Rulebook, load_rulebook
+from sniffer.app.config import Config
+from sniffer.app.parallel import in_order
 from sniffer.cli._common import config_option, effective_config, format_option
 from sniffer.errors import CaptureError, UsageError
 from sniffer.evaluation import report, trained
@@ -32,8 +37,27 @@ from sniffer.evaluation.score import DeviceScore, score
 @click.option(
     "--no-names", is_flag=True, help="As if no host name had been seen: what a capture in mid-connection shows."
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Captures at a time; 0 is one a core.",
+)
+@click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="Play captures on the workers of this Dask scheduler (extra `cluster`).",
+)
 def command(
-    datasets: Sequence[Path], config_path: Path | None, output_format: str, plot: Path | None, no_names: bool
+    datasets: Sequence[Path],
+    config_path: Path | None,
+    output_format: str,
+    plot: Path | None,
+    no_names: bool,
+    jobs: int,
+    scheduler: str | None,
 ) -> None:
     """Score the detector against labelled captures, beside published detectors over the same packets.
 
@@ -65,11 +89,17 @@ def command(
     tables = find_bursts(datasets)
     _check(found, bool(tables), datasets)
     played: list[Played] = []
-    with click.progressbar(found.captures, label="evaluating", file=sys.stderr, item_show_func=_shown) as bar:
-        for capture in bar:
-            try:
-                played.append(play(capture, config, rulebook, names=not no_names))
-            except CaptureError as error:
+    with ExitStack() as stack:
+        work = (config, rulebook, not no_names)
+        results = _played(stack, work, found.captures, jobs or len(os.sched_getaffinity(0)), scheduler)
+        bar = stack.enter_context(
+            click.progressbar(length=len(found.captures), label="evaluating", file=sys.stderr, item_show_func=_shown)
+        )
+        for capture, (result, error) in zip(found.captures, results, strict=True):
+            bar.update(1, capture)
+            if result is not None:
+                played.append(result)
+            else:
                 click.echo(f"sniffer: {error}", err=True)
     if found.captures and not played:
         raise CaptureError("none of the labelled captures could be read")
@@ -84,6 +114,30 @@ def command(
             click.echo(line)
     if plot is not None:
         _plot(devices, plot)
+
+
+def _played(
+    stack: ExitStack,
+    work: tuple[Config, Rulebook, bool],
+    captures: Sequence[LabelledCapture],
+    jobs: int,
+    scheduler: str | None,
+) -> Iterator[tuple[Played | None, str]]:
+    """What comes of each capture, in order, or why it cannot be read: by processes of this machine, or a cluster."""
+    if scheduler is None:
+        return in_order(partial(_one, work), captures, jobs)
+    from sniffer.app.cluster import connected
+
+    cluster = stack.enter_context(connected(scheduler))
+    return cluster.in_order(_one, work, captures, lambda capture, reason: (None, f"{capture.path}: {reason}"))
+
+
+def _one(work: tuple[Config, Rulebook, bool], capture: LabelledCapture) -> tuple[Played | None, str]:
+    config, rulebook, names = work
+    try:
+        return play(capture, config, rulebook, names=names), ""
+    except CaptureError as error:
+        return None, str(error)
 
 
 def _check(found: Found, tables: bool, datasets: Sequence[Path]) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from sniffer.model import Level
+from sniffer.records.redact import Redaction
 from sniffer.settings.base import FilePath, Host, Secret, Section, Url
 from sniffer.settings.places import state_file
 
@@ -96,6 +97,26 @@ class AlertmanagerSettings(TargetSettings):
     resend_seconds: Annotated[float, Field(ge=1, le=3600)] = 60
 
 
+class CollectorSettings(TargetSettings):
+    """A collector of many houses (docs/collector.md): `batch` records a request, as lines of JSON (`ndjson`: Vector,
+    ClickHouse) or for OpenSearch's bulk API. `house` is sent as a pseudonym made with `house_key`, which is the same in
+    all houses of one owner; `redact` says what is left out. With `user`, `password` is sent, else `token`."""
+
+    name: Name = "collector"
+    url: Url
+    events: tuple[Event, ...] = ("upload", "alert", "resolved", "loss", "drift")
+    level: Level = "informational"
+    format: Literal["ndjson", "opensearch"] = "ndjson"
+    house: Annotated[str, Field(min_length=1, max_length=100)]
+    house_key: Secret
+    redact: Redaction = "no_names"
+    batch: Annotated[int, Field(ge=1, le=1000)] = 100
+    token: Secret | None = None
+    user: str | None = None
+    password: Secret | None = None
+    ca: Path | None = None
+
+
 class NotifySettings(TargetSettings):
     """Any of apprise's services; its URL holds tokens, so it is read from a file or the environment."""
 
@@ -168,6 +189,7 @@ class SinkSettings(Section):
     evidence: EvidenceSettings | None = Field(default_factory=EvidenceSettings)
     webhooks: tuple[WebhookSettings, ...] = ()
     alertmanager: tuple[AlertmanagerSettings, ...] = ()
+    collectors: tuple[CollectorSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()
     mqtt: MqttSettings | None = None
     outbox: OutboxSettings = OutboxSettings()
@@ -175,7 +197,7 @@ class SinkSettings(Section):
     @property
     def receivers(self) -> list[str]:
         """The names of all receivers."""
-        names = [target.name for target in (*self.webhooks, *self.alertmanager, *self.notify)]
+        names = [target.name for target in (*self.webhooks, *self.alertmanager, *self.collectors, *self.notify)]
         return names + ([self.mqtt.name] if self.mqtt else [])
 
     @model_validator(mode="after")

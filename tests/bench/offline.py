@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.bench import browsing
 from tests.bench.mix import HOST_MACS, House, write_mix
 
 #: Programs that read fewer than a million packets a second get this many, scapy a tenth of it.
@@ -89,6 +90,9 @@ class Captures:
     tenth: Path
     speakers: Path
     empty: Path
+    browsing: Path
+    browsing_ng: Path
+    browsing_packets: int
 
 
 def make(folder: Path, packets: int) -> tuple[Captures, House]:
@@ -102,6 +106,7 @@ def make(folder: Path, packets: int) -> tuple[Captures, House]:
         folder / f"tenth-{packets}.pcap",
         folder / f"speakers-{packets}.pcap",
         folder / "empty.pcap",
+        *browsing_house(folder, packets // 100),
     )
     for path, content, pcapng in (
         (captures.mix, house, False),
@@ -117,6 +122,17 @@ def make(folder: Path, packets: int) -> tuple[Captures, House]:
         with captures.sample.open("rb") as sample, gzip.open(captures.packed, "wb", compresslevel=1) as packed:
             shutil.copyfileobj(sample, packed)
     return captures, house
+
+
+def browsing_house(folder: Path, connections: int) -> tuple[Path, Path, int]:
+    """Write the house in which people browse, as pcap and as pcapng; return both and the number of packets."""
+    paths = [folder / f"browsing-{connections}.{suffix}" for suffix in ("pcap", "pcapng")]
+    counted = folder / f"browsing-{connections}.count"
+    if not counted.exists():
+        for path in paths:
+            count = browsing.write(path, browsing.Household(connections=connections), pcapng=path.suffix == ".pcapng")
+        counted.write_text(str(count))
+    return paths[0], paths[1], int(counted.read_text())
 
 
 def ours(captures: Captures, house: House) -> list[Contender]:
@@ -138,6 +154,10 @@ def ours(captures: Captures, house: House) -> list[Contender]:
         Contender("sniffer: start, devices", [*devices, str(captures.empty)], 0),
         Contender("sniffer: speakers judged", [*sniffer, str(captures.mix)], house.packets, START),
         Contender("sniffer: the same, pcapng", [*sniffer, str(captures.mix_ng)], house.packets, START),
+        Contender("sniffer: people browse", [*sniffer, str(captures.browsing)], captures.browsing_packets, START),
+        Contender(
+            "sniffer: people browse, pcapng", [*sniffer, str(captures.browsing_ng)], captures.browsing_packets, START
+        ),
         Contender("sniffer: its beginning, gzip", [*sniffer, str(captures.packed)], few, START),
         Contender("sniffer: twice", [*sniffer, str(captures.mix), str(captures.mix)], 2 * house.packets, START),
         Contender(
@@ -161,6 +181,7 @@ def ours(captures: Captures, house: House) -> list[Contender]:
 def peers(captures: Captures, house: House) -> list[Contender]:
     """Everybody else who is installed."""
     macs = " or ".join(f"ether host {_mac(mac)}" for mac in house.speaker_macs())
+    browsing_macs = " or ".join(f"ether host {mac}" for mac in browsing.speaker_macs())
     mix, sample, few = str(captures.mix), str(captures.sample), min(SAMPLE, house.packets)
     python = [sys.executable, "-c"]
     tenth, empty = str(captures.tenth), str(captures.empty)
@@ -169,6 +190,16 @@ def peers(captures: Captures, house: House) -> list[Contender]:
         Contender("gzip: unpack the beginning", ["gzip", "-dc", str(captures.packed)], few),
         Contender("capinfos: count", ["capinfos", "-c", mix], house.packets),
         Contender("tcpdump: 8 MACs", ["tcpdump", "-r", mix, "-w", os.devnull, macs], house.packets),
+        Contender(
+            "tcpdump: people browse",
+            ["tcpdump", "-r", str(captures.browsing), "-w", os.devnull, browsing_macs],
+            captures.browsing_packets,
+        ),
+        Contender(
+            "softflowd: people browse",
+            ["softflowd", "-r", str(captures.browsing), "-n", "127.0.0.1:9", "-d"],
+            captures.browsing_packets,
+        ),
         Contender("softflowd: all flows", ["softflowd", "-r", mix, "-n", "127.0.0.1:9", "-d"], house.packets),
         Contender("tshark", ["tshark", "-n", "-r", sample], few),
         *[

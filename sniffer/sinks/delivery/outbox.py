@@ -204,16 +204,38 @@ class Outbox:
         if now - message.created_ns > self._longest(message):
             self._give_up(target, message, "too old")
             return 0
-        error = self._send(target, message, now)
+        together = self._together(target, line, message, now)
+        error = self._send(target, *together, now=now)
         if error is None:
-            self._delivered(target, message)
-        else:
+            with self._store.transaction():
+                for one in together:
+                    self._delivered(target, one)
+        elif len(together) == 1 or isinstance(error, UnansweredError | GoneError):
             self._failed(target, message, error)
+        else:  # one of them may be at fault: each is tried by itself
+            log.warning("%s: %d messages are refused together: %s", target.name, len(together), error)
+            for one in together:
+                self._messages.again(one, 0, str(error), refused=True)
         return 0
 
-    def _send(self, target: Target, message: Message, now: int) -> DeliveryError | None:
+    def _together(self, target: Target, line: Line, first: Message, now: int) -> list[Message]:
+        """Return a message and those behind it that go with it: as many as the target takes, none of them refused or
+        too old or sent from memory already."""
+        if target.batch == 1 or first.refusals:
+            return [first]
+        found = [first]
+        for message in self._messages.waiting(target.name, target.batch, now):
+            old = now - message.created_ns > self._longest(message)
+            if message.seq > first.seq and not (message.refusals or old or message.id in line.sent):
+                found.append(message)
+        return found[: target.batch]
+
+    def _send(self, target: Target, *messages: Message, now: int) -> DeliveryError | None:
         try:
-            target.send(message, now)
+            if len(messages) == 1:
+                target.send(messages[0], now)
+            else:
+                target.send_all(messages, now)
         except DeliveryError as error:
             return error
         except Exception as error:  # one message that cannot be made must not end the line, nor delay it
@@ -223,7 +245,7 @@ class Outbox:
     def _step_held(self, target: Target, line: Line, now: int) -> float:
         """Send a message that the store could not take. What fails waits for its next turn, or for the store."""
         message = line.held[0]
-        error = self._send(target, message, now)
+        error = self._send(target, message, now=now)
         if error is None or error.permanent:
             line.sent_from_memory(message.id)
             self._count(target.name, "delivered" if error is None else "dead")

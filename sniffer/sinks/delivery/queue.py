@@ -71,6 +71,12 @@ class Messages:
         """The oldest message that may be tried now; those that were refused so often come behind the others."""
         return self._one("target = ? AND status = 'pending' AND next_ns <= ?", [target, now_ns], overtaken_after)
 
+    def waiting(self, target: str, count: int, now_ns: int) -> list[Message]:
+        """The oldest messages of this target that may be tried now."""
+        return self._many(
+            "target = ? AND status = 'pending' AND next_ns <= ?", [target, now_ns], f"seq LIMIT {int(count)}"
+        )
+
     def next_ns(self, target: str) -> int:
         """When the next message of this target may be tried."""
         rows = self._store.read(

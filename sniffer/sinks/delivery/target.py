@@ -17,6 +17,8 @@ class Target:
 
     name: str
     address: str
+    #: As many messages may be sent at a time, by `send_all`.
+    batch: int = 1
 
     @property
     def events(self) -> Sequence[str]:
@@ -31,6 +33,11 @@ class Target:
     def send(self, message: Message, now_ns: int) -> None:
         """Deliver, or raise DeliveryError."""
         raise NotImplementedError
+
+    def send_all(self, messages: Sequence[Message], now_ns: int) -> None:
+        """Deliver all of these, or raise DeliveryError."""
+        for message in messages:
+            self.send(message, now_ns)
 
     def start(self) -> None:
         """From now on messages may come; what holds a connection opens it."""

@@ -16,7 +16,14 @@ from sniffer.sinks.delivery.notice import NoticeOf
 from sniffer.sinks.delivery.queue import Message, Messages
 from sniffer.sinks.delivery.target import Target
 from sniffer.sinks.homeassistant import zone_of
-from sniffer.sinks.settings import AlertmanagerSettings, MqttSettings, NotifySettings, SinkSettings, WebhookSettings
+from sniffer.sinks.settings import (
+    AlertmanagerSettings,
+    CollectorSettings,
+    MqttSettings,
+    NotifySettings,
+    SinkSettings,
+    WebhookSettings,
+)
 from sniffer.sinks.storage.store import Store
 
 if TYPE_CHECKING:
@@ -59,6 +66,8 @@ def _targets(
         yield _webhook(webhook, read_secret, notice_of)
     for alertmanager in settings.alertmanager:
         yield _alertmanager(alertmanager, read_secret, notice_of, Messages(store).recent)
+    for collector in settings.collectors:
+        yield _collector(collector, read_secret)
     for notify in settings.notify:
         yield _notify(notify, read_secret, notice_of)
 
@@ -75,6 +84,8 @@ def check_targets(
         makers.append((("webhooks", number), partial(_webhook, webhook, read_secret, notice_of)))
     for number, alertmanager in enumerate(settings.alertmanager):
         makers.append((("alertmanager", number), partial(_alertmanager, alertmanager, read_secret, notice_of)))
+    for number, collector in enumerate(settings.collectors):
+        makers.append((("collectors", number), partial(_collector, collector, read_secret)))
     for number, notify in enumerate(settings.notify):
         makers.append((("notify", number), partial(_notify, notify, read_secret, notice_of)))
     if settings.mqtt is not None:
@@ -101,6 +112,12 @@ def _alertmanager(
     from sniffer.sinks.delivery.alertmanager import Alertmanager
 
     return Alertmanager(settings, read_secret, notice_of, recent)
+
+
+def _collector(settings: CollectorSettings, read_secret: Callable[[Secret], str]) -> Target:
+    from sniffer.sinks.delivery.collector import Collector
+
+    return Collector(settings, read_secret)
 
 
 def _notify(settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf) -> Target:
