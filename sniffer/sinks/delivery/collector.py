@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sniffer import __version__
 from sniffer.errors import ConfigError
 from sniffer.records.redact import message_pseudonym, pseudonym, redacted
 from sniffer.sinks.delivery.http import Sender
@@ -25,7 +24,7 @@ LEAST_KEY_BYTES = 16
 class Collector(ConfiguredTarget):
     """A target of the outbox that takes several messages at a time."""
 
-    def __init__(self, settings: CollectorSettings, read_secret: ReadSecret) -> None:
+    def __init__(self, settings: CollectorSettings, read_secret: ReadSecret, version: str) -> None:
         super().__init__(settings)
         self._key = read_secret(settings.house_key).encode()
         if len(self._key) < LEAST_KEY_BYTES:
@@ -35,6 +34,7 @@ class Collector(ConfiguredTarget):
             )
         self.address = hashlib.sha256(settings.url.encode()).hexdigest()[:16]
         self.batch = settings.batch
+        self._version = version
         self._settings, self._house = settings, pseudonym(self._key, f"house {settings.house}")
         secrets = [read_secret(secret) for secret in (settings.token, settings.password) if secret is not None]
         self._headers = {"user-agent": "sniffer", "content-type": "application/x-ndjson"}
@@ -57,7 +57,7 @@ class Collector(ConfiguredTarget):
     def row(self, message: Message) -> dict[str, Any]:
         """Return what the collector is told of one message."""
         record = redacted(message.record, self._settings.redact, self._key)
-        own = {"message_id": message_pseudonym(self._key, message.id), "house": self._house, "version": __version__}
+        own = {"message_id": message_pseudonym(self._key, message.id), "house": self._house, "version": self._version}
         return own | record
 
     def _lines(self, message: Message) -> bytes:

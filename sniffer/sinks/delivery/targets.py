@@ -67,7 +67,7 @@ def _targets(
     for alertmanager in settings.alertmanager:
         yield _alertmanager(alertmanager, read_secret, notice_of, Messages(store).recent)
     for collector in settings.collectors:
-        yield _collector(collector, read_secret)
+        yield _collector(collector, read_secret, version)
     for notify in settings.notify:
         yield _notify(notify, read_secret, notice_of)
 
@@ -114,10 +114,10 @@ def _alertmanager(
     return Alertmanager(settings, read_secret, notice_of, recent)
 
 
-def _collector(settings: CollectorSettings, read_secret: Callable[[Secret], str]) -> Target:
+def _collector(settings: CollectorSettings, read_secret: Callable[[Secret], str], version: str = "") -> Target:
     from sniffer.sinks.delivery.collector import Collector
 
-    return Collector(settings, read_secret)
+    return Collector(settings, read_secret, version)
 
 
 def _notify(settings: NotifySettings, read_secret: Callable[[Secret], str], notice_of: NoticeOf) -> Target:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from sniffer import __version__
 from sniffer.errors import ConfigError, DeliveryError
 from sniffer.records.redact import pseudonym, redacted
 from sniffer.settings.base import Secret
@@ -33,7 +32,7 @@ RECORDS = [
 
 def collector(url: str, key: str = KEY, **more: Any) -> Collector:
     settings = CollectorSettings(url=url, house="anna", house_key=Secret(env="KEY"), **more)
-    return Collector(settings, lambda secret: key)
+    return Collector(settings, lambda secret: key, "1.2.3")
 
 
 def strings(value: Any) -> list[str]:
@@ -87,7 +86,7 @@ def test_records_arrive_in_batches(tmp_path: Path) -> None:
     assert [len(body) for body in bodies] == [10, 10, 5]
     rows = [row for body in bodies for row in body]
     assert len({row["message_id"] for row in rows}) == 25
-    assert {(row["house"], row["version"]) for row in rows} == {(pseudonym(KEY.encode(), "house anna"), __version__)}
+    assert {(row["house"], row["version"]) for row in rows} == {(pseudonym(KEY.encode(), "house anna"), "1.2.3")}
 
 
 def test_one_record_that_is_refused_holds_up_no_other(tmp_path: Path) -> None:
