@@ -46,7 +46,7 @@ def build_targets(
 
     Libraries of targets that are not configured are not imported: HTTP, MQTT and notifications cost memory.
     """
-    found = list(_targets(settings, read_secret, notice_of, store, clock))
+    found = list(_targets(settings, read_secret, notice_of, store, clock, version))
     if settings.mqtt is not None:
         retained = RetainedTopics(store, settings.mqtt.name)
         link = _mqtt(settings.mqtt, read_secret, clock, version, retained, time_zone, controls, page)
@@ -61,6 +61,7 @@ def _targets(
     notice_of: NoticeOf,
     store: Store,
     clock: Clock,
+    version: str,
 ) -> Iterable[Target]:
     for webhook in settings.webhooks:
         yield _webhook(webhook, read_secret, notice_of)
