@@ -41,7 +41,7 @@ $(BIN)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard snif
 $(BIN)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/.installed
 	$(PIP) -c constraints.txt -e '.[$(TESTING)]'
 	@# The wake-word runtime has no wheel for every machine: its tests are skipped where it cannot be installed.
-	-@$(PIP) -c constraints.txt -e '.[listen,parquet,loaders]' || echo "make: the extras 'listen', 'parquet' and 'loaders' cannot be installed here; their tests are skipped" >&2
+	-@$(PIP) -c constraints.txt -e '.[listen,parquet,loaders,cluster,zstd]' || echo "make: the extras 'listen', 'parquet', 'loaders', 'cluster' and 'zstd' cannot be installed here; their tests are skipped" >&2
 	@touch $@
 
 ## run: start the daemon (CAPTURE=file.pcap, CONFIG=sniffer.yaml)
