@@ -15,7 +15,9 @@ from sniffer.decode.novelty import News
 from sniffer.model import DecodeErrors, FrameBlock, PacketBatch, Selection
 
 #: What is put together is handed on when it has so many rows, or more than so many bytes of frames.
-MAX_ROWS = 16_384
+MAX_ROWS = 4_096
+#: Columns are made for so many: then they are large enough (128 KiB) for the system to take each back.
+ROOM_ROWS = 16_384
 MAX_BYTES = 2 << 20
 
 
@@ -83,7 +85,8 @@ class Gatherer:
 
     def _open(self) -> Room:
         if self._room is None:
-            self._room = Room(empty_columns(MAX_ROWS), np.empty(MAX_BYTES + LARGEST_FRAME, dtype=np.uint8))
+            columns = tuple(column[:MAX_ROWS] for column in empty_columns(max(MAX_ROWS, ROOM_ROWS)))
+            self._room = Room(columns, np.empty(MAX_BYTES + LARGEST_FRAME, dtype=np.uint8))
         return self._room
 
     def flush(self) -> Iterator[PacketBatch]:
