@@ -45,7 +45,8 @@ def row(record: Record, *, colour: bool, captures: bool = False) -> str:
     again = f" [judged again, {record['revision']}]" if record["revision"] else ""
     host = plain(record["service"]["host"] or record["dest_ip"], 60)
     speech = f"{upload['speech_seconds']:.1f} s" if upload["speech_seconds"] else "-"
-    why = words_of(str(record["reason"]), VerdictKind(record["verdict"]) if record["verdict"] else None).headline
+    kind = VerdictKind(record["verdict"]) if record["verdict"] else None
+    why = words_of(str(record["reason"]), kind, upload["class"]).headline
     file = f"{plain(Path(str(record['capture'])).name, SHOWN_NAME):<{SHOWN_NAME}} " if captures else ""
     line = (
         f"{moment:%Y-%m-%d %H:%M:%S}  {file}{plain(record['device']['name'], 16):<16} {upload['class']:<9} "

@@ -149,7 +149,10 @@ def _wakes(record: Record, wakes: Iterable[Record]) -> Iterator[str]:
     nearest = sorted(wakes, key=lambda wake: abs((datetime.fromisoformat(wake["timestamp"]) - start).total_seconds()))
     yield ""
     if not nearest:
-        yield f"No wake event within {_NEAR_SECONDS:.0f} s."
+        if record["wake"]["source"]:  # what `analyze` prints holds no wake events
+            yield f"No other wake event within {_NEAR_SECONDS:.0f} s is kept here."
+        else:
+            yield f"No wake event within {_NEAR_SECONDS:.0f} s."
         return
     yield "Nearest wake events:"
     for wake in nearest[:5]:

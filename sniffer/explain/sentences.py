@@ -11,6 +11,7 @@ from datetime import UTC, tzinfo
 
 from sniffer.explain.times import local_time, shown, shown_duration, shown_share, shown_size
 from sniffer.explain.words import words_of
+from sniffer.judge.reasons import Reason
 from sniffer.model import UploadClass, VerdictKind
 from sniffer.records.types import DeviceFields, TestimonyFields, UploadRecord
 
@@ -34,7 +35,7 @@ class Explanation:
 
 def explain(record: UploadRecord, zone: tzinfo | None = UTC) -> Explanation:
     """Return an upload in words, with times in the reader's `zone` (None: the machine's own)."""
-    words = words_of(record.reason, record.verdict)
+    words = words_of(record.reason, record.verdict, record.upload.upload_class)
     moment = local_time(record.timestamp, zone)
     return Explanation(
         headline=f"{_device(record.device)} {_amount(record)} at {shown(moment)}; {words.headline}",
@@ -42,7 +43,7 @@ def explain(record: UploadRecord, zone: tzinfo | None = UTC) -> Explanation:
         sentences=(
             _what_happened(record, shown(moment, seconds=True)),
             _what_it_looked_like(record),
-            words.sentence + _known_from(record) + "." + _heard(record),
+            _whether_asked(record, words.sentence) + "." + _heard(record),
         ),
         advice=words.advice,
     )
@@ -98,8 +99,8 @@ def _device(device: DeviceFields) -> str:
 
 _LOOKS: Mapping[UploadClass, str] = {
     UploadClass.SPEECH: "Its timing looks like a live microphone",
-    UploadClass.BULK: "It was sent all at once, unlike live speech, but it is large enough to hold a recording",
-    UploadClass.MEDIA: "It lasted like a call or a camera picture",
+    UploadClass.BULK: "It is large enough to hold a recording, but does not look like live speech",
+    UploadClass.MEDIA: "It went on like a call or the picture of a camera",
     UploadClass.TELEMETRY: "Its timing looks like usage data, not like a live microphone",
     UploadClass.SYNC: "Its timing looks like the device's own housekeeping, not like a live microphone",
     UploadClass.OTHER: "Its timing does not look like a live microphone",
@@ -131,40 +132,63 @@ def _what_it_looked_like(record: UploadRecord) -> str:
 LEAST_VOICE = 0.05
 #: From this score on, something like the wake word was heard; from the second on, the wake word itself.
 ALIKE, HEARD = 0.1, 0.9
+#: Reasons that rest on a silence, and what the sources that kept it would have noticed.
+_SILENCE: Mapping[str, str] = {
+    Reason.NO_WAKE_EVENT: "one",
+    Reason.PERSON_SAYS_UNASKED: "a request",
+}
+
+
+def _whether_asked(record: UploadRecord, sentence: str) -> str:
+    """Return the sentence of a reason with how sure the verdict is, directly behind it, and with its sources."""
+    if record.verdict not in (VerdictKind.EXPECTED, VerdictKind.UNEXPECTED):
+        return sentence
+    verdict, colon, why = sentence.partition(":")
+    return f"{verdict} ({shown_share(record.confidence)} sure){colon}{why}{_known_from(record)}"
+
+
+def _known_from(record: UploadRecord) -> str:
+    """Return the sources of a verdict, to follow its sentence. What a listener testifies has a sentence of its own."""
+    wake = record.wake
+    testified = {item.source for item in wake.testimony}
+    if record.verdict is VerdictKind.EXPECTED:
+        if not wake.source or (wake.gap_seconds is None and wake.source in testified):
+            return ""
+        if wake.gap_seconds is None:
+            return f"; {wake.source} reported it"
+        side = "before" if wake.gap_seconds >= 0 else "after"
+        return f"; {wake.source} reported it {shown_duration(abs(wake.gap_seconds))} {side} the upload began"
+    silent = [name for name in record.listened if name not in testified]
+    if record.reason not in _SILENCE or not silent:
+        return ""
+    return f"; {_joined(silent)} would have noticed {_SILENCE[record.reason]}"
 
 
 def _heard(record: UploadRecord) -> str:
     """Return what listeners testify, one sentence each."""
-    return "".join(f" {item.source} {_heard_by(item.heard)}." for item in record.wake.testimony)
+    reported = (
+        record.wake.source if record.verdict is VerdictKind.EXPECTED and record.wake.gap_seconds is not None else ""
+    )
+    return "".join(
+        f" {item.source} was listening and {_heard_by(item.heard)}."
+        for item in record.wake.testimony
+        if not (item.source == reported and _best(item.heard) >= HEARD)  # that it heard the wake word has been said
+    )
+
+
+def _best(heard: TestimonyFields) -> float:
+    return max(heard.scores.values(), default=0.0)
 
 
 def _heard_by(heard: TestimonyFields) -> str:
-    best = max(heard.scores.values(), default=0.0)
+    best = _best(heard)
     if best >= HEARD:
         return "heard the wake word"
     if best >= ALIKE:
-        return f"heard something like the wake word ({shown_share(best)} alike)"
+        return f"heard something like the wake word ({shown_share(best)} by its own measure)"
     if heard.voice < LEAST_VOICE:
         return "heard no voice"
-    return "heard voices, and nothing like the wake word"
-
-
-def _known_from(record: UploadRecord) -> str:
-    """Return the sources and figures that belong to the verdict, to follow its sentence."""
-    sure = f" ({shown_share(record.confidence)} sure)"
-    match record.verdict:
-        case VerdictKind.EXPECTED:
-            if not record.wake.source:
-                return sure
-            gap = record.wake.gap_seconds
-            side = "before" if gap is None or gap >= 0 else "after"
-            when = "" if gap is None else f" {shown_duration(abs(gap))} {side} the upload began"
-            return f"; {record.wake.source} reported it{when}{sure}"
-        case VerdictKind.UNEXPECTED:
-            listened = f"; {_joined(record.listened)} would have noticed" if record.listened else ""
-            return f"{listened}{sure}"
-        case _:
-            return ""
+    return "heard voices, but nothing like the wake word"
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -39,6 +39,8 @@ def shown_span(first: datetime, last: datetime) -> str:
 
 def shown_duration(seconds: float) -> str:
     """Return `3.4 s`, or minutes from 90 s on."""
+    if 0 < seconds < 0.05:
+        return "under 0.1 s"
     return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 

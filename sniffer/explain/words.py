@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sniffer.judge.reasons import Reason
-from sniffer.model import VerdictKind
+from sniffer.model import UploadClass, VerdictKind
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """A reason in words.
 
-    `headline` completes a line (no capital, no full stop); `sentence` says whether the upload was asked for and why
-    that is known (no full stop: sources and figures follow); `advice` is what the reader can do.
+    `headline` completes a line (no capital, no full stop); `sentence` says whether the upload was asked for and, behind
+    a colon, why that is known (no full stop: sources follow); `advice` is what the reader can do.
     """
 
     headline: str
@@ -27,7 +27,8 @@ WORDS: Mapping[Reason, Words] = {
     Reason.WAKE_EVENT: Words(
         "asked for: a wake word was heard",
         "It was asked for: a wake word was heard",
-        "If you did not say it, the wake source may have misheard: `sniffer explain` lists the wake events nearby.",
+        "If you did not say it, something that sounds alike was said, or the wake source misheard: look for this time "
+        "in the voice history of the speaker's app.",
     ),
     Reason.FOLLOW_UP: Words(
         "asked for: it continues a conversation",
@@ -51,17 +52,17 @@ WORDS: Mapping[Reason, Words] = {
     ),
     Reason.PERSON_SAYS_ASKED: Words(
         "asked for: a person says so",
-        "It was asked for: a person says so, and nothing else speaks against it",
+        "It was asked for: a person says so, and nothing speaks against it",
         "If that was wrong, answer again: the last answer counts (`sniffer answer ID no`).",
     ),
     Reason.WAKE_WORD_FAINT: Words(
         "asked for: a listener almost heard the wake word",
-        "It was asked for: a listener heard something close to the wake word",
+        "It was asked for: the wake word was probably said, but was not heard clearly",
         "If you did not say it, something that sounds alike was said: the speaker was probably fooled by it as well.",
     ),
     Reason.VENDOR_REPORTS_REQUEST: Words(
         "asked for, according to its maker only",
-        "Only the maker's own history says that it was asked for",
+        "It was asked for: its maker's own history says so, and nothing else does",
         "Add a wake source of your own to check the maker's word (docs/wake.md).",
     ),
     # unexpected
@@ -94,8 +95,8 @@ WORDS: Mapping[Reason, Words] = {
     ),
     # inconclusive
     Reason.NO_WAKE_SOURCE: Words(
-        "cannot tell whether you asked: no wake source is set up",
-        "We cannot tell whether you asked: no wake source covers this device",
+        "cannot tell whether you asked: no wake source covers this device",
+        "We cannot tell whether you asked: no wake source is set up that would report requests to this device",
         "Add a wake source: `sniffer doctor` says how.",
     ),
     Reason.NO_INDEPENDENT_SOURCE: Words(
@@ -120,34 +121,34 @@ WORDS: Mapping[Reason, Words] = {
         "Start the wake source again; `sniffer doctor` checks it.",
     ),
     Reason.WAKE_SOURCE_DEAF: Words(
-        "cannot tell whether you asked: the wake source heard nothing that day",
-        "We cannot tell whether you asked: the wake source was up but heard nothing while requests were made",
+        "cannot tell whether you asked: the wake source heard none of the last requests",
+        "We cannot tell whether you asked: the wake source was up, but reported none of the requests around that time",
         "Check that its microphone works and that it stands within earshot.",
     ),
     Reason.WAKE_SOURCE_UNPROVEN: Words(
         "cannot tell whether you asked: the wake source has not shown that it hears",
-        "We cannot tell whether you asked: the wake source has reported no wake word for this device since it "
-        "connected, or not in the last day, so its silence says nothing",
+        "We cannot tell whether you asked: the wake source had reported no wake word for this device in the day "
+        "before, or none since it connected, so its silence says nothing",
         "Say the wake word to this device: the page and `sniffer doctor` show when each source heard it last.",
     ),
     Reason.SOURCE_MAY_HAVE_MISSED: Words(
-        "inconclusive: no wake word was heard, but one may have been missed",
-        "Inconclusive: no wake word was heard, but the wake sources miss too many to be sure",
+        "cannot tell whether you asked: no wake word was heard, but one may have been missed",
+        "We cannot tell whether you asked: no wake word was heard, but the wake sources miss too many",
         "Add a second wake source, or move yours closer to the speaker.",
     ),
     Reason.WAKE_EVENT_OFF_TIME: Words(
-        "inconclusive: a wake word was heard, but its time does not fit",
-        "Inconclusive: a wake word was heard close to that moment, but its time does not fit",
+        "cannot tell whether you asked: a wake word was heard, but its time does not fit",
+        "We cannot tell whether you asked: a wake word was heard near that moment, but too early or too late to fit",
         "Check that the clocks of this machine and of the wake source agree.",
     ),
     Reason.WAKE_EVENT_ELSEWHERE: Words(
-        "inconclusive: a wake word was heard for another device",
-        "Inconclusive: a wake word was heard at that moment for another device, which sent nothing",
+        "cannot tell whether you asked: a wake word was heard for another device",
+        "We cannot tell whether you asked: a wake word was heard at that moment for another device, which sent nothing",
         "If you spoke to this device, correct the device name in the wake source.",
     ),
     Reason.LONGER_THAN_REQUEST: Words(
-        "inconclusive: it lasted longer than any request does",
-        "It began after a wake word, but lasted longer than any request does",
+        "cannot tell whether you asked for all of it: it lasted longer than any request does",
+        "We cannot tell whether you asked for all of it: it began with a request, but lasted longer than any does",
         "If you dictated something long, raise `judge.follow_up.longest_request`.",
     ),
     Reason.CAPTURE_LOSS: Words(
@@ -156,18 +157,19 @@ WORDS: Mapping[Reason, Words] = {
         "The log says which of the two it was. `sniffer doctor` says how to lose fewer packets.",
     ),
     Reason.NOTHING_CAME_BACK: Words(
-        "inconclusive: no answer to these packets was captured",
-        "Inconclusive: no answer to these packets was captured, so they may be forged or only one direction was seen",
+        "cannot tell whether you asked: no answer to these packets was captured",
+        "We cannot tell whether you asked: no answer to these packets was captured, so they may be forged, or only one "
+        "direction was seen",
         "`sniffer doctor` checks that both directions of the traffic are captured.",
     ),
     Reason.MAY_NOT_BE_SPEECH: Words(
-        "not requested, but inconclusive: this may not have been audio",
-        "Not requested, but inconclusive: this may not have been audio",
+        "no request explains it, but it may not have been speech",
+        "No request explains it, but we cannot be sure that it was speech",
         "Nothing to do, unless it happens often or at times when you spoke.",
     ),
     Reason.DEVICE_NOT_RECOGNISED: Words(
-        "not requested, but inconclusive: this device may have no microphone",
-        "Not requested, but inconclusive: this device may have no microphone",
+        "no request explains it, but this device may have no microphone",
+        "No request explains it, but we cannot be sure that this device has a microphone",
         "If it has one, name the device under `devices` in the configuration; from then on it is judged.",
     ),
     # no verdict
@@ -178,19 +180,29 @@ WORDS: Mapping[Reason, Words] = {
     ),
 }
 
+#: In place of a wake word where a call or pictures left: those have none.
+_UNASKED_STREAM = Words(
+    "not asked for: no call and no viewer was reported",
+    "It was not asked for: no call and no viewer was reported",
+    "If it was you, your source missed it: `sniffer doctor` checks it. If it was not, look for this time, and for who "
+    "has access, in the device's app.",
+)
+
 #: For a reason that a later version gave and this one does not know.
 _OTHERS: Mapping[VerdictKind | None, Words] = {
     VerdictKind.EXPECTED: Words("asked for", "It was asked for", "Nothing to do."),
     VerdictKind.UNEXPECTED: Words("not asked for", "It was not asked for", "Update sniffer to see the reason."),
     VerdictKind.INCONCLUSIVE: Words(
-        "inconclusive", "We cannot tell whether you asked", "Update sniffer to see the reason."
+        "cannot tell whether you asked", "We cannot tell whether you asked", "Update sniffer to see the reason."
     ),
     None: WORDS[Reason.NOT_JUDGED],
 }
 
 
-def words_of(reason: str, verdict: VerdictKind | None) -> Words:
+def words_of(reason: str, verdict: VerdictKind | None, upload_class: str = UploadClass.SPEECH) -> Words:
     """Return the words of a record's reason; those of its verdict alone where the reason is not known."""
+    if reason == Reason.NO_WAKE_EVENT and upload_class == UploadClass.MEDIA:
+        return _UNASKED_STREAM
     try:
         return WORDS[Reason(reason)]
     except (KeyError, ValueError):

@@ -63,6 +63,13 @@ def test_words_evidence_picture_and_wake_events(tmp_path: Path) -> None:
     assert "Without the strongest of these it would still be called speech." in text
 
 
+def test_a_request_that_explains_it_is_not_denied_where_the_log_has_no_wake_events() -> None:
+    asked = record()
+    asked["wake"] = asked["wake"] | {"seen": True, "relation": "direct", "source": "ear", "gap_seconds": 1.2}
+    assert "No other wake event within 120 s is kept here." in list(explain.in_words(asked, []))
+    assert "No wake event within 120 s." in list(explain.in_words(record(), []))
+
+
 @pytest.mark.parametrize("width", [40, 60, 80])
 def test_it_fits_the_terminal(width: int) -> None:
     long = record()

@@ -110,8 +110,11 @@ def sentences(words: Words, record: Record) -> list[str]:
         words(f"looks.{shown.upload_class}", probability=words.percent(float(upload.get("probability") or 0))),
     ]
     if shown.verdict:
-        confidence = words.percent(float(record.get("confidence") or 0))
-        found.append(words("upload.sure", why=words.why(shown.reason).rstrip("."), confidence=confidence))
+        why = words.why(shown.reason)
+        if shown.verdict in ("expected", "unexpected"):  # that it is unclear has no probability
+            confidence = words.percent(float(record.get("confidence") or 0))
+            why = words("upload.sure", why=why.rstrip("."), confidence=confidence)
+        found.append(why)
     return found
 
 
