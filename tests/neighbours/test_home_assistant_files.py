@@ -55,7 +55,7 @@ def test_the_blueprint_uses_what_it_asks_for() -> None:
 
 def test_the_card_in_the_docs_names_our_entities() -> None:
     text = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
-    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(type: .*?)```", text, re.S)]
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yml\n(type: .*?)```", text, re.S)]
     (card,) = blocks
     named = set(re.findall(r"\w+\.kitchen_(\w+)", str(card)))
     assert named == {

@@ -15,7 +15,7 @@ from sniffer.evaluation.listener.fit import Z, check, fit, held_out
 from sniffer.evaluation.listener.measure import Measured
 from sniffer.evaluation.listener.report import about, as_yaml, tables
 from sniffer.evaluation.statistics import wilson
-from sniffer.judge.testimony import log_odds_asked
+from sniffer.judge.testimony import Traces, log_odds_asked
 from sniffer.judge.testimony_table import load_table
 
 S = 1_000_000_000
@@ -44,13 +44,14 @@ def drawn(count: int, seed: int, faint: float = 0.03) -> list[Measured]:
 
 def test_what_is_known_weighs_and_what_is_not_known_does_not() -> None:
     table = fit(drawn(1000, 1), "a test")
-    silent = log_odds_asked(measured(None, 0.0, 0.0).testimony, table, 0.001)
+    proven = Traces(heard=100)
+    silent = log_odds_asked(measured(None, 0.0, 0.0).testimony, table, proven)
     talk = log_odds_asked(measured(None, 0.001, 0.6).testimony, table)
     said = log_odds_asked(measured(None, 0.8, 0.5).testimony, table)
     assert silent < -4 < talk < 0 < 3 < said
     assert log_odds_asked(measured(None, 0.001, 0.6, snr=5.0).testimony, table) == 0, "no scene was like that"
     thin = fit(drawn(12, 1), "a test")
-    assert silent < log_odds_asked(measured(None, 0.0, 0.0).testimony, thin, 0.001) <= 0
+    assert silent < log_odds_asked(measured(None, 0.0, 0.0).testimony, thin, proven) <= 0
 
 
 def test_a_word_that_was_heard_is_one_in_every_room() -> None:
