@@ -121,8 +121,11 @@ def _descriptors(port: int) -> int:
     """How many sockets of this process have this local port."""
     number = 0
     for path in list(Path("/proc/self/fd").iterdir()):  # before it changes
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as copy:
-            number += copy.family == socket.AF_INET and copy.getsockname()[1] == port
+        with contextlib.suppress(OSError):
+            if not str(path.readlink()).startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(path.name))) as copy:
+                number += copy.family == socket.AF_INET and copy.getsockname()[1] == port
     return number
 
 

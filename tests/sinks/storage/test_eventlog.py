@@ -133,4 +133,5 @@ def test_kill_9_leaves_whole_lines(path: Path) -> None:
         process.stdout.close()
     EventLog(EventLogSettings(path=path)).close()
     # Each line is whole; a file may be empty if its writer was killed just after it began it.
-    assert any([lines(file) for file in path.parent.iterdir()])
+    written = [lines(file) for file in path.parent.iterdir()]
+    assert any(written)
