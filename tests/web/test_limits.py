@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -190,12 +191,15 @@ def test_without_file_descriptors_it_refuses_waits_and_recovers(caplog: pytest.L
 
 @contextmanager
 def few_descriptors(soft: int, hard: int) -> Iterator[None]:
+    gc.collect()  # descriptors that are given back meanwhile would make room again
+    gc.disable()
     highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())  # whatever the tests before hold
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, highest + 64), hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        gc.enable()
 
 
 def test_a_client_that_leaves_amid_a_body_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
