@@ -6,17 +6,16 @@ from dashboards.grafana.source.panels import (
     ALERTED,
     BARS,
     HIDDEN_DOTS,
-    LINES,
     LISTENING,
     TABLE,
     VERDICT_COLORS,
     Json,
     Panel,
     Query,
+    bars,
     dashboard,
     dots,
-    drawn,
-    gauge_options,
+    graph,
     happened,
     judged_queries,
     listening,
@@ -68,25 +67,19 @@ def device() -> Json:
                 options=reduced(colored="background"),
                 unit="none",
             ),
-            Panel(
+            bars(
                 "Uploads in the time shown",
                 "By their verdict of now.",
-                "bargauge",
                 judged_queries("uploads", "job", DEVICE),
                 8,
                 5,
-                unit="none",
-                decimals=0,
-                color="palette-classic",
                 overrides=VERDICT_COLORS,
-                options=gauge_options(),
             ),
         ],
         [
-            Panel(
+            graph(
                 "Baseline: seconds of speech a day",
                 "How much speech leaves on a usual day. A day that stands out is worth a question.",
-                "timeseries",
                 judged_queries("speech_seconds", "job", DEVICE, window="$__interval", over_time=True),
                 12,
                 8,
@@ -94,35 +87,28 @@ def device() -> Json:
                 decimals=0,
                 interval="1d",
                 custom=BARS,
-                color="palette-classic",
                 overrides=VERDICT_COLORS,
-                options=drawn(),
             ),
-            Panel(
+            graph(
                 "Uploads over time",
                 "When uploads were judged, and how. Red marks are alerts; each dot is an upload, with its reasons.",
-                "timeseries",
                 [
                     *judged_queries("uploads", "job", DEVICE, window="$__interval", over_time=True),
                     dots(f'verdict!="none", {DEVICE}'),
                 ],
                 12,
                 8,
-                unit="none",
                 decimals=0,
                 interval="1m",
                 custom=BARS,
-                color="palette-classic",
                 overrides=[*VERDICT_COLORS, HIDDEN_DOTS],
-                options=drawn(),
             ),
         ],
         [
-            Panel(
+            graph(
                 "Chunk size of its audio",
                 "The size of the audio packets in its last speech upload. It belongs to model and firmware: a step is "
                 "an update, or something else that sends.",
-                "timeseries",
                 [
                     Query(
                         f"max by (device) ({series('sniffer_speech_chunk_bytes', DEVICE)})",
@@ -133,14 +119,10 @@ def device() -> Json:
                 8,
                 7,
                 unit="bytes",
-                custom=LINES,
-                color="palette-classic",
-                options=drawn(),
             ),
-            Panel(
+            graph(
                 "Chunks a second",
                 "The pace of the audio packets in its last speech upload.",
-                "timeseries",
                 [
                     Query(
                         f"max by (device) ({series('sniffer_speech_chunks_per_second', DEVICE)})",
@@ -151,9 +133,6 @@ def device() -> Json:
                 8,
                 7,
                 unit="pps",
-                custom=LINES,
-                color="palette-classic",
-                options=drawn(),
             ),
             Panel(
                 "Whom it sends to: bytes by role",
@@ -181,22 +160,16 @@ def device() -> Json:
             ),
         ],
         [
-            Panel(
+            bars(
                 "Why the verdicts",
                 "The reason of each judged upload in the time shown. docs/wake.md says what each word means.",
-                "bargauge",
                 [Query(happened("reason", "verdict_reasons", DEVICE), "{{reason}}")],
                 8,
                 8,
-                unit="none",
-                decimals=0,
-                color="palette-classic",
-                options=gauge_options(),
             ),
-            Panel(
+            bars(
                 "Which source explained",
                 "Uploads that a wake event explains, by the source of the event and how they belong together.",
-                "bargauge",
                 [
                     Query(
                         happened("source, relation", "explained_uploads", DEVICE),
@@ -205,39 +178,27 @@ def device() -> Json:
                 ],
                 8,
                 8,
-                unit="none",
-                decimals=0,
-                color="palette-classic",
                 no_value="none",
-                options=gauge_options(),
             ),
-            Panel(
+            bars(
                 "Alerts by rule",
                 "Rules that raised an alert for this device in the time shown.",
-                "bargauge",
                 [Query(happened("rule, level", "alerts", DEVICE), "{{rule}} ({{level}})")],
                 8,
                 8,
-                unit="none",
-                decimals=0,
-                color="palette-classic",
                 no_value="none",
-                options=gauge_options(),
             ),
         ],
         [
-            Panel(
+            graph(
                 "Bytes sent, by class of upload",
                 "What it sends over time: speech, stored sound (bulk), streams (media), and what it does by itself.",
-                "timeseries",
                 over_time("class", "upload_bytes", "{{class}}", DEVICE),
                 24,
                 8,
                 unit="bytes",
                 interval="1m",
                 custom=BARS,
-                color="palette-classic",
-                options=drawn(),
             ),
         ],
     ]

@@ -19,6 +19,7 @@ from dashboards.grafana.source.panels import (
     dashboard,
     dots,
     drawn,
+    graph,
     happened,
     judged,
     judged_queries,
@@ -222,20 +223,16 @@ def home() -> Json:
             ),
         ],
         [
-            Panel(
+            graph(
                 "Uploads over time",
                 "When uploads were judged, and how. Red marks are alerts; each dot is an upload, with its reasons.",
-                "timeseries",
                 [*judged_queries("uploads", "job", window="$__interval", over_time=True), dots()],
                 24,
                 8,
-                unit="none",
                 decimals=0,
                 interval="1m",
                 custom=BARS,
-                color="palette-classic",
                 overrides=[*VERDICT_COLORS, HIDDEN_DOTS],
-                options=drawn(),
             ),
         ],
         [

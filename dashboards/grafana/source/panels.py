@@ -186,6 +186,50 @@ BARS: Json = {
 TABLE: Json = {"align": "auto", "cellOptions": {"type": "auto"}, "inspect": False}
 
 
+def graph(
+    title: str,
+    description: str,
+    queries: Sequence[Query],
+    width: int,
+    height: int,
+    *,
+    unit: str = "none",
+    custom: Json = LINES,
+    **how: Any,
+) -> Panel:
+    """A panel over time: a line for each series, or bars for events that are counted."""
+    return Panel(
+        title,
+        description,
+        "timeseries",
+        queries,
+        width,
+        height,
+        unit=unit,
+        custom=custom,
+        color="palette-classic",
+        options=drawn(),
+        **how,
+    )
+
+
+def bars(title: str, description: str, queries: Sequence[Query], width: int, height: int, **how: Any) -> Panel:
+    """A bar for each series: how often each thing happened."""
+    return Panel(
+        title,
+        description,
+        "bargauge",
+        queries,
+        width,
+        height,
+        unit="none",
+        decimals=0,
+        color="palette-classic",
+        options=gauge_options(),
+        **how,
+    )
+
+
 def said(words: dict[str, tuple[str, str]]) -> list[Json]:
     """Value mappings: what a number is called, and its colour."""
     shown = {
