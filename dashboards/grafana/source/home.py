@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from dashboards.grafana.source.panels import (
     ALERTED,
     BARS,
@@ -48,6 +51,34 @@ says why.
 """
 
 
+def tile(
+    title: str,
+    description: str,
+    query: Query,
+    thresholds: Sequence[tuple[float, str]],
+    link: tuple[str, str],
+    *,
+    colored: str = "background",
+    **how: Any,
+) -> Panel:
+    """One number, grey where it is not counted, with a link (its title, a path) to sniffer's page."""
+    return Panel(
+        title,
+        description,
+        "stat",
+        [query],
+        3,
+        6,
+        unit="none",
+        decimals=0,
+        thresholds=((None, UNKNOWN), *thresholds),
+        options=reduced(colored=colored),
+        links=[{"title": link[0], "url": f"${{page}}/{link[1]}", "targetBlank": True}],
+        no_value="not counted",
+        **how,
+    )
+
+
 def home() -> Json:
     rows = [
         [
@@ -65,64 +96,37 @@ def home() -> Json:
                 unit="none",
                 no_value="no speaker known yet",
             ),
-            Panel(
+            tile(
                 "Nobody had asked",
                 "Uploads in the time shown that no request explains although a source that was known to hear would "
                 "have reported one. Green only if every upload could be judged and a source hears now.",
-                "stat",
-                [Query(unasked(), "uploads")],
-                3,
-                6,
+                Query(unasked(), "uploads"),
+                ((0, "green"), (1, "red")),
+                ("These uploads", "timeline?verdict=unexpected"),
                 mappings=said({"-1": ("not certain", "yellow")}),
-                thresholds=((None, UNKNOWN), (0, "green"), (1, "red")),
-                options=reduced(colored="background"),
-                unit="none",
-                decimals=0,
-                no_value="not counted",
                 minimum=-1,
-                links=[{"title": "These uploads", "url": "${page}/timeline?verdict=unexpected", "targetBlank": True}],
             ),
-            Panel(
+            tile(
                 "Cannot tell",
-                "Uploads in the time shown of which nothing says whether somebody asked. A source that hears would.",
-                "stat",
-                [Query(judged("uploads", "job", "inconclusive"), "uploads")],
-                3,
-                6,
-                thresholds=((None, UNKNOWN), (0, "text"), (1, "yellow")),
-                options=reduced(colored="background"),
-                unit="none",
-                decimals=0,
-                no_value="not counted",
-                links=[{"title": "These uploads", "url": "${page}/timeline?verdict=inconclusive", "targetBlank": True}],
+                "Uploads in the time shown that no wake source could explain or rule out. A source that hears would.",
+                Query(judged("uploads", "job", "inconclusive"), "uploads"),
+                ((0, "text"), (1, "yellow")),
+                ("These uploads", "timeline?verdict=inconclusive"),
             ),
-            Panel(
+            tile(
                 "Asked for",
                 "Uploads in the time shown that somebody asked for.",
-                "stat",
-                [Query(judged("uploads", "job", "expected"), "uploads")],
-                3,
-                6,
-                thresholds=((None, UNKNOWN), (0, "green")),
-                options=reduced(),
-                unit="none",
-                decimals=0,
-                no_value="not counted",
-                links=[{"title": "These uploads", "url": "${page}/timeline?verdict=expected", "targetBlank": True}],
+                Query(judged("uploads", "job", "expected"), "uploads"),
+                ((0, "green"),),
+                ("These uploads", "timeline?verdict=expected"),
+                colored="value",
             ),
-            Panel(
+            tile(
                 "Open questions",
                 "Was that you? One answer tells what no source could. They can be answered for a day.",
-                "stat",
-                [Query(f"sum by (job) ({series('sniffer_open_questions')})", "questions")],
-                3,
-                6,
-                thresholds=((None, UNKNOWN), (0, "text"), (1, "blue")),
-                options=reduced(colored="background"),
-                unit="none",
-                decimals=0,
-                no_value="not counted",
-                links=[{"title": "Answer them", "url": "${page}/questions", "targetBlank": True}],
+                Query(f"sum by (job) ({series('sniffer_open_questions')})", "questions"),
+                ((0, "text"), (1, "blue")),
+                ("Answer them", "questions"),
             ),
             Panel(
                 "Is the monitor watching?",

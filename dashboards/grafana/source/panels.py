@@ -45,7 +45,7 @@ def judged(what: str, by: str, verdict: str, labels: str = "", window: str = "$_
 
 
 def unasked() -> str:
-    """Uploads in the time shown that nobody asked for; -1 instead of 0 where that is not certain, because some could
+    """The number of unexpected uploads in the time shown; -1 instead of 0 where that is not certain, because some could
     not be judged or no source has shown that it hears."""
     found, doubtful = judged("uploads", "job", "unexpected"), judged("uploads", "job", "inconclusive")
     hears = f"max by (job) ({series('sniffer_wake_source_proven')}) == 1"
