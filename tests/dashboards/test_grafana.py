@@ -143,6 +143,8 @@ def happen(metrics: Metrics) -> None:
     metrics.sees_others("br-lan", True)
     metrics.identity_change("lost", 1)
     metrics.source_heard("ear", time.time_ns(), True)
+    metrics.source_hearing("ear", 0.05, 0.01, 0.2)
+    metrics.sender("router", 1.5, 2)
     metrics.emit({"event_type": "question", "upload_id": "u", "expires": "2100-01-01T00:00:00Z"})
     metrics.delivery("phone", "delivered")
     metrics.outbox("phone", 2)

@@ -300,6 +300,68 @@ def health() -> Json:
         ],
         [
             graph(
+                "What each source misses",
+                "Share of wake words that a source misses, and of requests that leave no trace in a listener, as "
+                "learned. Move a listener that misses much nearer to the speaker.",
+                [
+                    Query(f"max by (source) ({series(f'sniffer_wake_source_{what}_ratio')})", legend, over_time=True)
+                    for what, legend in (("missed", "{{source}}: missed"), ("unheard", "{{source}}: no trace"))
+                ],
+                6,
+                8,
+                unit="percentunit",
+                no_value="no source is configured",
+            ),
+            graph(
+                "Clocks of wake sources",
+                "How late each clock is. Where nothing is drawn the clock is wrong, and the source's silence does not "
+                "count.",
+                [
+                    Query(
+                        f"max by (source) ({series('sniffer_wake_source_clock_offset_seconds')})",
+                        "{{source}}",
+                        over_time=True,
+                    )
+                ],
+                6,
+                8,
+                unit="s",
+                minimum=None,
+                no_value="no source is configured",
+            ),
+            graph(
+                "Clocks of senders of packets",
+                "What is added to the times of packets that another machine sends (ssh, FRITZ!Box, TZSP ...).",
+                [
+                    Query(
+                        f"max by (interface) ({series('sniffer_source_clock_offset_seconds')})",
+                        "{{interface}}",
+                        over_time=True,
+                    )
+                ],
+                6,
+                8,
+                unit="s",
+                minimum=None,
+                no_value="all packets are captured here",
+            ),
+            Panel(
+                "Senders connected anew",
+                "How often the connection to another machine that sends packets was made anew. Uploads near such a gap "
+                "are inconclusive.",
+                "stat",
+                [Query(f"max by (interface) ({series('sniffer_source_reconnects')})", "{{interface}}")],
+                6,
+                8,
+                unit="none",
+                decimals=0,
+                thresholds=((None, "text"), (10, "yellow")),
+                options=reduced(text="value_and_name"),
+                no_value="all packets are captured here",
+            ),
+        ],
+        [
+            graph(
                 "Memory",
                 "Resident memory of the monitor. It is made to stay under 100 MiB.",
                 [
