@@ -70,7 +70,7 @@ def command(
     """Teach the daemon one device: five spoken commands and one silence.
 
     DEVICE is a name or a MAC address. The daemon learns while you speak; this guides you, and shows what it learned:
-    in which pieces, how fast and to whom this device sends speech, and that it sends none in silence.
+    the pieces, pace and hosts of the speech that this device sends, and that it sends none in silence.
 
     \b
     Examples:

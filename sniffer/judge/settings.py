@@ -92,7 +92,7 @@ class AwaySettings(Section):
 
 class BaseRates(Section):
     """What is taken to be usual: `requests` a day, until it is known how often a device is asked; uploads a day that
-    nobody asked for (`unasked`), which is not learned but a budget, as it bounds the false accusations; the same where
+    nobody asked for (`unasked`: a budget that bounds the false accusations, and is not learned); the same where
     each source that listened testified (`unasked_testified`; speakers beside a television were measured to wake unasked
     1 to 19 times a day: Dubois et al., PETS 2020); and how often the cloud answers each."""
 
