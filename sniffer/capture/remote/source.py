@@ -68,6 +68,7 @@ class RemoteSource:
         self._next: Session | None = None
         self._held: list[Arrived] = []
         self._handover_at = 0.0
+        self._repeated_ns: tuple[int, int] | None = None  # stamps that both connections of a handover have brought
         self._sender = SenderClock()
         self._events: list[str] = []
         self._losses: list[Loss] = []
@@ -203,7 +204,7 @@ class RemoteSource:
         if self._active is not None:
             self._dropped_before += self._active.dropped()
             self._active.close()
-        self._active = None
+        self._active = self._repeated_ns = None
         self._sender = self._sender.anew() if self._gone_ns is not None else self._sender
 
     def _lost(self, why: str) -> None:
@@ -222,7 +223,7 @@ class RemoteSource:
         self._drop_active()
         self._retry_at = now + wait
         if self._next is not None:  # it was to take over anyway
-            self._active, self._next = self._next, None
+            self._take_over(self._next)
             self._retry_at = now
 
     def _back(self, session: Session) -> None:
@@ -275,18 +276,33 @@ class RemoteSource:
         if not overlapped and now - self._handover_at < HANDOVER_SECONDS:
             return []
         self._drop_active()
-        self._active, self._next = new, None
-        held, self._held = self._held, []
-        blocks: list[FrameBlock] = []
-        for one in held:
-            later = one.block.time_ns > self._stamp_ns
-            if later.any():
-                blocks += self._translate(replace(one, block=rows(one.block, slice(int(later.argmax()), None))))
-        return blocks
+        held = self._held
+        self._take_over(new)
+        return [block for one in held for block in self._translate(one)]
+
+    def _take_over(self, new: Session) -> None:
+        """Go on with a new connection. It may be behind the old one, and bring for a while what that has brought."""
+        oldest_ns = self._stamp_of_new or self._stamp_ns - round(HANDOVER_SECONDS * SECOND)
+        self._repeated_ns = oldest_ns, self._stamp_ns
+        self._active, self._next, self._held = new, None, []
+
+    def _fresh(self, block: FrameBlock) -> FrameBlock:
+        """A block from its first packet on that the old connection has not brought. Stamps from before the new one
+        are no repetition: the sender's clock was set back."""
+        if self._repeated_ns is None:
+            return block
+        first_ns, last_ns = self._repeated_ns
+        fresh = (block.time_ns < first_ns) | (block.time_ns > last_ns)
+        if not fresh.any():
+            return rows(block, slice(0, 0))
+        self._repeated_ns = None
+        return rows(block, slice(int(fresh.argmax()), None))
 
     def _translate(self, one: Arrived) -> list[FrameBlock]:
         """A block in our time. Where the sender's clock was set, or packets come too late, that time is in doubt."""
-        block = replace(one.block, interface=self._feed.label)
+        block = replace(self._fresh(one.block), interface=self._feed.label)
+        if not len(block):
+            return []
         self._received += len(block)
         self._stamp_ns = int(block.time_ns.max())
         if self._feed.own_clock:

@@ -157,6 +157,36 @@ def test_a_filter_is_exchanged_without_a_gap_and_without_a_packet_twice() -> Non
     assert s.poll() == [t + 30]
 
 
+def test_a_new_connection_that_is_behind_the_old_one_repeats_nothing() -> None:
+    s = Stage()
+    old = s.connected()
+    s.say(old, block(s.now()))
+    s.poll()
+    new = watching(s, 5)
+    t = s.now()
+    s.say(new, block(t))
+    s.say(old, block(t, t + 10, t + 20, t + 30))
+    assert s.poll() == [t, t + 10, t + 20, t + 30] and old.closed
+    s.say(new, block(t + 10))
+    assert s.poll() == []
+    s.say(new, block(t + 20, t + 30, t + 40, t + 39))
+    assert s.poll() == [t + 40, t + 39], "cores stamp slightly out of order"
+    assert s.source.statistics()["sender"].received == 7
+
+
+def test_a_clock_that_is_set_back_during_a_handover_is_no_repetition() -> None:
+    s = Stage()
+    old = s.connected()
+    s.poll()
+    new = watching(s, 5)
+    s.say(new, block(s.now()))
+    s.say(old, block(s.now(), s.now()))
+    s.poll()
+    s.source.losses()
+    s.say(new, block(s.now(-3600)))
+    assert s.poll() == [s.now()] and s.source.losses()
+
+
 def test_where_the_old_filter_sees_nothing_the_new_one_takes_over_after_a_while() -> None:
     s = Stage()
     old = s.connected()
