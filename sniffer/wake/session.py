@@ -117,15 +117,17 @@ class Session:
 
     def doubt(self, problem: str | None) -> None:
         """Say why its silence may not count although it is connected; None where nothing is wrong."""
-        if problem is not None and problem != self._problem:
-            log.warning("wake source %s: %s", self.name, problem)
+        if problem is not None:
+            self._warn(problem)
+            self._asked.clear()  # it gives no sign of life that could be waited for
         self._problem = problem
 
     def down(self, problem: str | None = None, *, own: bool = False) -> None:
         """It would not hear. With `own`, the vendor's history that comes by the same connection still does."""
-        if problem is not None and problem != self._problem:
-            log.warning("wake source %s: %s", self.name, problem)
+        if problem is not None:
+            self._warn(problem)
         self._problem = problem or self._problem
+        self._asked.clear()
         if self._up:
             self._up = False
             self._tell(WakeKind.SOURCE_DOWN, self._names[:1] if own else self._names)
@@ -168,6 +170,11 @@ class Session:
             self._hand_on(parse_event(value, self.clock.now_ns(), source=self.name, trust=self._trust))
         except WakeError as error:
             self._refuse(error)
+
+    def _warn(self, problem: str) -> None:
+        """Log a problem once."""
+        if problem != self._problem:
+            log.warning("wake source %s: %s", self.name, problem)
 
     def _refuse(self, error: WakeError) -> None:
         """Refuse an event. If its time is wrong, something was heard all the same: the judge must not take the source

@@ -306,3 +306,15 @@ def test_the_satellites_are_gone_and_the_vendor_is_not(house: House) -> None:
     with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
         until(lambda: "no entity" in (heard.session.status().problem or ""))
         assert not heard.up
+
+
+@pytest.mark.parametrize("wrong", ["no probe", "unavailable"])
+def test_a_source_that_gives_no_sign_of_life_is_not_asked_for_one_without_end(house: House, wrong: str) -> None:
+    """An upload asks each source for a sign of life. One that has none to give has answered with its next message."""
+    with Heard(feed(house, satellites={"assist_satellite.a": "kitchen"})) as heard:
+        until(lambda: heard.up)
+        if wrong == "unavailable":
+            house.changes("assist_satellite.a", "idle", "unavailable")
+            until(lambda: not heard.up)
+        heard.session.ask()
+        until(lambda: not heard.session.asked())
