@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from sniffer.model import SourceTrust, Trust, WakeKind, WakeSource, host_key
 from sniffer.settings.base import FilePath, Host, Secret, Section, Url
+from sniffer.wake.satellite_address import parse_address
 
 Seconds = Annotated[float, Field(ge=0, le=600)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -183,9 +184,7 @@ class HomeAssistantSource(SourceSettings):
         for entity, address in self.probes.items():
             if entity not in self.satellites:
                 raise ValueError(f"`probes` names {entity}, which is not in `satellites`")
-            host, _, port = address.removeprefix("tcp://").rpartition(":")
-            if not address.strip() or (host and "]" not in port and ":" not in host and not port.isdigit()):
-                raise ValueError(f"{address!r} is no address, such as 192.168.1.50 or 192.168.1.51:6053")
+            parse_address(address)
         return self
 
     def specs(self) -> tuple[WakeSource, ...]:

@@ -8,11 +8,10 @@ from collections.abc import Callable
 
 from sniffer.errors import WakeError
 from sniffer.wake.adapters.wyoming_messages import Messages, message
+from sniffer.wake.satellite_address import parse_address
 
 #: Seconds that a satellite has to accept a connection, and to describe itself.
 TIMEOUT = 2.0
-#: The port on which Wyoming satellites wait, if none is given.
-WYOMING_PORT = 10700
 
 
 def answers(address: str, timeout: float = TIMEOUT, clock: Callable[[], float] = time.monotonic) -> bool:
@@ -21,7 +20,7 @@ def answers(address: str, timeout: float = TIMEOUT, clock: Callable[[], float] =
     A port that was not given is that of Wyoming satellites, which must describe themselves. On another port it is
     enough to accept the connection, unless `tcp://` says that it is Wyoming.
     """
-    host, port, wyoming = parse(address)
+    host, port, wyoming = parse_address(address)
     try:
         with socket.create_connection((host, port), timeout=timeout) as line:
             if not wyoming:
@@ -35,19 +34,6 @@ def answers(address: str, timeout: float = TIMEOUT, clock: Callable[[], float] =
                     return False
                 if any(kind == "info" for kind, _ in messages.feed(data)):
                     return True
-    except (OSError, WakeError):
+    except (OSError, UnicodeError, WakeError):  # UnicodeError: a name that DNS cannot have
         return False
     return False
-
-
-def parse(address: str) -> tuple[str, int, bool]:
-    """Return host, port, and whether Wyoming is spoken there. Raises ValueError."""
-    wyoming = address.startswith("tcp://")
-    rest = address.removeprefix("tcp://")
-    host, colon, port = rest.rpartition(":")
-    if not colon or "]" in port or (":" in host.strip("[]") and not host.startswith("[")):
-        return rest.strip("[]"), WYOMING_PORT, True
-    number = int(port)
-    if not 0 < number < 65536 or not host:
-        raise ValueError(f"{address!r} is no address such as 192.168.1.50 or tcp://192.168.1.50:10700")
-    return host.strip("[]"), number, wyoming or number == WYOMING_PORT
