@@ -246,7 +246,7 @@ def _sentence(problem: Any, location: Sequence[str | int], node: yaml.Node | Non
 
 
 def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
-    """The keys allowed at `location`: of every model that its field may hold."""
+    """The keys allowed at `location`: of every model that its field may hold, or of the one that `type` chooses."""
     models = [model]
     for part in location:
         if isinstance(part, int):
@@ -254,9 +254,12 @@ def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[s
         inner = [
             m for owner in models if part in owner.model_fields for m in _models_in(owner.model_fields[part].annotation)
         ]
-        if inner:
-            models = inner
+        models = inner or [m for m in models if _has_type(m, part)] or models
     return [name for owner in models for name in owner.model_fields]
+
+
+def _has_type(model: type[BaseModel], tag: str) -> bool:
+    return "type" in model.model_fields and tag in get_args(model.model_fields["type"].annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
