@@ -46,7 +46,7 @@ class CaptureSettings(Section):
         labels = [source.label for source in self.sources]
         for label in labels:
             if labels.count(label) > 1:
-                raise ValueError(f"two sources are called '{label}': give one of them a `name`")
+                raise ValueError(f"two sources are called '{label}': give one of them a `name`, or leave it out")
         return self
 
     @property

@@ -24,12 +24,13 @@ InterfaceName = Annotated[str, AfterValidator(_interface)]
 
 
 class PacketSourceSettings(Section):
-    """What every source has. `name` is the label of its packets in metrics and logs."""
+    """What every source has but an interface of this machine, whose packets have its own name. `name` is the label of
+    its packets in metrics and logs."""
 
     name: Name | None = None
 
 
-class InterfaceSource(PacketSourceSettings):
+class InterfaceSource(Section):
     """An interface of this machine, or `auto`: its LAN side."""
 
     type: Literal["interface"]
@@ -37,7 +38,7 @@ class InterfaceSource(PacketSourceSettings):
 
     @property
     def label(self) -> str:
-        return self.name or self.interface
+        return self.interface
 
 
 class SshSource(PacketSourceSettings):

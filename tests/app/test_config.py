@@ -54,6 +54,18 @@ MISTAKES = {
         "wake:\n  sources:\n    - {type: htttp, name: a}\n",
         "3:7: wake.sources.0: unknown type 'htttp'; did you mean 'http'?",
     ),
+    "key of another type": (
+        "capture:\n  sources:\n    - {type: interface, name: lan}\n",
+        "3:25: unknown key 'name'; known here: interface, type",
+    ),
+    "misspelt key of a type": (
+        "capture:\n  sources:\n    - {type: tzsp, sender: 192.168.1.1, prot: 37008}\n",
+        "3:42: unknown key 'prot'; did you mean 'port'?",
+    ),
+    "one interface twice": (
+        "capture:\n  sources:\n    - {type: interface, interface: eth0}\n    - {type: interface, interface: eth0}\n",
+        "capture: two sources are called 'eth0': give one of them a `name`, or leave it out",
+    ),
     "no type": ("wake:\n  sources:\n    - {name: a}\n", "3:7: the key 'type' is missing in wake.sources.0"),
     "missing in a source": (
         "wake:\n  sources:\n    - {type: file, name: a}\n",
