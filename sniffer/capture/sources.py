@@ -40,7 +40,7 @@ def open_sources(settings: CaptureSettings, clock: Clock, read_secret: ReadSecre
     named: list[str] = []
     try:
         if settings.interfaces:
-            names, why = resolve(settings.interfaces[0] if settings.interfaces == ("auto",) else settings.interfaces)
+            names, why = resolve(settings.interfaces)
             opened.append(LiveCapture(names, settings, clock=clock))
             named.append(f"{','.join(names)}{f' ({why})' if why else ''}")
         for source in settings.sources:

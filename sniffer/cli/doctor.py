@@ -92,7 +92,7 @@ def _here(interface: str | None, config: Config, seconds: float) -> Iterator[Che
     yield from checks.privilege()
     yield from checks.forwarding()
     chosen = (interface,) if interface else config.capture.interfaces
-    names, found = checks.choice("auto" if chosen == ("auto",) else chosen)
+    names, found = checks.choice(chosen)
     yield from found
     if names:
         yield from checks.hidden(names)

@@ -60,7 +60,7 @@ MISTAKES = {
     ),
     "misspelt key of a type": (
         "capture:\n  sources:\n    - {type: tzsp, sender: 192.168.1.1, prot: 37008}\n",
-        "3:42: unknown key 'prot'; did you mean 'port'?",
+        "3:41: unknown key 'prot'; did you mean 'port'?",
     ),
     "one interface twice": (
         "capture:\n  sources:\n    - {type: interface, interface: eth0}\n    - {type: interface, interface: eth0}\n",

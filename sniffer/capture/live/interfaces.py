@@ -71,10 +71,11 @@ def find_lan() -> Choice:
 
 def resolve(configured: str | Sequence[str]) -> tuple[tuple[str, ...], str | None]:
     """The interfaces to capture from, and for `auto` why. Raises CaptureError."""
-    if configured == "auto":
-        choice = find_lan()
-        return (choice.name,), choice.reason
-    return ((configured,) if isinstance(configured, str) else tuple(configured)), None
+    names = (configured,) if isinstance(configured, str) else tuple(configured)
+    if "auto" not in names:
+        return names, None
+    choice = find_lan()
+    return tuple(dict.fromkeys(choice.name if name == "auto" else name for name in names)), choice.reason
 
 
 def forwards() -> bool:

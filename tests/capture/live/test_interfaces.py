@@ -97,6 +97,8 @@ def test_it_is_read_from_the_kernel() -> None:
             "this host forwards, and that bridge has 3 hosts in sight",
         )
         assert resolve("auto") == (("br-lan",), choice.reason)
+        assert resolve(("auto", "wan0")) == (("br-lan", "wan0"), choice.reason)
+        assert resolve(("br-lan", "auto")) == (("br-lan",), choice.reason)
 
 
 @pytest.mark.root
