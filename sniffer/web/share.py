@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, parse_timestamp
+from sniffer.model.intervals import wilson
 
 #: The time that the share is about.
 PERIOD_NS = 14 * 86_400 * SECOND
 #: Clear answers before a share is shown: with fewer, its interval says nothing.
 ENOUGH = 5
-#: Two-sided 95 %.
-Z = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,8 @@ def unasked_share(newest_first: Iterable[Record], now_ns: int) -> Share | None:
             said.setdefault(str(record["upload_id"]), str(record["answer"]))
     unasked = sum(answer == "no" for answer in said.values())
     count = unasked + sum(answer == "yes" for answer in said.values())
-    if count < ENOUGH:
+    interval = wilson(unasked, count) if count >= ENOUGH else None
+    if interval is None:
         return None
-    middle = (unasked + Z * Z / 2) / (count + Z * Z)
-    half = Z / (count + Z * Z) * math.sqrt(unasked * (count - unasked) / count + Z * Z / 4)
-    return Share(
-        count, math.floor(100 * max(0.0, middle - half) + 1e-9), math.ceil(100 * min(1.0, middle + half) - 1e-9)
-    )
+    low, high = interval
+    return Share(count, math.floor(100 * low + 1e-9), math.ceil(100 * high - 1e-9))
