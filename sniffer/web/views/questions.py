@@ -40,5 +40,4 @@ def context(page: Page) -> dict[str, Any]:
         "total": len(waiting),
         "answers": given,
         "share": unasked_share(answers, page.now_ns()),
-        "can_answer": True,
     }
