@@ -12,7 +12,7 @@ import numpy as np
 from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Shape, measure
 from sniffer.detect.features.rows import Line, Rows, after
-from sniffer.detect.features.video import key_frames, late_bursts
+from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
@@ -240,15 +240,16 @@ class Scorer:
         recent = part.rows
         if at_ns - part.first_ns > _FRAMES_BACK_NS:
             recent = recent.between((at_ns - _FRAMES_BACK_NS - part.first_ns) / 1e9, float("inf"))
+        bursts = bursts_in(recent)
         live = Live(
             seen=plain[1],
             port=flow.flow.dst_port,
             score=self._best(flow, run, plain, at_ns)[2] if flow.flow.proto == PROTO_UDP else plain[2],
             two_way=_two_way(run, part.first_ns, part.last_ns),
-            frames=key_frames(recent),
+            frames=key_frames(bursts),
             twin=self._twin(flow, run, part, at_ns),
             opened=opened,
-            bursts=late_bursts(recent),
+            bursts=late_bursts(bursts),
         )
         return stream_of(live, self._parts.without)
 

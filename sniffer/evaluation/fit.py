@@ -41,7 +41,7 @@ from sniffer.detect import Detector
 from sniffer.detect.features.alternatives import alternatives
 from sniffer.detect.features.pacing import measure
 from sniffer.detect.features.rows import Line, Rows
-from sniffer.detect.features.video import key_frames
+from sniffer.detect.features.video import bursts_in, key_frames
 from sniffer.detect.flows.rows import LocalNetworks
 from sniffer.detect.parts import Scored
 from sniffer.detect.scoring.evidence import ITEMS, MOST_AGAINST, Weights, features
@@ -333,7 +333,7 @@ def _known(seen: list[Seen], truths: list[Truth], rng: np.random.Generator) -> I
 
 def stream(rows: Rows, observed: Observation) -> bool:
     """Whether a run is part of a view or a call: that is decided before any score."""
-    return stream_of(Live(observed, 443, 1.0, 0.0, key_frames(rows))) is not None
+    return stream_of(Live(observed, 443, 1.0, 0.0, key_frames(bursts_in(rows)))) is not None
 
 
 Parameters = np.ndarray  # the intercept, then the rise of each piece of each line

@@ -104,43 +104,54 @@ class _Stream:
         return burst.silence <= min(_STALL_S, max(_STALL_GAPS * self.gap, 0.05))
 
 
-def key_frames(rows: Rows) -> KeyFrames | None:
-    """The key frames of a stream; None where there are none that an utterance could not have."""
-    found, stream = _bursts_in(rows)
-    if stream is not None and (_regular(found, stream) or _pair(found, stream) or _single(found, stream)):
-        offset = float(rows.seconds[0])
-        return KeyFrames(tuple(offset + one.second for one in found), int(np.median([one.bytes for one in found])))
-    return None
+@dataclass(frozen=True, slots=True)
+class Bursts:
+    """The bursts of a run, the stream in which they stand, and the second in which that begins."""
+
+    found: list[_Burst]
+    stream: _Stream
+    begin: float
 
 
-def late_bursts(rows: Rows) -> int:
-    """How many bursts stand in a stream that goes on before and behind them."""
-    found, stream = _bursts_in(rows)
-    if stream is None:
-        return 0
-    return sum(
-        burst.second >= _LEAST_DISTANCE_S
-        and burst.bytes >= _SINGLE_SECONDS / 2 * stream.rate
-        and stream.unbroken(burst)
-        and stream.flows(burst.second, _AROUND_S)
-        for burst in found
-    )
-
-
-def _bursts_in(rows: Rows) -> tuple[list[_Burst], _Stream | None]:
-    """The bursts, and the stream in which they stand, if there is one."""
+def bursts_in(rows: Rows) -> Bursts | None:
+    """Return what `key_frames` and `late_bursts` look at; None where there are no bursts, or no stream."""
     rows = some(rows, rows.bytes >= TINY)
     if len(rows.bytes) < 8 or rows.seconds[-1] - rows.seconds[0] < 2 * _LEAST_DISTANCE_S:
-        return [], None
+        return None
     seconds = rows.seconds - rows.seconds[0]
     total: I64 = np.concatenate(([0], np.cumsum(rows.bytes)))
     bins: F64 = np.bincount((seconds / BIN).astype(np.int64), weights=rows.bytes).astype(np.float64)
     rate = float(np.median(bins)) / BIN
     found = _bursts(seconds, total, rate) if rate > 0 else []
     if not found:
-        return [], None
+        return None
     starts = burst_starts(seconds, WRITE_GAP)
-    return found, _Stream(seconds, total, rate, _variation(bins, found), float(np.median(np.diff(seconds[starts]))))
+    stream = _Stream(seconds, total, rate, _variation(bins, found), float(np.median(np.diff(seconds[starts]))))
+    return Bursts(found, stream, float(rows.seconds[0]))
+
+
+def key_frames(bursts: Bursts | None) -> KeyFrames | None:
+    """The key frames of a stream; None where there are none that an utterance could not have."""
+    if bursts is None:
+        return None
+    found, stream = bursts.found, bursts.stream
+    if not (_regular(found, stream) or _pair(found, stream) or _single(found, stream)):
+        return None
+    return KeyFrames(tuple(bursts.begin + one.second for one in found), int(np.median([one.bytes for one in found])))
+
+
+def late_bursts(bursts: Bursts | None) -> int:
+    """How many bursts stand in a stream that goes on before and behind them."""
+    if bursts is None:
+        return 0
+    stream = bursts.stream
+    return sum(
+        burst.second >= _LEAST_DISTANCE_S
+        and burst.bytes >= _SINGLE_SECONDS / 2 * stream.rate
+        and stream.unbroken(burst)
+        and stream.flows(burst.second, _AROUND_S)
+        for burst in bursts.found
+    )
 
 
 def _variation(bins: F64, found: list[_Burst]) -> float:

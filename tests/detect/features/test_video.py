@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.detect.features.rows import Rows
-from sniffer.detect.features.video import key_frames
+from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
 
 
 def rows(pieces: list[tuple[float, int]]) -> Rows:
@@ -34,31 +34,45 @@ def test_a_view_has_key_frames(distance: float, rate: float, size: int, key: int
     view = pictures(16, rate, size)
     for number in range(int(16 / distance)):
         view += burst(0.4 + number * distance, key)
-    found = key_frames(rows(view))
+    found = key_frames(bursts_in(rows(view)))
     assert found is not None
     assert len(found.seconds) >= int(16 / distance) - 1
 
 
 def test_one_burst_in_the_middle_of_a_stream_is_a_picture() -> None:
-    assert key_frames(rows(pictures(6, 8, 700) + burst(3.0, 18_000))) is not None
+    assert key_frames(bursts_in(rows(pictures(6, 8, 700) + burst(3.0, 18_000)))) is not None
+
+
+def test_bursts_in_the_middle_are_counted_and_a_head_is_not() -> None:
+    stream = pictures(12, 20, 437)
+    heads = [(0.01, 20), *stream, *burst(0.05, 30_000)]
+    assert late_bursts(bursts_in(rows(stream))) == 0
+    assert late_bursts(bursts_in(rows(heads))) == 0
+    assert late_bursts(bursts_in(rows(heads + burst(5.0, 16_000) + burst(9.0, 40_000)))) == 2
+
+
+def test_a_tiny_packet_before_the_stream_does_not_move_its_key_frames() -> None:
+    view = [(at + 5.0, size) for at, size in pictures(6, 8, 700) + burst(3.0, 18_000)]
+    (second,) = key_frames(bursts_in(rows([(0.0, 20), *view]))).seconds
+    assert second == pytest.approx(8.0, abs=0.2)
 
 
 def test_a_head_before_a_voice_is_none() -> None:
-    assert key_frames(rows(pictures(6, 20, 437) + burst(0.0, 30_000))) is None
+    assert key_frames(bursts_in(rows(pictures(6, 20, 437) + burst(0.0, 30_000)))) is None
 
 
 def test_a_state_report_behind_a_voice_is_none() -> None:
-    assert key_frames(rows(pictures(3, 20, 437) + burst(0.0, 30_000) + burst(3.05, 29_000))) is None
+    assert key_frames(bursts_in(rows(pictures(3, 20, 437) + burst(0.0, 30_000) + burst(3.05, 29_000)))) is None
 
 
 def test_what_a_radio_held_back_is_none() -> None:
     """It stalls for half a second every two, and what was spoken meanwhile leaves at once."""
     voice = [(at if at % 2 < 1.5 else at - at % 2 + 2.0, 1_062) for at, _ in pictures(12, 31, 1)]
-    assert key_frames(rows(voice)) is None
+    assert key_frames(bursts_in(rows(voice))) is None
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 90), st.integers(1, 65_000)), min_size=1, max_size=120))
 def test_whatever_was_sent_is_measured(pieces: list[tuple[float, int]]) -> None:
-    found = key_frames(rows(pieces))
+    found = key_frames(bursts_in(rows(pieces)))
     assert found is None or found.bytes > 0
