@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 import numpy as np
 
 from sniffer.decode.frames.layout import Mask
-from sniffer.decode.identity import protocol_mask
+from sniffer.decode.identity import left_out, protocol_mask, subjects
 from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
 from sniffer.decode.protocols.text import Buffer
 from sniffer.decode.reassembly import (
@@ -128,11 +128,13 @@ class Dissector:
         if not len(batch):
             return
         chosen: list[tuple[I64, _Reader, int]] = []
+        sample = self.sample(watched)  # before each row is looked at by itself
+        unread = None if sample is None else left_out(sample, subjects(batch), batch.time_ns)
 
         def choose(mask: Mask, reader: _Reader, cost: int = COST_MESSAGE) -> None:
             rows = np.flatnonzero(mask)
-            if len(rows) and reader in self._sampled:
-                kept = self._settled.rows(batch, rows, watched)
+            if unread is not None and reader in self._sampled:
+                kept = rows[~unread[rows]]
                 if len(kept) < len(rows):
                     self.errors["sampled"] += len(rows) - len(kept)
                 rows = kept

@@ -53,13 +53,17 @@ def _content(batch: PacketBatch, *, sampled: bool | None = None) -> Mask:
 def sampled_mask(batch: PacketBatch, sample: Sample) -> Mask:
     """Return which rows a sample leaves out: what hosts that are known look up, announce and open."""
     mask = np.zeros(len(batch), dtype=np.bool_)
-    subject = np.where(batch.src_port == PORT_DNS, batch.eth_dst, batch.eth_src)
-    rows = np.flatnonzero(left_out(sample, subject, batch.time_ns))
+    rows = np.flatnonzero(left_out(sample, subjects(batch), batch.time_ns))
     if not len(rows):
         return mask
     part = batch.take(rows)
     mask[rows] = _content(part, sampled=True) & ~_content(part, sampled=False) & ~np.isin(part.ether_type, _ETHER_TYPES)
     return mask
+
+
+def subjects(batch: PacketBatch) -> U64:
+    """Return the host that each row tells of, if it is a question, an answer or an announcement."""
+    return np.where(batch.src_port == PORT_DNS, batch.eth_dst, batch.eth_src)
 
 
 def left_out(sample: Sample, keys: U64, time_ns: I64) -> Mask:

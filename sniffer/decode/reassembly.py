@@ -7,12 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from sniffer.decode.protocols import quic, tls
-from sniffer.model import I64, PacketBatch, sorted_keys
+from sniffer.model import PacketBatch
 from sniffer.model.clock import SECOND
-from sniffer.model.protocols import PORT_DNS
 
 #: What reading a message costs, in units of some 25 microseconds on one core of 2020.
 COST_MESSAGE, COST_HELLO, COST_INITIAL = 1, 4, 12
@@ -221,16 +218,6 @@ class Settled:
         if len(self._spent) > settings.senders:
             self._spent.popitem(last=False)
         return so_far < settings.sample_cost
-
-    def rows(self, batch: PacketBatch, rows: I64, watched: Collection[int]) -> I64:
-        """Leave out the rows of hosts that `reads` would leave out, before each is looked at by itself."""
-        settled = sorted_keys(self.hosts(watched))
-        if not len(settled):
-            return rows
-        keys = np.where(batch.src_port[rows] == PORT_DNS, batch.eth_dst[rows], batch.eth_src[rows])
-        sample = np.uint64(self._settings.sample)
-        now = (batch.time_ns[rows] // SECOND).astype(np.uint64) % sample == keys % sample
-        return np.asarray(rows[now | ~np.isin(keys, settled)], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
