@@ -1,4 +1,4 @@
-"""What the page learns of a replayed capture and of the reader's zone."""
+"""Days on the page are those of the reader's zone."""
 
 from pathlib import Path
 
