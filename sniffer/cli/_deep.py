@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import ipaddress
+import sys
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,21 +68,42 @@ def _packets(capture: Path, display_filter: str, sender: str) -> list[dict[str, 
     packets: list[dict[str, Any]] = []
     last = None
     try:
-        source = pyshark.FileCapture(str(capture), display_filter=display_filter, keep_packets=False)
-        try:
-            for packet in source:
-                found = _read(packet)
-                if found["payload"] and found["from"] == sender:
-                    found["wait"] = found["time"] - last if last is not None else None
-                    last = found["time"]
-                packets.append(found)
-                if len(packets) >= _MAX_PACKETS:
-                    break
-        finally:
-            source.close()
+        with _event_loop():
+            source = pyshark.FileCapture(str(capture), display_filter=display_filter, keep_packets=False)
+            try:
+                for packet in source:
+                    found = _read(packet)
+                    if found["payload"] and found["from"] == sender:
+                        found["wait"] = found["time"] - last if last is not None else None
+                        last = found["time"]
+                    packets.append(found)
+                    if len(packets) >= _MAX_PACKETS:
+                        break
+            finally:
+                source.close()
     except Exception as error:  # pyshark raises what its event loop, tshark and XML give
         raise CaptureError(f"{capture}: tshark could not read it: {' '.join(str(error).split())[:200]}") from None
     return packets
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Give pyshark an event loop, and take back what it sets for the whole process.
+
+    Its watcher of child processes would get every SIGCHLD from then on, in a loop that nothing runs any more.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        if sys.version_info < (3, 14):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                asyncio.get_child_watcher().close()
+                asyncio.set_child_watcher(asyncio.ThreadedChildWatcher())
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _read(packet: Any) -> dict[str, Any]:

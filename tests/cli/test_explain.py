@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +160,4 @@ def test_tshark_sees_the_same_pieces(tmp_path: Path) -> None:
     assert "commonest payloads sent: 437 B" in text
     (waited,) = re.findall(r"between two packets sent: median (\d+) ms", text)
     assert 35 <= int(waited) <= 60  # twenty a second
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "pyshark left its watcher of child processes"

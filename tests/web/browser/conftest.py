@@ -1,9 +1,7 @@
 """Debian's Chromium against a daemon of ours; skipped where either is missing."""
 
-import asyncio
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,8 +24,6 @@ AXE_VERSION = "4.14.1"
 def chromium() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (make packages)")
-    if sys.version_info < (3, 12):  # pyshark, in a test before, leaves a watcher that needs its own event loop
-        asyncio.set_child_watcher(asyncio.ThreadedChildWatcher())
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
