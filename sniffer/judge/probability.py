@@ -9,7 +9,7 @@ and the probability that nobody asked is 1 / (1 + odds). All values are shown; n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sniffer.judge.settings import BaseRates
@@ -17,6 +17,8 @@ from sniffer.model.clock import SECOND
 
 #: Nothing is surer than this: the wire does not show who spoke.
 CERTAIN = 0.99
+#: More likely than not.
+MORE_LIKELY = 0.5
 #: How many requests the first guess of a miss rate counts for, and how many are remembered.
 PRIOR_REQUESTS, MEMORY = 20.0, 400.0
 #: How many days the first guess of the base rates counts for, and how many are remembered.
@@ -41,6 +43,14 @@ def missed_by_all(ratios: Sequence[float], shared: float) -> float:
             product *= ratio
         combined *= (1.0 - shared) * product + shared * min(against)
     return combined
+
+
+def base_odds(odds: float, listened: Collection[str], testified: Collection[str], rates: BaseRates) -> float:
+    """Return the odds of a request before anything is known of an upload. `odds` are those where silence decides.
+
+    Where each source that listened testified, a missed word is told from none; silence alone needs the smaller budget.
+    """
+    return odds * rates.budget if listened and set(listened) <= set(testified) else odds
 
 
 def nobody_asked(base_odds: float, missed: float, answered: bool, asked: float, rates: BaseRates) -> float:

@@ -9,14 +9,12 @@ from sniffer.judge.case import Case, Stage, covers
 from sniffer.judge.correlation import addresses
 from sniffer.judge.learning import Learning
 from sniffer.judge.outages import vouched
-from sniffer.judge.probability import nobody_asked
-from sniffer.judge.settings import BaseRates, JudgeSettings
+from sniffer.judge.probability import MORE_LIKELY, base_odds, nobody_asked
+from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import SourceBook
 from sniffer.judge.testimony import CERTAIN, Untraced, is_silent, leaves_trace
 from sniffer.model import Answer, Trust, VerdictKind, WakeEvent, WakeSource
 
-#: A trace counts as that of a request if that is more likely than not.
-MORE_LIKELY = 0.5
 #: An upload is never surer than this to have been asked for, where nothing shows it.
 LEAST_UNASKED = 1e-6
 
@@ -47,8 +45,8 @@ class Teacher:
             self._learning.learn_habit(case.upload.key, now_ns, case.unasked, answered)
         if case.listened and case.heard and not case.joined:
             rates = self._settings.rates
-            odds = _base_odds(case, rates) * case.suspicion
-            before = nobody_asked(odds, 1.0, case.upload.answered, case.answer_rate, self._settings.rates)
+            odds = base_odds(case.odds, case.listened, case.heard, rates) * case.suspicion
+            before = nobody_asked(odds, 1.0, case.upload.answered, case.answer_rate, rates)
             after = case.unasked / (case.unasked + (1.0 - case.unasked) * case.suspicion)
             self._learning.learn_testimony(case.upload.key, before, after)
 
@@ -94,7 +92,7 @@ class Teacher:
         """Count what an upload with a wake word of its own left in the listeners that testified about it."""
         if case.joined:
             return
-        base = _base_odds(case, self._settings.rates)
+        base = base_odds(case.odds, case.listened, case.heard, self._settings.rates)
         for name in sorted(case.listened & set(case.testified)):
             testimony, learned = case.testified[name], self._learning.sources[name]
             if name in case.hits or leaves_trace(testimony):
@@ -104,8 +102,3 @@ class Teacher:
             others = (1.0 - case.unasked) / max(case.unasked, LEAST_UNASKED) / math.exp(case.heard[name])
             evidence = CERTAIN if case.hits else others / base
             learned.count_trace(now_ns, Untraced(case.number, is_silent(testimony), min(CERTAIN, evidence)))
-
-
-def _base_odds(case: Case, rates: BaseRates) -> float:
-    """Return the odds of a request before anything is known of the upload, as the verdict had them."""
-    return case.odds * (rates.budget if case.heard.keys() >= case.listened else 1.0)

@@ -17,7 +17,7 @@ from sniffer.judge.correlation import Episode, Match, addresses
 from sniffer.judge.coverage import Losses, SourceUptime
 from sniffer.judge.hearing import shown
 from sniffer.judge.policy import Switches
-from sniffer.judge.probability import CERTAIN, missed_by_all, nobody_asked
+from sniffer.judge.probability import CERTAIN, MORE_LIKELY, base_odds, missed_by_all, nobody_asked
 from sniffer.judge.reasons import KIND, Reason
 from sniffer.judge.settings import JudgeSettings
 from sniffer.judge.sources import SourceBook
@@ -25,8 +25,6 @@ from sniffer.judge.witness import Witnesses
 from sniffer.model import Answer, Heard, Trust, Verdict, WakeEvent, WakeMatch, WakeSource
 from sniffer.model.clock import SECOND
 
-#: A person who says "I asked" explains an upload if that is more likely than not.
-MORE_LIKELY = 0.5
 #: Relations that rest on a time or a distance: a person who says that nobody asked outweighs them.
 _ASSUMED = frozenset({"follow_up", "arbitration", "faint"})
 #: A source that is configured to miss nothing counts as missing this share: the logarithm of 0 is no number.
@@ -143,11 +141,8 @@ class Situation:
         ratios = [math.exp(self._log_odds(name)) for name in self.listened]
         missed = missed_by_all(ratios, settings.shared_misses) * math.exp(log_odds(self.answer, settings.questions))
         answered = any(part.upload.answered for part in self.episode.dialogues.get(case.number, (case,)))
-        rates = settings.rates
-        # Where each source testified, a missed word is told from none; silence alone needs the smaller budget.
-        testified = bool(self.listened) and self.heard.keys() >= set(self.listened)
-        budget = rates.budget if testified else 1.0
-        return nobody_asked(case.odds * budget, missed, answered, case.answer_rate, rates)
+        odds = base_odds(case.odds, self.listened, self.heard, settings.rates)
+        return nobody_asked(odds, missed, answered, case.answer_rate, settings.rates)
 
     @cached_property
     def answer(self) -> Answer | None:
