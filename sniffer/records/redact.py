@@ -5,7 +5,6 @@ Nothing is taken out by guessing where names are: each level keeps the fields th
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -15,6 +14,8 @@ Redaction = Literal["full", "no_names", "counts"]
 
 #: Hexadecimal digits of a pseudonym: among a million houses two share one once in 10^7 times.
 PSEUDONYM_DIGITS = 16
+#: The same of a message's id: messages of all houses are many more than houses.
+MESSAGE_DIGITS = 32
 
 _PLAIN = ("event_type", "revision", "timestamp", "end", "proto", "verdict", "confidence", "reason", "decided_by",
           "level", "microphone", "kind", "score", "count")  # fmt: skip
@@ -30,14 +31,14 @@ _COUNTED = ("event_type", "revision", "verdict", "level")
 _HOUR_DIGITS = 13
 
 
-def pseudonym(key: bytes, name: str) -> str:
+def pseudonym(key: bytes, name: str, digits: int = PSEUDONYM_DIGITS) -> str:
     """Return a name that stands for another, to those who do not have the key (HMAC-SHA-256, shortened)."""
-    return hmac.digest(key, name.encode(), "sha256").hex()[:PSEUDONYM_DIGITS]
+    return hmac.digest(key, name.encode(), "sha256").hex()[:digits]
 
 
 def redacted(record: Mapping[str, Any], level: Redaction, key: bytes) -> dict[str, Any]:
-    """Return what a level lets out of a record. MAC addresses, ids and rules become pseudonyms where they are needed to
-    tell things apart."""
+    """Return what a level lets out of a record. Without names, its id and the MAC address of its device become
+    pseudonyms."""
     if level == "full":
         return dict(record)
     if level == "counts":
@@ -60,4 +61,4 @@ def redacted(record: Mapping[str, Any], level: Redaction, key: bytes) -> dict[st
 
 def message_pseudonym(key: bytes, message_id: str) -> str:
     """Return the id of a message as a collector sees it: the same at each attempt."""
-    return hashlib.sha256(key + message_id.encode()).hexdigest()[:32]
+    return pseudonym(key, f"message {message_id}", MESSAGE_DIGITS)
