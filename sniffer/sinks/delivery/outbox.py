@@ -214,8 +214,9 @@ class Outbox:
             self._failed(target, message, error)
         else:  # one of them may be at fault: each is tried by itself
             log.warning("%s: %d messages are refused together: %s", target.name, len(together), error)
-            for one in together:
-                self._messages.again(one, 0, str(error), refused=True)
+            with self._store.transaction():
+                for one in together:
+                    self._messages.again(one, 0, str(error), refused=True)
         return 0
 
     def _together(self, target: Target, line: Line, first: Message, now: int) -> list[Message]:
