@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Self
 
 from sniffer.model import Trust, WakeEvent, WakeKind
 from sniffer.model.clock import Clock, SystemClock
@@ -14,11 +15,18 @@ from sniffer.wake.session import Session, Source
 class Heard:
     """Runs a source in a thread and keeps what it delivers. Waits between attempts are cut to a few milliseconds."""
 
-    def __init__(self, source: Source, *, trust: Trust = Trust.INDEPENDENT, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        trust: Trust = Trust.INDEPENDENT,
+        clock: Clock | None = None,
+        also: tuple[str, ...] = (),
+    ) -> None:
         self.events: list[WakeEvent] = []
         self.waits: list[float] = []
         self.session = Session(
-            source.name, self.events.append, clock or SystemClock(), trust=trust, wait=self._wait, also=()
+            source.name, self.events.append, clock or SystemClock(), trust=trust, wait=self._wait, also=also
         )
         self._thread = threading.Thread(target=self.session.drive, args=(source,), daemon=True)
 
@@ -26,7 +34,7 @@ class Heard:
         self.waits.append(seconds)
         return self.session._stop.wait(min(seconds, 0.02))
 
-    def __enter__(self) -> Heard:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 

@@ -6,16 +6,16 @@ need.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from sniffer.judge import Judge
 from sniffer.judge.settings import JudgeSettings
-from sniffer.model import FlowKey, Service, Upload, UploadClass, Verdict, WakeEvent, WakeKind
-from sniffer.wake.session import Session, Source
+from sniffer.model import FlowKey, Service, Upload, UploadClass, Verdict
+from sniffer.wake.session import Source
 from sniffer.wake.settings import HomeAssistantSource, SourceSettings
 from tests.judge.story import DEVICES, KEYS, START, S
+from tests.wake.ears import Heard
 
 #: A source's word holds for a minute: time goes on in steps that a living source bridges.
 STEP = 40.0
@@ -37,40 +37,23 @@ class Steps:
         return self._seconds
 
 
-class Scene:
+class Scene(Heard):
     """A source at work. `settings` must make it an ear that misses nothing, so that only its right to speak counts."""
 
     def __init__(self, settings: SourceSettings, source: Source) -> None:
-        self.clock, self.events = Steps(), list[WakeEvent]()
+        self.clock = Steps()
         also = (settings.vendor_name,) if isinstance(settings, HomeAssistantSource) and settings.has_vendor else ()
-        self.session = Session(source.name, self.events.append, self.clock, also=also, wait=self._wait)
+        super().__init__(source, clock=self.clock, also=also)
         specs = settings.specs() if isinstance(settings, HomeAssistantSource) else (settings.spec(),)
         self.judge = Judge(JudgeSettings(), specs, DEVICES.__getitem__)
-        self._thread = threading.Thread(target=self.session.drive, args=(source,), daemon=True)
         self._given = 0
-
-    def _wait(self, seconds: float) -> bool:
-        return self.session._stop.wait(min(seconds, 0.05))
-
-    def __enter__(self) -> Scene:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.session.stop()
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-
-    @property
-    def up(self) -> bool:
-        return self.session.status().up
 
     @property
     def problem(self) -> str:
         return self.session.status().problem or ""
 
     def heard(self) -> int:
-        return sum(event.kind is WakeKind.WAKE for event in list(self.events))
+        return len(self.wakes())
 
     def later(self, seconds: float = 120.0) -> None:
         """Time passes. A source that lives says so in each step; one that does not had its chance."""
