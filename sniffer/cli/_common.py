@@ -38,6 +38,18 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Write a file whole or not at all. Raises UsageError."""
+    half = path.with_name(path.name + ".part")
+    try:
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        half.replace(path)
+    except OSError as error:
+        half.unlink(missing_ok=True)
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def config_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`-c FILE`: the configuration."""
     return click.option(

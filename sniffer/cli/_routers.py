@@ -14,6 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from sniffer.capture.source_settings import AnyPacketSource
+from sniffer.cli._common import write_whole
 from sniffer.errors import UsageError
 
 #: Seconds that a router has to show its host key.
@@ -75,7 +76,8 @@ def _fritzbox(place: Place) -> dict[str, Any]:
     user = click.prompt("Its user, with the right to change settings (empty: who signed in last)", default="")
     password = click.prompt("Password", hide_input=True)
     file = place.beside("fritzbox.secret")
-    _write_secret(file, password + "\n")
+    write_whole(file, password + "\n", 0o600)
+    click.echo(f"  {file}: written, for its owner only")
     interface = click.prompt("Interface of its capture page", default="1-lan")
     return {"type": "fritzbox", "url": url, "user": user, "password": {"file": str(file)}, "interface": interface}
 
@@ -128,16 +130,6 @@ ROUTERS: Mapping[str, Router] = {
 }
 
 
-def _write_secret(path: Path, text: str) -> None:
-    try:
-        path.touch(0o600)
-        path.chmod(0o600)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-    click.echo(f"  {path}: written, for its owner only")
-
-
 def _make_key(path: Path) -> None:
     """Make a key that opens the router, unless there is one, and say where its public part goes."""
     if not path.exists():
@@ -164,8 +156,5 @@ def _make_known_hosts(host: str, port: int, path: Path) -> None:
     shown = subprocess.run(["ssh-keygen", "-l", "-f", "-"], input=text, capture_output=True, text=True, check=False)  # noqa: S607
     click.echo(f"The router shows these host keys:\n{shown.stdout}")
     if not click.confirm("Are they the router's? (its own page or console shows them)", default=True):
-        raise UsageError("the host key was not accepted; nothing was written")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+        raise UsageError("the host key was not accepted; no configuration was written")
+    write_whole(path, text, 0o644)

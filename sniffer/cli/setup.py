@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -19,7 +18,7 @@ from sniffer.capture.live.interfaces import resolve
 from sniffer.capture.live.live import LiveCapture
 from sniffer.capture.source_settings import AnyPacketSource
 from sniffer.capture.sources import open_source
-from sniffer.cli._common import count, program
+from sniffer.cli._common import count, program, write_whole
 from sniffer.cli._routers import ROUTERS, Place, ask_router, ask_source, source_lines
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
@@ -92,9 +91,9 @@ def command(
     text = configuration(chosen, found, used, receiver, secret, source)
     parse_config(text, output)
     if receiver is not None and receiver.secret:
-        _write(secret, receiver.url + "\n", 0o600)
+        write_whole(secret, receiver.url + "\n", 0o600)
         click.echo(f"{secret}: the address is a secret, and is kept here, for its owner only")
-    _write(output, text, 0o644)
+    write_whole(output, text, 0o644)
     click.echo(
         f"{output}: written, {count(len(chosen), 'device')}. Next: {program('run', '-c', str(output), root=True)}"
     )
@@ -149,18 +148,6 @@ def _ask_receiver() -> Receiver | None:
     return None
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file whole or not at all. Raises UsageError."""
-    half = path.with_name(path.name + ".part")
-    try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
-            stream.write(text)
-        half.replace(path)
-    except OSError as error:
-        half.unlink(missing_ok=True)
-        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
-
-
 def has_terminal() -> bool:
     """Whether questions can be asked: standard input is a terminal."""
     return sys.stdin.isatty()
@@ -199,7 +186,9 @@ def _observe_source(observer: Observer, config: Config, settings: AnyPacketSourc
     for line in said:
         click.echo(f"sniffer: {line}", err=True)
     if not observer.packets:
-        raise CaptureError(f"{settings.label}: no packet arrived in {seconds:.0f} seconds; nothing was written")
+        raise CaptureError(
+            f"{settings.label}: no packet arrived in {seconds:.0f} seconds; no configuration was written"
+        )
 
 
 def _ask(found: Sequence[Device], yes: bool) -> list[tuple[Device, str]]:
