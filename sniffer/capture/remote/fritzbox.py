@@ -63,7 +63,12 @@ class FritzBoxFeed:
             "filter": filter_expression(keys, exclude="" if keys is not None else "tcp port 80 or tcp port 443"),
             "ifaceorminor": self._settings.interface,
         }
-        return FritzBoxConnection(box, session, box.ask("GET", f"{CAPTURE}?{urlencode(question)}"), self._settings)
+        try:
+            answer = box.ask("GET", f"{CAPTURE}?{urlencode(question)}")
+        except CaptureError:
+            box.sign_out(session)
+            raise
+        return FritzBoxConnection(box, session, answer, self._settings)
 
     def _sign_in(self, box: Box) -> str:
         """Sign in, but not with a password that was refused a short while ago: the box locks everyone out for longer

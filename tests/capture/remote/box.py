@@ -37,6 +37,7 @@ class Box:
     modern: bool = True
     block_seconds: int = 0
     busy: bool = False
+    hangs_up: bool = False
     no_right: bool = False
     packets: list[tuple[float, bytes]] = field(default_factory=list)
     queries: list[dict[str, str]] = field(default_factory=list)
@@ -115,6 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.box.stops += 1
             self.box.cut.set()
             self._text("")
+        elif self.box.hangs_up:
+            self.close_connection = True
         elif self.box.busy:
             self._text("busy", 503)
         elif query.get("sid") not in self.box.sessions or self.box.no_right:

@@ -47,6 +47,13 @@ def test_packets_of_a_box_arrive(modern: bool) -> None:
     assert not box.sessions, "signed out"
 
 
+def test_where_the_capture_is_not_answered_the_session_is_given_up() -> None:
+    with fritz_box(Box(hangs_up=True)) as box:
+        with pytest.raises(CaptureError, match="does not answer"):
+            feed(box).connect(None)
+        assert box.logouts == 1 and not box.sessions
+
+
 def test_without_a_user_it_is_who_signed_in_last() -> None:
     with fritz_box(Box(packets=packets(3))) as box:
         assert feed(box, user="").interfaces() == [
