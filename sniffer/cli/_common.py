@@ -42,7 +42,8 @@ def write_whole(path: Path, text: str, mode: int) -> None:
     """Write a file whole or not at all. Raises UsageError."""
     half = path.with_name(path.name + ".part")
     try:
-        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
+        half.unlink(missing_ok=True)  # one left by an earlier run may be readable to others
+        with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as stream:
             stream.write(text)
         half.replace(path)
     except OSError as error:

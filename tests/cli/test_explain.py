@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -161,3 +162,8 @@ def test_tshark_sees_the_same_pieces(tmp_path: Path) -> None:
     (waited,) = re.findall(r"between two packets sent: median (\d+) ms", text)
     assert 35 <= int(waited) <= 60  # twenty a second
     assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL, "pyshark left its watcher of child processes"
+
+    async def child() -> int:
+        return await (await asyncio.create_subprocess_exec("true")).wait()
+
+    assert asyncio.run(child()) == 0
