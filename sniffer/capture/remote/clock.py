@@ -2,10 +2,15 @@
 
 A packet arrives after it was captured, so `arrival - stamp` is the difference of the clocks and the time on the way.
 The least of many such differences is nearly the former. Where it changes, the sender's clock was set, or drifts.
+
+At first there are few differences, and a sender keeps packets back: libpcap hands them on when its buffer is full or
+its timeout has passed, a second for tcpdump (https://www.tcpdump.org/manpages/pcap.3pcap.html, "packet buffer
+timeout"). So a clock settles first: what arrives together is compared together, and a smaller difference is no change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sniffer.model import I64
@@ -17,6 +22,12 @@ TOLERANCE_NS = SECOND // 4
 BACK_NS = SECOND
 #: A clock has drifted where the least difference in so long (nanoseconds), with packets in so many seconds, is larger.
 WINDOW_NS, LEAST_SECONDS = 30 * SECOND, 10
+#: A sender keeps a packet back for at most this time (nanoseconds): the timeout of libpcap, and some more.
+KEPT_BACK_NS = SECOND + SECOND // 4
+#: While a clock settles, a smaller change (nanoseconds) is left alone.
+WORTH_SETTLING_NS = SECOND // 50
+#: A clock has settled after packets in so many different seconds: hardly ever were all of them kept back.
+SETTLED_SECONDS = 20
 #: An offset beyond this is reported (nanoseconds).
 WORTH_NS = SECOND
 
@@ -37,7 +48,26 @@ class SenderClock:
         self.offset_ns: int | None = None
         self._latest_ns = 0
         self._reported_ns = reported_ns
+        self._unsettled = SETTLED_SECONDS
         self._begin(0)
+
+    @property
+    def settling(self) -> bool:
+        """Whether too few packets came yet to tell one that was kept back from a clock that was set."""
+        return self._unsettled > 0
+
+    def settle(self, together: Iterable[tuple[I64, int]]) -> None:
+        """Before they are read, compare packets that arrived together: the newest of them were kept back least.
+
+        `together` are the stamps of each block, not empty, and its arrival. Does nothing once the clock has settled.
+        """
+        leasts = [arrival_ns - int(stamps.max()) for stamps, arrival_ns in together] if self.settling else []
+        if not leasts:
+            return
+        known_ns = leasts[0] if self.offset_ns is None else self.offset_ns
+        least_ns = min([known_ns, *(least for least in leasts if least >= known_ns - KEPT_BACK_NS)])
+        if self.offset_ns is None or least_ns < known_ns - WORTH_SETTLING_NS:
+            self.offset_ns = least_ns
 
     def read(self, stamps: I64, arrival_ns: int) -> Reading:
         """Translate the stamps of packets that arrived at `arrival_ns`, oldest first, not empty."""
@@ -56,6 +86,7 @@ class SenderClock:
 
     def _adopt(self, offset_ns: int) -> None:
         self.offset_ns = offset_ns
+        self._unsettled = SETTLED_SECONDS
         self._begin(0)
 
     def _begin(self, start_ns: int) -> None:
@@ -73,6 +104,7 @@ class SenderClock:
         self._lowest = min(self._lowest, least)
         if arrival_ns // SECOND != self._second:
             self._second = arrival_ns // SECOND
+            self._unsettled = max(0, self._unsettled - 1)
             self._seconds += 1
         return False
 

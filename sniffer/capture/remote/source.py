@@ -8,7 +8,7 @@ first is ended, and takes over at a packet that both have seen.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sniffer.capture.files.replay import rows
@@ -24,6 +24,8 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 15.0
 GOOD_SECONDS = 60.0
 #: How long a packet may be on its way (nanoseconds): the sender's buffer, the network and ours.
 TRANSIT_NS = 2 * SECOND
+#: While the sender's clock settles, packets that arrive within this time (seconds) count as arrived together.
+TOGETHER_SECONDS = 0.1
 #: How long an old connection is kept while a new one takes over (seconds).
 HANDOVER_SECONDS = 3.0
 #: Changes of the watched devices are collected for so long (seconds) before a new connection is begun for them.
@@ -58,7 +60,9 @@ class RemoteSource:
         *,
         clock: Clock | None = None,
         wait: Callable[[threading.Condition, float], object] | None = None,
+        together_seconds: float = TOGETHER_SECONDS,
     ) -> None:
+        self._together_seconds = together_seconds
         self._feed, self._clock = feed, clock or SystemClock()
         self._wait = wait or (lambda condition, seconds: condition.wait(seconds))
         self._arrived = threading.Condition()
@@ -67,6 +71,7 @@ class RemoteSource:
         self._active: Session | None = None
         self._next: Session | None = None
         self._held: list[Arrived] = []
+        self._settling: list[Arrived] = []
         self._handover_at = 0.0
         self._repeated_ns: tuple[int, int] | None = None  # stamps that both connections of a handover have brought
         self._sender = SenderClock()
@@ -103,7 +108,7 @@ class RemoteSource:
         if timeout > 0:
             with self._arrived:
                 if not any(session.waiting for session in self._sessions()):
-                    self._wait(self._arrived, timeout)
+                    self._wait(self._arrived, min(timeout, self._together_seconds) if self._settling else timeout)
         blocks = self._take()
         self._count_drops()
         return blocks
@@ -205,6 +210,7 @@ class RemoteSource:
             self._dropped_before += self._active.dropped()
             self._active.close()
         self._active = self._repeated_ns = None
+        self._settling = []
         self._sender = self._sender.anew() if self._gone_ns is not None else self._sender
 
     def _lost(self, why: str) -> None:
@@ -249,8 +255,7 @@ class RemoteSource:
             ended, arrived = active.ended, active.take()
             if active.began and self._gone_ns is not None:
                 self._back(active)
-            for one in arrived:
-                blocks += self._translate(one)
+            blocks += self._translate(self._settled(arrived, ended))
             if ended and active is self._active:
                 self._lost(active.problem or "the sender ended the capture")
         if self._next is not None:
@@ -275,10 +280,11 @@ class RemoteSource:
         overlapped = self._stamp_of_new and self._stamp_ns >= self._stamp_of_new
         if not overlapped and now - self._handover_at < HANDOVER_SECONDS:
             return []
+        last = self._translate(self._settled([], ended=True))
         self._drop_active()
         held = self._held
         self._take_over(new)
-        return [block for one in held for block in self._translate(one)]
+        return last + self._translate(held)
 
     def _take_over(self, new: Session) -> None:
         """Go on with a new connection. It may be behind the old one, and bring for a while what that has brought."""
@@ -298,7 +304,24 @@ class RemoteSource:
         self._repeated_ns = None
         return rows(block, slice(int(fresh.argmax()), None))
 
-    def _translate(self, one: Arrived) -> list[FrameBlock]:
+    def _settled(self, arrived: list[Arrived], ended: bool) -> list[Arrived]:
+        """What can be translated now. While the sender's clock settles, packets wait until all that arrive together
+        are there."""
+        waiting = self._settling + arrived
+        together = bool(waiting) and self._feed.own_clock and self._sender.settling and not ended
+        if together and self._clock.now_ns() - waiting[-1].time_ns < self._together_seconds * SECOND:
+            self._settling = waiting
+            return []
+        self._settling = []
+        return waiting
+
+    def _translate(self, arrived: Sequence[Arrived]) -> list[FrameBlock]:
+        """Blocks in our time."""
+        if self._feed.own_clock:
+            self._sender.settle((one.block.time_ns, one.time_ns) for one in arrived)
+        return [block for one in arrived for block in self._translate_one(one)]
+
+    def _translate_one(self, one: Arrived) -> list[FrameBlock]:
         """A block in our time. Where the sender's clock was set, or packets come too late, that time is in doubt."""
         block = replace(self._fresh(one.block), interface=self._feed.label)
         if not len(block):

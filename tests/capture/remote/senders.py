@@ -86,12 +86,14 @@ class FakeFeed:
 
 
 class Stage:
-    """A source, its sender and a clock; nothing happens but what is said."""
+    """A source, its sender and a clock; nothing happens but what is said. By default no packet waits for others."""
 
-    def __init__(self, feed: FakeFeed | None = None) -> None:
+    def __init__(self, feed: FakeFeed | None = None, *, together_seconds: float = 0.0) -> None:
         self.clock = ManualClock()
         self.feed = feed or FakeFeed()
-        self.source = RemoteSource(self.feed, clock=self.clock, wait=lambda condition, seconds: None)
+        self.source = RemoteSource(
+            self.feed, clock=self.clock, wait=lambda condition, seconds: None, together_seconds=together_seconds
+        )
 
     def poll(self) -> list[int]:
         """The times of the packets that are handed out now, in seconds since the clock's start."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sniffer.capture.remote.source import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS
+from sniffer.capture.remote.source import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, TOGETHER_SECONDS
 from sniffer.errors import CaptureError
 from sniffer.model.clock import SECOND
 from tests.capture.remote.senders import FakeConnection, FakeFeed, Stage, block
@@ -122,6 +122,51 @@ def test_a_clock_that_is_wrong_is_corrected_and_reported(ahead: float) -> None:
         f"sender: its clock is {abs(ahead):.1f} s {way} ours; the times of its packets are corrected"
     ]
     assert s.source.health()["sender"].clock_offset_seconds == -ahead
+
+
+def test_packets_that_the_sender_kept_back_are_no_clock_that_was_set() -> None:
+    s = Stage(together_seconds=TOGETHER_SECONDS)
+    sender = s.connected()
+    s.poll()
+    s.source.losses()
+    begin = s.now()
+    s.clock.advance(1)
+    s.say(sender, block(begin + SECOND // 10))  # tcpdump's timeout: all of this second in one piece of its buffer ...
+    s.say(sender, block(s.now()))  # ... and in the next one
+    assert s.poll() == [], "more may arrive together with them"
+    s.clock.advance(TOGETHER_SECONDS)
+    assert s.poll() == [begin + SECOND // 10, begin + SECOND] and not s.source.losses()
+    s.clock.advance(30)
+    s.say(sender, block(s.now(-0.9)))
+    s.clock.advance(TOGETHER_SECONDS)
+    assert len(s.poll()) == 1 and not s.source.losses()
+
+
+def test_a_lone_packet_that_was_kept_back_does_not_put_the_next_one_in_doubt() -> None:
+    s = Stage(together_seconds=TOGETHER_SECONDS)
+    sender = s.connected()
+    s.poll()
+    s.source.losses()
+    for kept_back in (0.9, 0.0):
+        s.clock.advance(30)
+        s.say(sender, block(s.now(-kept_back)))
+        s.clock.advance(TOGETHER_SECONDS)
+        assert len(s.poll()) == 1
+    assert s.source.losses() == []
+    assert s.source.health()["sender"].clock_offset_seconds == 0
+
+
+def test_what_waits_is_handed_out_before_a_new_connection_takes_over() -> None:
+    s = Stage(together_seconds=TOGETHER_SECONDS)
+    old = s.connected()
+    s.poll()
+    new = watching(s, 5)
+    t = s.now()
+    s.say(new, block(t))
+    s.say(old, block(t - 10, t))
+    assert s.poll() == []
+    s.clock.advance(TOGETHER_SECONDS)
+    assert s.poll() == [t - 10, t]
 
 
 def watching(s: Stage, *keys: int) -> FakeConnection:
