@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 8
+#define REVISION 9
 
 enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
@@ -450,7 +450,7 @@ static int is_global(uint64_t high, uint64_t low) {
 static int is_tunnel_port(int port) { return port == 4789 || port == 8472 || port == 4790 || port == 6081 || port == 37008; }
 
 /* 1: a packet of a tunnel that is peeled, if what is in it can be read. A speaker that wraps its uploads and sends them
- * over the Internet shall not hide them: UDP tunnels are peeled only where they end in the house. */
+ * over the Internet shall not hide them: UDP tunnels are peeled only where they end in the house (others: `accept`). */
 static inline int is_tunnel(const struct row *r) {
     if (r->proto == TCP || !r->version || r->later || r->bad4 || r->bad6) return 0;
     if (r->proto == UDP) return !r->bad_udp && is_tunnel_port(r->dst_port) && !is_global(r->dst_high, r->dst_low);
@@ -542,6 +542,22 @@ static void clear_packet(struct row *r) {
     r->bad4 = r->bad6 = r->bad_tcp = r->bad_udp = r->overlong = 0;
 }
 
+/* 1 where what was in a tunnel (`r`) counts instead of the packet that carried it. A tunnel of its own IP protocol that
+ * goes to the Internet belongs to the host whose frame it is in: its MAC addresses stay, and where nothing in it tells a
+ * place on the Internet, or a whole frame with other MAC addresses is in it, the tunnel is the upload. Tunnels within the
+ * house are mirrors: what is in them has MAC addresses of its own, or none. */
+static int accept(const struct row *outer, struct row *r) {
+    if (outer->proto == UDP) return 1;
+    if (!is_global(outer->src_high, outer->src_low) && !is_global(outer->dst_high, outer->dst_low)) return 1;
+    if (r->has_src || r->has_dst) return 0;
+    if (!is_global(r->src_high, r->src_low) && !is_global(r->dst_high, r->dst_low)) return 0;
+    r->src = outer->src;
+    r->dst = outer->dst;
+    r->has_src = outer->has_src;
+    r->has_dst = outer->has_dst;
+    return 1;
+}
+
 static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, struct row *r) {
     /* One by one: compilers clear a struct of this size by an instruction that takes longer than all of these. */
     r->src = r->dst = 0;
@@ -563,6 +579,11 @@ static int parse(int link_type, const uint8_t *p, int64_t cap, int64_t wire, str
         }
         clear_packet(r);
         read_packet(p, cap, wire, r);
+        if (!accept(&outer, r)) {
+            *r = outer;
+            r->tunnel = 1;
+            break;
+        }
     }
     return GOOD;
 }

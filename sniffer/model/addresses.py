@@ -38,7 +38,11 @@ PROTO_UDP = 17
 PROTO_ICMPV6 = 58
 
 
-PROTO_NAMES: Mapping[int, str] = {PROTO_ICMP: "ICMP", PROTO_TCP: "TCP", PROTO_UDP: "UDP", PROTO_ICMPV6: "IPv6-ICMP"}
+#: What protocols are called in records (as Suricata does); others by their number.
+PROTO_NAMES: Mapping[int, str] = {
+    PROTO_ICMP: "ICMP", 4: "IPv4-in-IP", PROTO_TCP: "TCP", PROTO_UDP: "UDP", 33: "DCCP", 41: "IPv6-in-IP", 47: "GRE",
+    50: "ESP", 51: "AH", PROTO_ICMPV6: "IPv6-ICMP", 115: "L2TP", 132: "SCTP", 136: "UDPLite",
+}  # fmt: skip
 
 
 #: Upper half of an IPv4 address in the 128-bit columns is 0, the lower half `V4_MAPPED | address` (RFC 4291, 2.5.5.2).

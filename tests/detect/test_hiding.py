@@ -110,3 +110,15 @@ def test_cuts_do_not_change_who_is_one_sided() -> None:
         )
     assert found[0] == found[1] == found[2]
     assert {upload.one_sided for upload in uploads(wire)} == {True, False}
+
+
+@pytest.mark.parametrize("proto", [1, 4, 33, 41, 47, 50, 51, 58, 115, 132, 136, 253])
+def test_no_ip_protocol_hides_a_voice(proto: int) -> None:
+    wire = Wire()
+    how = {"port": 0, "server_port": 0, "flags": 0, "udp": True, "proto": proto}
+    for number in range(3):
+        wire.speech(70 + 20 * number, 4.0, **how)
+        wire.send(70.3 + 20 * number, 40, down=True, **how)
+    found = uploads(wire)
+    assert [upload.upload_class for upload in found] == [UploadClass.SPEECH] * 3
+    assert {upload.one_sided for upload in found} == {False}

@@ -45,6 +45,7 @@ class Wire:
         sequence: int | None = None,
         peer: str = "52.94.233.109",
         server_port: int = 443,
+        proto: int | None = None,
     ) -> None:
         """One packet at `at` seconds; TCP sequence numbers count on by themselves."""
         place = self.sequence.get((port, down), 1_000)
@@ -59,7 +60,7 @@ class Wire:
             "eth_dst": DEVICE if down else ROUTER,
 
             "ether_type": 0x800, "ip_version": 4, "src_high": source[0], "src_low": source[1], "dst_high": target[0],
-            "dst_low": target[1], "proto": 17 if udp else 6, "src_port": server_port if down else port,
+            "dst_low": target[1], "proto": proto or (17 if udp else 6), "src_port": server_port if down else port,
             "dst_port": port if down else server_port, "payload_len": size, "tcp_flags": 0 if udp else flags,
             "tcp_seq": 0 if udp else sequence & 0xFFFF_FFFF, "tcp_ack": 0, "wire_len": size + 54, "frame_offset": 0,
             "frame_captured": 54 + len(payload), "payload_offset": 0, "payload_captured": len(payload),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -86,13 +87,14 @@ def _peel(
     """Replace each packet of a tunnel by what is in it."""
     pending = _tunnels(np.arange(len(offset)), networks, transports)
     for _ in range(MAX_TUNNELS):
-        changed = []
+        changed, outer = [], []
         for row in pending:
             frame = data.frame(int(offset[row]), int(captured[row]))
             at, port = int(transports.payload[row]), int(transports.dst_port[row])
             head = peel(frame, int(wire[row]), int(networks.proto[row]), at, port)
             marks.tunnel[row] = head is None
             if head is not None:
+                outer.append(_outer(links, networks, row))
                 _set(links, marks, row, head)
                 changed.append(row)
         if not changed:
@@ -107,8 +109,12 @@ def _peel(
             links.ether_type[rows],
             links.network[rows],
         )
-        _put(networks, rows, found)
-        _put(transports, rows, transport(data, offset[rows], captured[rows], found))
+        inside = np.array([_accept(links, found, at, before) for at, before in enumerate(outer)], dtype=np.bool_)
+        marks.tunnel[rows[~inside]], marks.other[rows[~inside]] = True, False
+        read = transport(data, offset[rows], captured[rows], found)
+        rows = rows[inside]
+        _put(networks, rows, found, inside)
+        _put(transports, rows, read, inside)
         pending = _tunnels(rows, networks, transports)
     marks.tunnel[pending] = True
 
@@ -125,6 +131,49 @@ def _tunnels(rows: Index, networks: Networks, transports: Transports) -> list[in
     ]
 
 
-def _put(columns: Networks | Transports, rows: Index, found: Networks | Transports) -> None:
+@dataclass(frozen=True, slots=True)
+class _Outer:
+    """A packet that carries another: its row, its link, its protocol, and whether it comes from or goes to the
+    Internet."""
+
+    row: int
+    link: dict[str, Any]
+    proto: int
+    abroad: bool
+
+
+def _outer(links: Links, networks: Networks, row: int) -> _Outer:
+    link = {column.name: getattr(links, column.name)[row] for column in dataclasses.fields(links)}
+    return _Outer(row, link, int(networks.proto[row]), _abroad(networks, row))
+
+
+def _abroad(networks: Networks, row: int) -> bool:
+    """Return whether one end of a packet is somewhere on the Internet."""
+    ends = ((networks.src_high, networks.src_low), (networks.dst_high, networks.dst_low))
+    return not all(ends_at_home(int(high[row]), int(low[row])) for high, low in ends)
+
+
+def _accept(links: Links, found: Networks, at: int, outer: _Outer) -> bool:
+    """Return whether what is in a tunnel counts instead of the packet that carried it; if not, its link is that of the
+    packet again.
+
+    A tunnel of its own IP protocol that goes to the Internet belongs to the host whose frame it is in: its MAC
+    addresses stay, and where nothing in it tells a place on the Internet, or a whole frame with other MAC addresses is
+    in it, the tunnel is the upload. So it is with IPv6 in IPv4 everywhere. Other tunnels within the house are mirrors:
+    what is in them has MAC addresses of its own.
+    """
+    if outer.proto == PROTO_UDP or not outer.abroad:
+        return True
+    row = outer.row
+    if links.has_src[row] or links.has_dst[row] or not _abroad(found, at):
+        for name, value in outer.link.items():
+            getattr(links, name)[row] = value
+        return False
+    for name in ("src", "dst", "has_src", "has_dst"):
+        getattr(links, name)[row] = outer.link[name]
+    return True
+
+
+def _put(columns: Networks | Transports, rows: Index, found: Networks | Transports, chosen: Mask) -> None:
     for column in dataclasses.fields(columns):
-        getattr(columns, column.name)[rows] = getattr(found, column.name)
+        getattr(columns, column.name)[rows] = getattr(found, column.name)[chosen]

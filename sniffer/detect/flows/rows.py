@@ -13,7 +13,6 @@ from sniffer.model import (
     I64,
     MIX,
     PROTO_TCP,
-    PROTO_UDP,
     U8,
     U64,
     V4_MAPPED,
@@ -77,8 +76,8 @@ class Packets:
 def packets_of(batch: PacketBatch, watched: Mapping[int, int], clock: I64) -> Packets:
     """The packets of the watched devices; `clock` holds the time of each row. Those from before a device is watched are
     left out."""
-    tcp = batch.proto == PROTO_TCP
-    carries = (batch.payload_len > 0) & (tcp | (batch.proto == PROTO_UDP)) | (tcp & (batch.tcp_flags & TCP_SYN > 0))
+    carries = (batch.ip_version != 0) & (batch.payload_len > 0)  # of any protocol: IPsec and ICMP carry voices too
+    carries |= (batch.proto == PROTO_TCP) & (batch.tcp_flags & TCP_SYN > 0)
     keys = np.sort(np.fromiter(watched, dtype=np.uint64, count=len(watched)))
     since_ns = np.array([watched[key] for key in keys.tolist()], dtype=np.int64)
     sent = carries & _among(batch.eth_src, keys, batch.time_ns, since_ns)

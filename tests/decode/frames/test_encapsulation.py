@@ -43,6 +43,8 @@ TAGGED = Ether(src=MAC, dst=ROUTER) / Dot1Q(vlan=30) / NET4 / SEGMENT
 MIRROR = Ether(src="02:5e:00:00:00:01", dst="02:5e:00:00:00:02")
 HOME = MIRROR / IP(src="10.9.0.1", dst="10.9.0.250")
 HOME6 = MIRROR / IPv6(src="fd00:9::1", dst="fd00:9::250")
+ABROAD = Ether(src=MAC, dst=ROUTER) / IP(src="192.168.1.20", dst="52.1.2.3")
+NET6PUBLIC = IPv6(src="2001:db8:1::20", dst="2a00:1::1")
 ROW = bytes(NET4 / SEGMENT)
 
 
@@ -82,6 +84,9 @@ CASES: dict[str, tuple[bytes | Packet, int, tuple[bool, bool]]] = {
     "snap behind a tag": (ether(0x8100, b"\0\x07" + struct.pack(">H", len(ROW) + 8) + b"\xaa\xaa\x03\0\0\0\x08\0" + ROW), 1, (True, True)),
     "ip in ip": (HOME / NET4 / SEGMENT, 1, (False, False)),
     "6in4": (HOME / NET6 / SEGMENT, 1, (False, False)),
+    "6in4 to a broker": (ABROAD / NET6PUBLIC / SEGMENT, 1, (True, True)),
+    "ip in ip to a server": (ABROAD / NET4 / SEGMENT, 1, (True, True)),
+    "gre from a server's side": (Ether(src=MAC, dst=ROUTER) / IP(src="52.1.2.3", dst="192.168.1.20") / GRE(proto=0x800) / NET4 / SEGMENT, 1, (True, True)),
     "4in6": (HOME6 / NET4 / SEGMENT, 1, (False, False)),
     "gre": (HOME / GRE(proto=0x800) / NET4 / SEGMENT, 1, (False, False)),
     "gre with key, checksum and number": (HOME / GRE(key_present=1, key=9, chksum_present=1, seqnum_present=1, sequence_number=3, proto=0x86DD) / NET6 / SEGMENT, 1, (False, False)),
@@ -219,6 +224,33 @@ def test_a_speaker_hides_no_upload_in_a_tunnel_to_the_internet(port: int, networ
     assert batch.payload_len[0] > 250
 
 
+PRIVATE = IP(src="10.7.7.2", dst="10.7.7.1") / SEGMENT
+STRANGER = Ether(src="02:00:00:00:00:99", dst="02:00:00:00:00:98")
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        PRIVATE,
+        IPv6(src="fd00::2", dst="fd00::1") / SEGMENT,
+        GRE(proto=0x800) / PRIVATE,
+        GRE(proto=0x6558) / STRANGER / NET4 / SEGMENT,
+        GRE(proto=0x88BE) / STRANGER / NET4 / SEGMENT,
+        GRE(proto=0x6558) / STRANGER / ARP(),
+    ],
+    ids=["ip in ip", "6in4", "gre", "a frame", "erspan", "arp"],
+)
+@pytest.mark.parametrize("down", [False, True])
+def test_a_tunnel_to_the_internet_hides_neither_its_host_nor_what_is_sent(wrapped: Packet, down: bool) -> None:
+    ends = ("52.1.2.3", "192.168.1.20") if down else ("192.168.1.20", "52.1.2.3")
+    outer = Ether(src=ROUTER, dst=MAC) if down else Ether(src=MAC, dst=ROUTER)
+    batch, errors = read(outer / IP(src=ends[0], dst=ends[1]) / wrapped, 1)
+    assert dict(errors.by_protocol) == {"tunnel": 1}
+    assert int(batch.eth_dst[0] if down else batch.eth_src[0]) == mac_key(MAC)
+    assert (int(batch.dst_high[0]), int(batch.dst_low[0])) == address_pair(ends[1])
+    assert batch.payload_len[0] == len(wrapped)
+
+
 def test_tunnels_are_peeled_to_a_bounded_depth() -> None:
     packet: Packet = PLAIN
     for _ in range(8):
@@ -236,6 +268,7 @@ UNKNOWN_TO_TSHARK = {
     "nflog with the header, big endian", "radiotap, quality of service",
 }  # fmt: skip
 SEEDS = [(bytes(frame)[:160], link_type) for frame, link_type, _ in CASES.values()]
+SEEDS += [(bytes(ABROAD / inner)[:160], 1) for inner in (PRIVATE, GRE(proto=0x6558) / STRANGER / NET4 / SEGMENT)]
 
 
 @pytest.mark.slow
