@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Shape, measure
+from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Shape, body_bins, measure
 from sniffer.detect.features.rows import Line, Rows, after
 from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
 from sniffer.detect.flows.flow import Flow
@@ -406,6 +406,7 @@ class Scorer:
         shape = part.shape
         whole = part.first_ns <= run.start_ns and (part.last_ns >= run.last_ns or run.overflowed)
         paced = shape.body > 0 and shape.writes >= 5
+        bins = run.bin_list() if whole else _bins(part.rows)
         return Upload(
             key=flow.key,
             flows=(flow.flow,),
@@ -425,8 +426,8 @@ class Scorer:
             evidence=weighed.evidence,
             one_sided=run.one_sided,
             answered=seen.down_after >= _ANSWER_BYTES,
-            bins=run.bin_list() if whole else _bins(part.rows),
-            body=(int(shape.begin / BIN), int(shape.end / BIN) + 1) if shape.body > 0 else None,
+            bins=bins,
+            body=body_bins(shape, bins),
         )
 
     def _summed(self, parts: Sum, final_ns: int) -> Iterator[Event]:

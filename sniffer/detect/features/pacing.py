@@ -9,6 +9,7 @@ everything measured here is about that body and about what stands before it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -113,6 +114,18 @@ class Shape:
     def body(self) -> float:
         """Seconds of the body."""
         return self.end - self.begin
+
+
+def body_bins(shape: Shape, bins: Sequence[int]) -> tuple[int, int] | None:
+    """Return the first and one-past-last bin of the body, None where there is none. `bins` are bytes a `BIN`.
+
+    A bin in which the head ends and the body begins belongs to the one that sent more of it.
+    """
+    if shape.body <= 0:
+        return None
+    first, after = int(shape.begin / BIN), int(shape.end / BIN) + 1
+    mostly_head = first < len(bins) and bins[first] > 2 * shape.rate * BIN
+    return (first + 1 if mostly_head and first + 1 < after else first), after
 
 
 def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shape:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from sniffer.detect.features.pacing import measure
+from sniffer.detect.features.pacing import Shape, body_bins, measure
 from sniffer.detect.features.rows import UNKNOWN_LINE, Line, Rows, full_rows, substantial
 
 
@@ -43,3 +45,11 @@ def test_with_how_much_it_opens_and_until_when() -> None:
 
 def test_nothing_has_a_shape_too() -> None:
     assert measure(rows([(0.0, 400)]).between(1, 2)).packets == 0
+
+
+def test_the_bin_in_which_the_head_ends_is_no_part_of_the_body() -> None:
+    shape = Shape(duration=1.2, bytes=20_000, packets=30, begin=0.1, end=1.2, rate=8_740.0)
+    assert body_bins(shape, (12_000, 2185, 2185, 2185, 1748)) == (1, 5)
+    assert body_bins(shape, (2_622, 2185, 2185, 2185, 1748)) == (0, 5), "mostly body"
+    assert body_bins(replace(shape, end=0.2), (12_000,)) == (0, 1), "a body has a bin of its own"
+    assert body_bins(replace(shape, begin=0.0, end=0.0), (12_000,)) is None
