@@ -76,7 +76,7 @@ def compile_one(source: Path, output: Path) -> bool:
     """Whether it could be compiled; nothing is said where not."""
     compiler = shlex.split(os.environ.get("CC") or "cc")
     include = sysconfig.get_path("include")
-    command = [*compiler, "-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden"]
+    command = [*compiler, "-O2", "-std=c11", "-ffp-contract=off", "-fPIC", "-shared", "-s", "-fvisibility=hidden"]
     command += [f"-I{include}"]
     command += [*shlex.split(os.environ.get("CFLAGS", "")), "-o", str(output), str(source)]
     try:

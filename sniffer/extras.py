@@ -29,6 +29,18 @@ EXTRA_OF: Mapping[str, str] = {
     "matplotlib": "plot",
 }
 
+#: What stands in dist-info/INSTALLER where Debian's package manager installed the program (PEP 376).
+DEBIAN_INSTALLER = "debian"
+#: Extra -> the packages of Debian 13 that bring it. An extra that is missing here has none.
+DEBIAN_PACKAGES: Mapping[str, str] = {
+    "serve": "python3-starlette python3-uvicorn python3-httpx python3-jinja2 python3-segno",
+    "mqtt": "python3-paho-mqtt",
+    "notify": "apprise",
+    "homeassistant": "python3-websockets",
+    "pcap": "python3-scapy",
+    "plot": "python3-matplotlib",
+}
+
 
 def install_command(extra: str) -> str:
     """Return the shell command that adds an extra to this installation.
@@ -41,14 +53,34 @@ def install_command(extra: str) -> str:
 
     url, editable = origin()
     target = f"{url or '.'}[{extra}]"
-    words = [sys.executable or "python3", "-m", "pip", "install", *(["-e"] if editable else []), target]
+    python = sys.executable or "python3"
+    # uv's environments have no pip of their own.
+    pip = ["uv", "pip", "install", "--python", python] if _installer() == "uv" else [python, "-m", "pip", "install"]
+    words = [*pip, *(["-e"] if editable else []), target]
     return shlex.join(words) + ("" if url else "   (in a clone of the repository)")
 
 
 def missing(module: str, purpose: str) -> str:
     """Return one line that says what is missing, what for, and how to install it."""
     extra = EXTRA_OF[module.partition(".")[0]]
+    if _installer() == DEBIAN_INSTALLER:
+        if packages := DEBIAN_PACKAGES.get(extra):
+            return f"{purpose} needs packages that are missing. Install them with:  apt-get install {packages}"
+        return (
+            f"{purpose} needs the extra '{extra}', which Debian has no packages for: "
+            "install sniffer from its wheel in a virtual environment (docs/install.md)"
+        )
     return f"{purpose} needs the extra '{extra}'. Install it with:  {install_command(extra)}"
+
+
+def _installer() -> str:
+    """Return the name of the program that installed this package, "" where it is unknown."""
+    from importlib import metadata
+
+    try:
+        return (metadata.distribution(DISTRIBUTION).read_text("INSTALLER") or "").strip()
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def origin() -> tuple[str | None, bool]:

@@ -1,7 +1,7 @@
 """Write man pages, shell completion and a Debian package, from the commands and the wheel in dist/.
 
 `python tools/make_packages.py [--deb]`: man pages and completion go to build/share; with `--deb` the package for
-Debian 13 and newer goes to dist/. Debian 12 has an older pydantic and numpy: pipx or `uv tool` install sniffer there.
+Debian 13 and newer goes to dist/ (tools/debian.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import gzip
 import os
 import re
 import shutil
-import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,24 +23,14 @@ sys.path.insert(0, str(ROOT))
 
 from sniffer import __version__
 from sniffer.cli.main import COMMANDS, cli
-from sniffer.cli.service import CONFIG, FIRST_CONFIG, UNIT, unit_text
 
 SHARE = ROOT / "build" / "share"
-PACKAGE = "speaker-sniffer"
 #: Where each shell looks for completion (below /usr/share), by the name that click gives the shell.
 COMPLETION = {
     "bash": "bash-completion/completions/sniffer",
     "zsh": "zsh/vendor-completions/_sniffer",
     "fish": "fish/vendor_completions.d/sniffer.fish",
 }
-DEPENDS = (
-    "python3 (>= 3.11), python3-numpy (>= 1:1.26.4), python3-cryptography (>= 42), python3-prometheus-client (>= 0.20), "
-    "python3-yaml (>= 6.0.1), python3-pydantic (>= 2.6.4), python3-click (>= 8.1.7), python3-rich (>= 13.7), tzdata"
-)
-RECOMMENDS = (
-    "python3-starlette, python3-uvicorn, python3-httpx, python3-jinja2, python3-segno, python3-paho-mqtt, "
-    "python3-websockets, apprise, openssh-client"
-)
 
 
 def moment() -> datetime:
@@ -122,59 +110,16 @@ def _roff(text: str) -> str:
 def write_share(folder: Path) -> None:
     """Write everything that lies below /usr/share."""
     for path, text in completions():
-        _write(folder / path, text.encode())
+        write(folder / path, text.encode())
     for name, text in man_pages():
-        _write(folder / "man" / "man1" / f"{name}.gz", gzip.compress(text.encode(), mtime=0))
+        write(folder / "man" / "man1" / f"{name}.gz", gzip.compress(text.encode(), mtime=0))
 
 
-def _write(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Write a file with this mode, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     path.chmod(mode)
-
-
-def debian(wheel: Path, into: Path) -> Path:
-    """Make the package from a wheel."""
-    tree = ROOT / "build" / "deb"
-    shutil.rmtree(tree, ignore_errors=True)
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tree / "usr/lib/python3/dist-packages")
-    for path in (tree / "usr").rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    starter = "#!/usr/bin/python3\nfrom sniffer.cli.main import main\n\nmain()\n"
-    _write(tree / "usr/bin/sniffer", starter.encode(), 0o755)
-    _write(tree / "usr/lib/systemd/system" / UNIT, unit_text(Path("/usr/bin/sniffer"), CONFIG).encode())
-    _write(tree / CONFIG.relative_to("/"), FIRST_CONFIG.encode())
-    _write(tree / f"usr/share/doc/{PACKAGE}/copyright", (ROOT / "LICENSE").read_bytes())
-    write_share(tree / "usr/share")
-    pure = wheel.name.endswith("-none-any.whl")
-    architecture = "all" if pure else subprocess.check_output(["dpkg", "--print-architecture"], text=True).strip()
-    size = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file()) // 1024
-    control = (
-        f"Package: {PACKAGE}\nVersion: {__version__}\nArchitecture: {architecture}\nSection: net\nPriority: optional\n"
-        f"Maintainer: The speaker-sniffer authors <speaker-sniffer@localhost>\nInstalled-Size: {size}\n"
-        f"Depends: {DEPENDS}\nRecommends: {RECOMMENDS}\n"
-        "Description: reports when a smart speaker sends what could be your voice\n"
-        " sniffer finds uploads that are shaped like live sound in encrypted traffic, matches them with wake\n"
-        " events, and reports those that were not asked for. The service is installed, and started by\n"
-        " `systemctl enable --now sniffer`.\n"
-    )
-    reload = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl daemon-reload; fi\n"
-    removal = "#!/bin/sh\nset -e\nif [ -d /run/systemd/system ]; then systemctl disable --now sniffer || true; fi\n"
-    for name, text, mode in (
-        ("control", control, 0o644),
-        ("conffiles", f"{CONFIG}\n", 0o644),
-        ("postinst", reload, 0o755),
-        ("prerm", removal.replace("set -e\n", 'set -e\n[ "$1" = remove ] || exit 0\n'), 0o755),
-        ("postrm", reload, 0o755),
-    ):
-        _write(tree / "DEBIAN" / name, text.encode(), mode)
-    stamp = moment().timestamp()
-    for path in (tree, *tree.rglob("*")):
-        os.utime(path, (stamp, stamp))
-    made = into / f"{PACKAGE}_{__version__}_{architecture}.deb"
-    subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(made)], check=True)
-    return made
 
 
 def main() -> None:
@@ -184,7 +129,9 @@ def main() -> None:
         wheels = sorted((ROOT / "dist").glob("*.whl"))
         if not wheels:
             sys.exit("make_packages: no wheel in dist/: run `make dist`")
-        print(debian(wheels[-1], ROOT / "dist"))
+        from tools.debian import build
+
+        print(build(wheels[-1], ROOT / "dist", moment(), write_share))
 
 
 if __name__ == "__main__":
