@@ -325,6 +325,7 @@ class Scorer:
             profile=self._known(flow.key),
             pieces=part.pieces,
             final=final,
+            silent=not run.one_sided(at_ns) and not (run.bytes_down if final else run.received(run.start_ns, at_ns)),
             lines=self._parts.has("lines"),
         )
 
@@ -424,7 +425,7 @@ class Scorer:
             chunks_per_second=shape.writes_per_second if paced else None,
             speech_seconds=speech_seconds(seen, upload_class),
             evidence=weighed.evidence,
-            one_sided=run.one_sided,
+            one_sided=run.one_sided(final_ns),
             answered=seen.down_after >= _ANSWER_BYTES,
             bins=bins,
             body=body_bins(shape, bins),

@@ -90,7 +90,14 @@ FIRM = ("too_fast", "too_slow", "full_packets", "asked_for_each")
 #: much for each unit.
 AT_MOST = {"amount": 1.5, "answer": 4.0}
 #: Set by hand, in log-odds for each unit: see above.
-SET = {"no_opening": -6.5, "mostly_download": -3.0, "voice_host": 1.0, "telemetry_host": -5.0, "errand_host": -1.0}
+SET = {
+    "no_opening": -6.5,
+    "unanswered": -10.0,
+    "mostly_download": -3.0,
+    "voice_host": 1.0,
+    "telemetry_host": -5.0,
+    "errand_host": -1.0,
+}
 HABITS = frozenset(item.name for item in ITEMS if item.habit)
 #: How far a fitted piece of a line may be from the physics.
 PRIOR_SPREAD = 0.8

@@ -38,6 +38,40 @@ def test_the_same_pieces_behind_a_wake_word_are(size: int, gap: float, count: in
     assert [upload.upload_class for upload in judged(wire)] == [UploadClass.SPEECH]
 
 
+ROWS = [
+    (261, 0.205, 30, 1_500), (512, 0.1, 20, 400), (853, 0.045, 30, 1_500), (300, 0.06, 30, 900), (700, 0.2, 30, 3_000)
+]  # fmt: skip
+
+
+def headed(size: int, gap: float, count: int, header: int) -> Wire:
+    wire = Wire()
+    wire.burst(0.95, header)
+    row(wire, size=size, gap=gap, count=count)
+    return wire
+
+
+@pytest.mark.parametrize(("size", "gap", "count", "header"), ROWS)
+def test_a_row_behind_a_header_that_is_taken_and_not_answered_is_no_request(
+    size: int, gap: float, count: int, header: int
+) -> None:
+    wire = headed(size, gap, count, header)
+    for number in range(count):
+        wire.send(1.02 + number * gap, 0, down=True, flags=0x10)
+    assert judged(wire) == []
+    assert detect(wire)[1] == []
+
+
+def test_what_is_answered_so_is_a_request() -> None:
+    wire = headed(512, 0.05, 40, 3_000)
+    for number in range(8):
+        wire.send(1.2 + number * 0.2, 90, down=True)
+    assert [upload.upload_class for upload in judged(wire)] == [UploadClass.SPEECH]
+
+
+def test_whether_it_is_answered_is_not_known_where_the_other_side_is_not_captured() -> None:
+    assert [upload.upload_class for upload in judged(headed(512, 0.05, 40, 3_000))] == [UploadClass.SPEECH]
+
+
 @pytest.mark.parametrize("seconds", [2.0, 8.0])
 def test_two_equal_streams_to_two_peers_are_no_microphone(seconds: float) -> None:
     wire = Wire()

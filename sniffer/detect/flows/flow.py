@@ -8,7 +8,7 @@ import numpy as np
 
 from sniffer.detect.flows.flow_table import TcpStreams
 from sniffer.detect.flows.rows import LocalNetworks, Packets
-from sniffer.detect.flows.run import Run
+from sniffer.detect.flows.run import NEVER, Run
 from sniffer.model import I64, PROTO_TCP, PROTO_UDP, FlowKey
 from sniffer.model.clock import SECOND
 
@@ -16,8 +16,6 @@ from sniffer.model.clock import SECOND
 _KNOWS_FLOWS_NS = 60 * SECOND
 #: Stands for what was not seen, or is not.
 UNSEEN = int(np.iinfo(np.int64).min)
-#: Stands for a time that has not come.
-NEVER = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

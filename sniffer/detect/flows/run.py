@@ -27,6 +27,8 @@ _MAX_ROWS = 20_000
 #: So few rows are added up sooner one by one.
 _FEW = 32
 
+#: Stands for a time that has not come.
+NEVER = int(np.iinfo(np.int64).max)
 #: Upstream payload rows are matrices, a column a packet. What stands in them, from above: when it left; its new bytes;
 #: whether the other side had sent something since the one before; the application's own unit and how many of them.
 TIME, BYTES, ANSWERS, UNIT, UNITS = range(5)
@@ -55,7 +57,7 @@ class Run:
     repeats: list[int] = field(default_factory=list)  # when segments of the connection were repeated, in order
     listening: bool = False  # announced as a voice
     over: bool = False
-    one_sided: bool = False  # nothing ever came back on its connection
+    heard_ns: int = NEVER  # the first sign of the other side on its connection, as far as is known
     _parts: list[I64] = field(default_factory=list)
     _kept: int = 0
 
@@ -80,6 +82,10 @@ class Run:
             mine = slice(first, last)
             self.bytes_down += int(size[mine].sum())
             _add_bins(self.down_bins, time_ns[mine] - self.start_ns, size[mine])
+
+    def one_sided(self, at_ns: int) -> bool:
+        """Whether nothing had ever come back on its connection, not even an acknowledgement."""
+        return self.heard_ns > at_ns
 
     def received(self, first_ns: int, last_ns: int) -> int:
         """Bytes that came back between two moments, to a quarter of a second."""

@@ -77,7 +77,7 @@ class Segmenter:
             if not run.over and now_ns - run.last_ns > patience_ns:
                 final_ns = run.last_ns + patience_ns
                 self._end(place, flow, run, final_ns, (final_ns, 1, flow.key))
-        self._note_one_sided()
+        self._note_heard()
         self.open = [entry for entry in self.open if not entry[2].over]
         begun, tasks, short_bursts = self._begun, self._tasks, self._short_bursts
         self._begun, self._tasks, self._short_bursts = [], [], []
@@ -100,18 +100,16 @@ class Segmenter:
         """There is no room for the connection of packet `number`: make some."""
         places = self.flows.forget()
         gone = set(places.tolist())
-        self._note_one_sided()
+        self._note_heard()
         for place, flow, run in self.open:
             if place in gone and not run.over:
                 self._end(place, flow, run, now_ns, (now_ns, 0, number))
-                run.one_sided = int(self.flows.heard_ns[place]) > now_ns
         stays = ~np.isin(self._recent[PLACE], places)
         self._recent, self._taken = self._recent[:, stays], self._taken[stays]
 
-    def _note_one_sided(self) -> None:
+    def _note_heard(self) -> None:
         for place, _, run in self.open:
-            if run.over:
-                run.one_sided = int(self.flows.heard_ns[place]) > run.final_ns
+            run.heard_ns = min(run.heard_ns, int(self.flows.heard_ns[place]))
 
     def _end(self, place: int, flow: Flow, run: Run, final_ns: int, known: tuple[int, int, int]) -> None:
         run.final_ns, run.over = final_ns, True

@@ -203,6 +203,11 @@ ITEMS: tuple[Item, ...] = (
             f"It began with {words.kilobytes(v)}, no faster than it went on; a spoken request begins with a burst"
         ),
     ),
+    Item(
+        "unanswered",
+        numbers.unanswered,
+        lambda c, v: f"It began with {words.kilobytes(v)} and nothing came back; a spoken request is answered",
+    ),
     Item("rest", numbers.rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
     Item(
         "bursts",

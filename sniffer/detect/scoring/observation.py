@@ -29,12 +29,22 @@ class Observation:
     profile: DeviceProfile | None = None
     pieces: float | None = None  # `DeviceProfile.pieces`
     final: bool = True
+    silent: bool = False  # the other side was seen to take what was sent, and sent nothing back so far
     lines: bool = True  # whether what is known of the line counts
 
 
 def opens(seen: Observation) -> bool:
     """The connection had just been opened."""
     return seen.opened_before is not None and seen.opened_before <= 2
+
+
+def beyond_pace(seen: Observation) -> float | None:
+    """The bytes with which a run opened beyond what its pace and one write, which fits by chance, bring; None if not
+    known."""
+    shape = seen.shape
+    if seen.opening is None or shape.body < LEAST_PACE_S or shape.rate <= 0:
+        return None
+    return seen.opening - shape.rate / max(shape.writes_per_second, 1.0) - 0.5 * shape.rate
 
 
 def opening_ratio(seen: Observation) -> float | None:
