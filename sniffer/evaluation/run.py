@@ -70,6 +70,14 @@ class Played:
     end_ns: int = 0
     spoken: tuple[tuple[int, int], ...] = ()
 
+    def take(self, events: Sequence[object]) -> None:
+        """Keep what the detector reports."""
+        for event in events:
+            if isinstance(event, Upload):
+                self.uploads.append(event)
+            elif isinstance(event, Listening):
+                self.listening.append(event)
+
 
 class Nameless:
     """A lookup that knows no host names: what a capture from mid-connection has."""
@@ -78,11 +86,58 @@ class Nameless:
         return Service()
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A capture that was read and whose hosts are identified, for detectors that judge it one after the other."""
+
+    played: Played
+    batches: Sequence[PacketBatch]
+    watched: Mapping[int, int]
+    services: ServiceLookup
+
+
+def prepare(capture: LabelledCapture, config: Config, rulebook: Rulebook) -> Prepared:
+    """Read a capture into memory and identify who is in it. Raises CaptureError."""
+    played, watched, identifier = _identified(capture, config, rulebook)
+    batches = [identifier.resolve(batch) for batch in read_all(capture)]
+    networks = LocalNetworks(config.detect.local_networks)
+    for key in watched:
+        traffic = traffic_of(batches, key, networks, identifier)
+        played.devices.append(Judged(traffic, identifier.device(key).vendor))
+    return Prepared(played, batches, watched, identifier)
+
+
 def play(
     capture: LabelledCapture, config: Config, rulebook: Rulebook, *, names: bool = True, parts: Parts = ALL
 ) -> Played:
-    """Everything the detectors make of a capture, in two readings: who is there, and what they send. Raises
+    """Everything the detectors make of a capture, in two passes: who is there, and what they send. Raises
     CaptureError."""
+    played, watched, identifier = _identified(capture, config, rulebook)
+    networks = LocalNetworks(config.detect.local_networks)
+    services: ServiceLookup = identifier if names else Nameless()
+    detector = Detector(config.detect, rulebook.weights, services, {}, parts=parts)
+    sent: dict[int, list[Traffic]] = {key: [] for key in watched}
+    cutter = Stretches(networks)
+    for raw in read(capture):
+        batch = identifier.resolve(raw)
+        played.take(detector.feed(batch, watched))
+        for key in watched:
+            sent[key].append(traffic_of([batch], key, networks, services))
+        played.stretches += cutter.feed(batch, set(watched))
+    played.take(detector.finish())
+    played.stretches += cutter.finish()
+    for key, pieces in sent.items():
+        judged = Judged(together(pieces), identifier.device(key).vendor)
+        played.devices.append(judged)
+        for name, baseline in BASELINES.items():
+            played.alarms.setdefault(name, []).extend(baseline.detect(judged.traffic, judged.vendor))
+    return played
+
+
+def _identified(
+    capture: LabelledCapture, config: Config, rulebook: Rulebook
+) -> tuple[Played, Mapping[int, int], Identifier]:
+    """The first pass: who is judged, and when it was."""
     identifier = Identifier(config.identify, config.devices, rulebook.devices, rulebook.services, rulebook.oui)
     networks = LocalNetworks(config.detect.local_networks)
     dissector = Dissector()
@@ -94,27 +149,10 @@ def play(
         local |= local_hosts([batch], networks)
         clock.see(batch)
     watched = _watched(capture, identifier, local)
-    services: ServiceLookup = identifier if names else Nameless()
     played = Played(capture, begin_ns=clock.begin_ns, end_ns=clock.end_ns)
     played.hours = len(watched) * clock.watched_ns / 3.6e12
     played.spoken = tuple(_window(utterance, clock.begin_ns) for utterance in capture.spoken)
-    detector = Detector(config.detect, rulebook.weights, services, {}, parts=parts)
-    sent: dict[int, list[Traffic]] = {key: [] for key in watched}
-    cutter = Stretches(networks)
-    for raw in read(capture):
-        batch = identifier.resolve(raw)
-        _take(played, detector.feed(batch, watched))
-        for key in watched:
-            sent[key].append(traffic_of([batch], key, networks, services))
-        played.stretches += cutter.feed(batch, set(watched))
-    _take(played, detector.finish())
-    played.stretches += cutter.finish()
-    for key, pieces in sent.items():
-        judged = Judged(together(pieces), identifier.device(key).vendor)
-        played.devices.append(judged)
-        for name, baseline in BASELINES.items():
-            played.alarms.setdefault(name, []).extend(baseline.detect(judged.traffic, judged.vendor))
-    return played
+    return played, watched, identifier
 
 
 def _watched(capture: LabelledCapture, identifier: Identifier, local: set[int]) -> dict[int, int]:
@@ -196,14 +234,6 @@ def local_hosts(batches: Iterable[PacketBatch], networks: LocalNetworks) -> set[
 
 def _turned(flow: FlowKey) -> FlowKey:
     return FlowKey(flow.dst, flow.dst_port, flow.src, flow.src_port, flow.proto)
-
-
-def _take(played: Played, events: Sequence[object]) -> None:
-    for event in events:
-        if isinstance(event, Upload):
-            played.uploads.append(event)
-        elif isinstance(event, Listening):
-            played.listening.append(event)
 
 
 def alarms_of(played: Played) -> Mapping[str, Sequence[tuple[int, int]]]:

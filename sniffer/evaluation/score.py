@@ -85,13 +85,13 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
         device.captures += 1
         device.hours += one.hours
         device.pieces += pieces_of(one)
-        streams, whole = _streams(one)
+        streams, whole = streams_in(one)
         device.streams, device.whole = device.streams + streams, device.whole + whole
         for upload in one.uploads:
             device.classes[str(upload.upload_class)] = device.classes.get(str(upload.upload_class), 0) + 1
         for name, alarms in alarms_of(one).items():
             counts = device.counts.setdefault(name, Counts())
-            found, more, false = _matched(one, alarms)
+            found, more, false = matched(one, alarms)
             counts.expected, counts.found = counts.expected + capture.expected, counts.found + found
             counts.more, counts.false = counts.more + more, counts.false + false
             counts.hours += one.hours
@@ -103,7 +103,7 @@ def score(played: Iterable[Played]) -> list[DeviceScore]:
     return list(devices.values())
 
 
-def _streams(played: Played) -> tuple[int, int]:
+def streams_in(played: Played) -> tuple[int, int]:
     """How many views and calls of more than five seconds a capture holds, by the bytes that a connection sent each
     second, and how many of them are one `media` upload of their length, and nothing else that is judged."""
     if not played.capture.streams:
@@ -145,7 +145,7 @@ def _lasting(traffic: Traffic) -> list[tuple[int, int]]:
     return merged
 
 
-def _matched(played: Played, alarms: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
+def matched(played: Played, alarms: Sequence[tuple[int, int]]) -> tuple[int, int, int]:
     """How many commands were found, and how many alarms were more, and false."""
     capture = played.capture
     if not played.spoken:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sniffer.evaluation.lab.network import Writes, joined, writes
+from sniffer.evaluation.lab.network import Bools, Floats, Writes, joined, writes
 from sniffer.evaluation.lab.speakers import Speaker, Voice, log_uniform
 from sniffer.model.protocols import TCP_SYN
 
@@ -35,6 +35,9 @@ def speech(
     size = np.full(len(ticks), voice.chunk, dtype=np.int64)
     if voice.spread:
         size = np.clip(luck.normal(voice.chunk, voice.chunk * voice.spread, len(ticks)), 30, None).astype(np.int64)
+    if voice.pauses:
+        size = np.where(_silent(luck, ticks, voice.pauses), np.maximum(size // 10, 30), size)
+    size = -(-size // voice.padding) * voice.padding
     if voice.shared_record:  # two chunks leave as one where the sender was late
         late = np.flatnonzero(luck.random(len(ticks) - 1) < 0.08) if len(ticks) > 2 else np.array([], dtype=np.int64)
         size[late + 1] += size[late]
@@ -46,6 +49,14 @@ def speech(
     head = burst(luck, size_of_head, voice.head_seconds, flow)
     tail = writes([seconds + 0.03], True, voice.tail, flow) if voice.tail else writes([], True, 0, flow)
     return joined([head, body, tail])
+
+
+def _silent(luck: Luck, ticks: Floats, share: float) -> Bools:
+    """Moments in which nobody speaks: pauses of a fifth to one second between words, that share of the time."""
+    lengths = luck.uniform(0.2, 1.0, 60)
+    begins = np.cumsum(lengths / share * luck.uniform(0.5, 1.5, 60)) - lengths
+    place = np.maximum(np.searchsorted(begins, ticks, side="right") - 1, 0)
+    return (ticks >= begins[place]) & (ticks < begins[place] + lengths[place])
 
 
 def answer(luck: Luck, size: int, at: float, flow: int) -> Writes:
@@ -258,6 +269,27 @@ def even_rows(luck: Luck, flow: int) -> Writes:
     gap = log_uniform(luck, 0.03, 0.3)
     n, size = int(luck.integers(5, 40)), int(log_uniform(luck, 120, 900))
     return writes(np.arange(n) * gap + luck.uniform(0, 0.1 * gap, n), True, size, flow)
+
+
+def rows(luck: Luck, flow: int, *, header: int, answered: bool) -> Writes:
+    """Reports in a row, wider than `even_rows`: pieces of one size, of two in turn or nearly of one, at one distance,
+    behind a header of so many bytes; all is acknowledged, and nothing is answered, or the last and a few more are."""
+    gap, n = log_uniform(luck, 0.03, 0.5), int(luck.integers(5, 60))
+    size = np.full(n, int(log_uniform(luck, 80, 1_400)), dtype=np.int64)
+    form = luck.random()
+    if form < 0.25:
+        size[1::2] = int(log_uniform(luck, 80, 1_400))
+    elif form < 0.5:  # numbers of more or fewer digits
+        size += luck.integers(0, 4, n)
+    at = luck.uniform(0, 0.3) + np.arange(n) * gap + luck.uniform(0, luck.uniform(0, 0.3) * gap, n)
+    parts = [writes(at, True, size, flow), writes(at + luck.uniform(0.005, 0.1), False, 0, flow)]
+    if header:
+        pieces = int(luck.integers(1, 4))
+        parts.append(writes(np.arange(pieces) * 0.02, True, max(header // pieces, 1), flow))
+    if answered:
+        some = at[np.append(luck.random(n - 1) < 0.15, True)]
+        parts.append(writes(some + luck.uniform(0.01, 0.15), False, int(luck.integers(30, 700)), flow))
+    return joined(parts)
 
 
 def game(luck: Luck, seconds: float, flows: tuple[int, int]) -> Writes:

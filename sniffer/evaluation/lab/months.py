@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,14 +123,24 @@ class House:
         """Each day's packets and what happened in it."""
         for day in range(count):
             parts, truths = self._live(day)
-            batches = []
-            for resident in self.residents:
-                segments = through(self.luck, joined(parts[resident.mac]), resident.speaker.network, resident.counters)
-                if len(segments.t):
-                    captured = resident.speaker.captured
-                    flows = resident.flows
-                    batches.append(batch(segments, resident.mac, flows, START_NS, captured=captured, luck=self.luck))
-            yield merged(batches), truths
+            yield self._packets(parts), truths
+
+    def planned(self, plan: Sequence[tuple[float, str]]) -> tuple[PacketBatch, list[Truth]]:
+        """The packets of the first speaker where this happens, in seconds from the start, and nothing else."""
+        truths: list[Truth] = []
+        parts: dict[int, list[Writes]] = {r.mac: [] for r in self.residents}
+        Day(self, self.residents[0], 0.0, parts, truths).play(plan)
+        return self._packets(parts), sorted(truths, key=lambda truth: truth.begin)
+
+    def _packets(self, parts: Mapping[int, list[Writes]]) -> PacketBatch:
+        batches = []
+        for resident in self.residents:
+            segments = through(self.luck, joined(parts[resident.mac]), resident.speaker.network, resident.counters)
+            if len(segments.t):
+                captured = resident.speaker.captured
+                flows = resident.flows
+                batches.append(batch(segments, resident.mac, flows, START_NS, captured=captured, luck=self.luck))
+        return merged(batches)
 
     def story(self, count: int) -> list[Truth]:
         """What happens in so many days, without packets."""
@@ -184,11 +194,15 @@ class Day:
         if not speaker.voice.quic:
             held.append(self.resident.flow("voice"))
         self.add(self.near(plan, do.keepalives(luck, speaker, self.begin, self.begin + DAY, held)))
-        for at, kind in sorted(plan):
-            getattr(self, f"_{kind}")(at)
+        self.play(plan)
         if speaker.lan_rate and plan:
             at = plan[int(luck.integers(len(plan)))][0]
             self.add(do.lan_sync(luck, speaker, at - 30, at + 60, self.resident.flow("lan")))
+
+    def play(self, plan: Sequence[tuple[float, str]]) -> None:
+        """What is planned, in the order of time."""
+        for at, kind in sorted(plan):
+            getattr(self, f"_{kind}")(at)
 
     def near(self, plan: list[tuple[float, str]], w: Writes) -> Writes:
         """Signs of life within two minutes of something that happens, and one in ten of the others: alone they are
@@ -307,6 +321,15 @@ class Day:
         luck = self.house.luck
         self.happened("call", at, do.call(luck, luck.uniform(15, 240), self.resident.connect("call")))
 
+    def _short_call(self, at: float) -> None:
+        luck = self.house.luck
+        self.happened("call", at, do.call(luck, luck.uniform(6, 30), self.resident.connect("call")))
+
+    def _short_game(self, at: float) -> None:
+        luck = self.house.luck
+        flows = self.resident.connect("call"), self.resident.connect("call")
+        self.happened("game", at, do.game(luck, luck.uniform(2, 15), flows))
+
     def _view(self, at: float) -> None:
         luck = self.house.luck
         self.happened("view", at, do.view(luck, luck.uniform(3, 40), self.resident.connect("view")))
@@ -316,6 +339,22 @@ class Day:
 
     def _even_rows(self, at: float) -> None:
         self.happened("even_rows", at, do.even_rows(self.house.luck, self.resident.flow("control")))
+
+    def _plain_rows(self, at: float) -> None:
+        self._rows("plain_rows", at, header=False, answered=False)
+
+    def _headed_rows(self, at: float) -> None:
+        self._rows("headed_rows", at, header=True, answered=False)
+
+    def _answered_rows(self, at: float) -> None:
+        self._rows("answered_rows", at, header=self.house.luck.random() < 0.5, answered=True)
+
+    def _rows(self, kind: str, at: float, *, header: bool, answered: bool) -> None:
+        luck = self.house.luck
+        purpose = str(luck.choice(["control", "telemetry", "voice"], p=[0.6, 0.2, 0.2]))
+        flow = self.resident.connect(purpose) if luck.random() < 0.3 else self.resident.flow(purpose)
+        size = int(log_uniform(luck, 200, 4_000)) if header else 0
+        self.happened(kind, at, do.rows(luck, flow, header=size, answered=answered))
 
     def _game(self, at: float) -> None:
         luck = self.house.luck

@@ -9,15 +9,18 @@ import numpy as np
 
 from sniffer.evaluation.lab.network import Network
 
-Family = Literal["opus_cbr", "constant", "pcm", "variable", "flac", "datagrams"]
+Family = Literal["opus_cbr", "constant", "pcm", "variable", "flac", "datagrams", "narrow", "slabs", "pauses", "padded"]
 FAMILIES: tuple[Family, ...] = ("opus_cbr", "constant", "pcm", "variable", "flac", "datagrams")
 SHARES = (0.28, 0.2, 0.14, 0.18, 0.08, 0.12)
+#: Drawn in trials alone: no house of the fit has them.
+HELD_OUT: tuple[Family, ...] = ("narrow", "slabs", "pauses", "padded")
 
 
 @dataclass(frozen=True)
 class Voice:
     """How a model sends audio. `chunk` bytes `rate` times a second, spread by `spread`; for `datagrams` each tick sends
-    `chunk` bytes in full datagrams. `head` bytes first, in `head_seconds`."""
+    `chunk` bytes in full datagrams. `head` bytes first, in `head_seconds`. `pauses` is the share of time in which the
+    speaker is silent and a chunk is a tenth as large; chunks are padded to a multiple of `padding` bytes."""
 
     family: Family
     chunk: int
@@ -29,6 +32,8 @@ class Voice:
     tick_jitter: float
     tail: int
     shared_record: int
+    pauses: float = 0.0
+    padding: int = 1
 
     @property
     def bytes_per_second(self) -> float:
@@ -96,6 +101,15 @@ def draw_voice(luck: np.random.Generator, family: Family | None = None) -> Voice
     elif family == "flac":
         chunk, rate, spread = int(luck.integers(600, 3200)), 0.0, luck.uniform(0.12, 0.3)
         rate = luck.uniform(14_000, 22_000) / chunk
+    elif family == "narrow":  # AMR wideband, 12.65 to 23.85 kbit/s
+        frames = int(luck.integers(2, 13))
+        chunk, rate = frames * int(luck.choice([33, 37, 41, 47, 51, 59, 61])) + int(luck.integers(22, 60)), 50 / frames
+    elif family == "slabs":  # a buffer that is sent two to five times a second
+        rate = luck.uniform(2, 5)
+        chunk = int(log_uniform(luck, 3_500, 16_000) / rate)
+        spread = luck.uniform(0, 0.1) if luck.random() < 0.5 else 0.0
+    elif family in ("pauses", "padded"):
+        chunk, rate, spread = int(luck.integers(120, 620)), luck.uniform(8, 28), luck.uniform(0.1, 0.3)
     else:
         chunk, rate, quic = int(luck.integers(2, 9)) * 1250, 0.0, True
         rate, spread = log_uniform(luck, 12_000, 55_000) / chunk, luck.uniform(0, 0.2)
@@ -112,6 +126,8 @@ def draw_voice(luck: np.random.Generator, family: Family | None = None) -> Voice
         tick_jitter=log_uniform(luck, 0.0003, 0.006),
         tail=int(luck.choice([0, 90, 400, 1500])),
         shared_record=int(luck.random() < 0.15),
+        pauses=luck.uniform(0.1, 0.35) if family == "pauses" else 0.0,
+        padding=int(luck.choice([64, 128, 256, 512])) if family == "padded" else 1,
     )
 
 
