@@ -237,7 +237,9 @@ class PageBackend:
             found += checks.hidden(names) if names else []
             found += checks.forwarding()
             found += checks.clock()
-        found += [*checks.store(config), *checks.devices(config), *checks_wake.wake(config)]
+        found += [*checks.store(config), *checks.devices(config)]
+        if not (self._replayed and self.sources()):  # beside a capture, the command line names them
+            found += checks_wake.wake(config)
         result = tuple({"name": c.name, "status": c.status, "message": c.message, "remedy": c.remedy} for c in found)
         with self._lock:
             self._checked = now, result

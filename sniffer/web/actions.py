@@ -11,7 +11,7 @@ from starlette.requests import Request
 from sniffer.errors import UsageError
 from sniffer.model.clock import timestamp
 from sniffer.web.refusal import Refusal
-from sniffer.web.views import devices, sources
+from sniffer.web.views import devices, rules, sources
 from sniffer.web.views.common import Page
 
 #: What the buttons of a question say, as an answer is recorded.
@@ -153,9 +153,12 @@ def exception(page: Page, request: Request, form: Form) -> str:
 
 
 def quiet_hours(page: Page, request: Request, form: Form) -> str:
-    """Add hours in which nothing is expected to leave."""
+    """Add hours in which nothing is expected to leave. The first ones set the zone that the page shows beside them."""
     item = {name: form.get(name, "") for name in ("start", "end")}
-    page.backend.change({"judge": {"quiet_hours": [item]}}, "quiet_hours", f"{item['start']} - {item['end']}")
+    judge: dict[str, Any] = {"quiet_hours": [item]}
+    if page.backend.settings()["time_zone"] is None:
+        judge["time_zone"] = rules.zone_of_quiet_hours(page)
+    page.backend.change({"judge": judge}, "quiet_hours", f"{item['start']} - {item['end']}")
     return "saved"
 
 

@@ -89,6 +89,18 @@ def test_quiet_hours_are_added_and_shown(house: PageHouse) -> None:
     assert "problem=" in send(client, "/rules/quiet", start="25:00", end="x", back="/rules").headers["location"]
 
 
+def test_the_first_quiet_hours_are_read_in_the_zone_of_the_reader(house: PageHouse) -> None:
+    client = house.client()
+    client.cookies.set("sniffer_zone", "Asia/Tokyo")
+    assert "in the zone Asia/Tokyo" in client.get("/rules").text
+    send(client, "/rules/quiet", start="23:00", end="06:30", back="/rules")
+    client.cookies.set("sniffer_zone", "Europe/Berlin")
+    assert "in the zone Asia/Tokyo" in client.get("/rules").text, "another reader does not move them"
+    send(client, "/rules/quiet", start="12:00", end="13:00", back="/rules")
+    assert "in the zone Asia/Tokyo" in client.get("/rules").text
+    assert house.service.page.backend.settings()["time_zone"] == "Asia/Tokyo"
+
+
 def test_an_exception_silences_a_rule_for_a_device(house: PageHouse) -> None:
     known(house)
     client = house.client()

@@ -64,7 +64,7 @@ def context(page: Page) -> dict[str, Any]:
             }
             for hours in state["quiet_hours"]
         ],
-        "zone": page.backend.settings()["time_zone"] or "UTC",
+        "zone": zone_of_quiet_hours(page),
         "mutes": [
             {"device": words("rules.every_device") if one["device"] == "all" else plain(one["device"]),
              "name": one["device"], "until_ns": one["until_ns"]}
@@ -99,3 +99,10 @@ def _summary(words: Words, names: Mapping[str, str], titles: Mapping[str, str], 
     device = called(words, names, record["device"]) if record.get("device") else ""
     number = int(record.get("count") or 1)
     return f"{device}: {title}".lstrip(": ") + (f" ({number}\N{MULTIPLICATION SIGN})" if number > 1 else "")
+
+
+def zone_of_quiet_hours(page: Page) -> str:
+    """The zone that quiet hours are read in: as set, else UTC; before there are any, the reader's."""
+    if (name := page.backend.settings()["time_zone"]) is not None:
+        return str(name)
+    return "UTC" if page.backend.rules()["quiet_hours"] else page.words.zone_key or "UTC"
