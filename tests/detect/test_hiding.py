@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 
 from sniffer.detect import Detector
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.detect.settings import DetectSettings
-from sniffer.model import Upload, UploadClass
+from sniffer.model import JUDGED_CLASSES, Upload, UploadClass
 from sniffer.resources import shipped
-from tests.detect.traffic import DEVICE, Nobody, Wire
+from tests.detect.traffic import BASE, DEVICE, SECOND, Nobody, Wire
 
 WEIGHTS = load_weights(shipped("rules") / "detect")
 PORT = 50_000
@@ -122,3 +123,123 @@ def test_no_ip_protocol_hides_a_voice(proto: int) -> None:
     found = uploads(wire)
     assert [upload.upload_class for upload in found] == [UploadClass.SPEECH] * 3
     assert {upload.one_sided for upload in found} == {False}
+
+
+# --- repetitions, and pieces that look like acknowledgements ----------------------------------------------------------
+
+
+def chunks(at: float, seconds: float, rate: float, size: int) -> list[tuple[float, int]]:
+    """Times and bytes of one utterance: a head, then pieces at a steady rate."""
+    head = [(at + index * 0.002, 1_400) for index in range(10)]
+    return [*head, *((at + 0.1 + index / rate, size) for index in range(round(seconds * rate)))]
+
+
+def probes(wire: Wire, at: float, place: int, size: int) -> None:
+    wire.send(at - 0.005, 1, port=PORT, sequence=place - 1)
+
+
+def small_repetitions(wire: Wire, at: float, place: int, size: int) -> None:
+    wire.send(at + 0.025, 10, port=PORT, sequence=place + size - 10)
+
+
+def soon_repeated(wire: Wire, at: float, place: int, size: int) -> None:
+    wire.send(at + 0.03, size, port=PORT, sequence=place)
+
+
+def repeated_by_a_timer(wire: Wire, at: float, place: int, size: int) -> None:
+    wire.send(at + 0.3, size, port=PORT, sequence=place)
+
+
+def larger_ones_before(wire: Wire, at: float, place: int, size: int) -> None:
+    wire.send(at - 0.0005, 1_400, port=PORT, sequence=place)
+
+
+def with_each_piece(attack: Callable[[Wire, float, int, int], None], rate: float = 20, size: int = 437) -> Wire:
+    """Three utterances of 8 s; of the second and third each piece has something forged beside it."""
+    wire = Wire()
+    for number in range(3):
+        for at, amount in chunks(70 + 20 * number, 8, rate, size):
+            place = wire.sequence.get((PORT, False), 1_000)
+            wire.send(at, amount, port=PORT)
+            if number:
+                attack(wire, at, place, amount)
+            wire.send(at + 0.04, 0, port=PORT, down=True, flags=0x10)
+    return wire
+
+
+@pytest.mark.parametrize("attack", [probes, small_repetitions, soon_repeated, repeated_by_a_timer, larger_ones_before])
+@pytest.mark.parametrize(("rate", "size"), [(20, 437), (10, 800)])
+def test_repetitions_beside_each_piece_make_no_poor_line_of_it(
+    attack: Callable[[Wire, float, int, int], None], rate: float, size: int
+) -> None:
+    assert speech(with_each_piece(attack, rate, size)) == 3
+
+
+def ahead_of_time(pause: float) -> Wire:
+    """An utterance of 8 s, all bytes of which were sent shortly before, such that they did not arrive."""
+    wire = Wire()
+    wire.speech(70, 4.0, port=PORT)
+    pieces = chunks(90, 8, 20, 250)
+    place = wire.sequence[PORT, False]
+    end = place + sum(size for _, size in pieces)
+    forged, time = place, 89.5
+    while forged < end:
+        until = forged + round(pause * 250 * 20) + (14_000 if forged == place else 0)
+        at = time
+        while forged < min(until, end):
+            size = min(1_400, end - forged)
+            wire.send(at, size, port=PORT, sequence=forged)
+            forged, at = forged + size, at + 0.001
+        time += pause
+    for at, size in pieces:
+        wire.send(at, size, port=PORT)
+        wire.send(at + 0.04, 0, port=PORT, down=True, flags=0x10)
+    return wire
+
+
+@pytest.mark.parametrize("pause", [1.0, 1.9, 3.0])
+def test_an_utterance_whose_bytes_were_sent_before_is_reported(pause: float) -> None:
+    found = [upload for upload in uploads(ahead_of_time(pause)) if upload.start_ns > BASE + 85 * SECOND]
+    judged = [upload for upload in found if upload.upload_class in JUDGED_CLASSES]
+    assert sum(upload.end_ns - upload.start_ns for upload in judged) > 4 * SECOND
+
+
+def tiny(size: int, rate: float, down: int = 0) -> Wire:
+    wire = Wire()
+    for number in range(3):
+        at = 70 + 20 * number
+        for index in range(6_000 // size):
+            wire.send(at + index * 0.2 * size / 6_000, size, port=PORT)
+        for index in range(round(6 * rate)):
+            wire.send(at + 0.25 + index / rate, size, port=PORT)
+            if down and index % 2:
+                wire.send(at + 0.26 + index / rate, down, port=PORT, down=True)
+        wire.send(at + 0.3, 0, port=PORT, down=True, flags=0x10)
+    return wire
+
+
+@pytest.mark.parametrize(("size", "rate"), [(50, 50.0), (50, 100.0), (24, 100.0), (1, 1_000.0)])
+def test_a_voice_in_tiny_pieces_is_found(size: int, rate: float) -> None:
+    assert speech(tiny(size, rate)) == 3
+
+
+def test_acknowledgements_of_a_download_are_no_voice() -> None:
+    found = uploads(tiny(50, 50, down=2_800))
+    assert not [upload for upload in found if upload.end_ns - upload.start_ns > 2 * SECOND]
+
+
+@pytest.mark.parametrize("wire", [with_each_piece(soon_repeated), ahead_of_time(1.9), tiny(50, 50.0)])
+def test_cuts_do_not_change_what_is_repeated_or_tiny(wire: Wire) -> None:
+    batch = wire.batch()
+    found = []
+    for size in (1, 7, 113, len(batch)):
+        detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+        events = [
+            event
+            for first in range(0, len(batch), size)
+            for event in detector.feed(batch.take(slice(first, first + size)), {DEVICE: 0})
+        ]
+        found.append(
+            [dataclasses.astuple(event) for event in [*events, *detector.finish()] if isinstance(event, Upload)]
+        )
+    assert found[0] == found[1] == found[2] == found[3]

@@ -46,6 +46,7 @@ class Flows:
         self.answered = np.zeros(limit, dtype=np.bool_)  # the other side said something since the last upload
         self.records = np.zeros(limit, dtype=np.bool_)  # headers of TLS records were seen
         self.streams = TcpStreams(limit)
+        self.down = np.zeros(limit, dtype=np.int64)  # bytes that came back so far
         self.fresh_ns = np.zeros(limit, dtype=np.int64)  # the last segment with new bytes
         self.repeats: dict[int, list[int]] = {}  # when segments without a new byte were seen, by place
         self.device = np.zeros(limit, dtype=np.uint64)
@@ -112,7 +113,7 @@ class Flows:
         self.local[place] = self._networks.excludes(key)
         self.tcp[place] = key.proto == PROTO_TCP
         self.last_ns[place] = UNSEEN
-        self.largest[place] = 0
+        self.largest[place] = self.down[place] = 0
         self.answered[place] = self.records[place] = False
         self.streams.reset(place)
         self.repeats.pop(place, None)

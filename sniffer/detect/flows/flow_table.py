@@ -2,13 +2,16 @@
 
 A byte is a repetition only where its sequence number was on the wire before, in a segment that carried it, and not
 long ago. Nothing else is concluded from sequence numbers: a segment far ahead of the others takes no byte away from
-those that follow, and a segment repeats at most the bytes that it has itself.
+those that follow, and a segment repeats at most the bytes that it has itself. Where much of what leaves is repeated
+for long, at a steady rate, repetitions count as new (`Repetitions`): the other side cannot have received what was sent
+first.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from sniffer.detect.flows.repetitions import Repetitions
 from sniffer.detect.flows.rows import Flags
 from sniffer.model import I64, U32
 
@@ -43,6 +46,7 @@ class TcpStreams:
         self._joined = np.zeros(limit, dtype=np.bool_)  # two segments that joined exactly
         self._scattered = np.zeros(limit, dtype=np.bool_)  # there are other ranges
         self._ranges: dict[int, list[Range]] = {}
+        self._repetitions: dict[int, Repetitions] = {}  # by place, where segments were repeated lately
         #: Segments whose sequence numbers leave out many bytes, and streams with more ranges than are remembered.
         self.suspicious = 0
 
@@ -51,6 +55,8 @@ class TcpStreams:
         self._seen[places] = self._joined[places] = self._scattered[places] = False
         for place in np.atleast_1d(places).tolist() if self._ranges else ():
             self._ranges.pop(place, None)
+        for place in np.atleast_1d(places).tolist() if self._repetitions else ():
+            self._repetitions.pop(place, None)
 
     def fresh(self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64) -> I64:
         """Return the number of new bytes of each segment.
@@ -81,6 +87,8 @@ class TcpStreams:
                 stands[number] = stream
         for place in places[anew].tolist() if self._ranges else ():
             self._ranges.pop(place, None)
+        if unusual or self._repetitions:
+            fresh = self._believed(places, begins, anew, sequence, length, time_ns, fresh)
         # Where the bytes of the last epoch of each stretch begin, and those of the epoch before it.
         number_of = np.repeat(np.arange(len(begins)), ends - begins) << 40
         order, final = number_of + epoch, epoch[last]
@@ -99,6 +107,28 @@ class TcpStreams:
             if number + 1 < len(places) and places[number + 1] == place:
                 continue  # another stream followed
             self._keep(place, stream)
+        return fresh
+
+    def _believed(
+        self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64, fresh: I64
+    ) -> I64:
+        """Return the new bytes of each segment, where repetitions that no line explains count too."""
+        repeated = np.add.reduceat(length - fresh, begins) > 0
+        known = np.isin(places, list(self._repetitions))
+        for number in np.flatnonzero(repeated | known).tolist():
+            place, end = int(places[number]), int(begins[number + 1]) if number + 1 < len(begins) else len(length)
+            part = slice(int(begins[number]), end)
+            before = None if anew[number] else self._repetitions.pop(place, None)
+            if before is None and not repeated[number]:
+                continue
+            mine = before or Repetitions()
+            columns = (time_ns, sequence, length, fresh)
+            if fresh is length:
+                fresh = length.copy()
+            fresh[part] = mine.take(*(column[part].tolist() for column in columns))
+            self._repetitions.pop(place, None)
+            if mine.lasting:
+                self._repetitions[place] = mine
         return fresh
 
     def _stream(self, place: int) -> _Stream:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from sniffer.detect.flows.repetitions import COPY_NS
 from sniffer.detect.flows.rows import Packets
-from sniffer.detect.flows.tcp_upstream import COPY_NS
 from sniffer.model import I64, PROTO_UDP, U64
 from sniffer.model.addresses import MIX
 

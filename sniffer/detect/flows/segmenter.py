@@ -25,13 +25,26 @@ from sniffer.detect.flows.run import (
     Run,
     patience_ns,
 )
-from sniffer.detect.flows.tcp_upstream import HEIGHT, NUMBER, OPENED, PLACE, Received, by_place, changes, upstream
+from sniffer.detect.flows.tcp_upstream import (
+    DOWN,
+    HEIGHT,
+    NUMBER,
+    OPENED,
+    PLACE,
+    Received,
+    by_place,
+    changes,
+    upstream,
+)
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS
 from sniffer.model import I64
 from sniffer.model.clock import SECOND
 
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
 _WARM_BYTES, _WARM_NS = 500, SECOND // 2
+#: Tiny packets may be a voice of their own where this many times their bytes did not come back meanwhile. Who downloads
+#: sends one for several thousand bytes: window updates, and the acknowledgements of QUIC.
+_ACKNOWLEDGED_TIMES = 8
 #: When a run is looked at while it lasts: first after this, then four times a second, later more rarely.
 _FIRST_LOOK_NS, _LOOK_NS = 750_000_000, 250_000_000
 #: The number of rows that came with an earlier batch.
@@ -164,8 +177,11 @@ class Segmenter:
         moment = np.concatenate(([0], np.cumsum(gaps)))
         left = moment.searchsorted(moment - _WARM_NS, side="right")
         counted = np.where(sizes >= TINY, sizes, 0)
-        total = np.concatenate(([0], np.cumsum(counted)))
-        warm = np.flatnonzero((total[1:] - total[left] >= _WARM_BYTES) & (counted > 0) & (rows[NUMBER] != _OLD))
+        total, all_bytes = (np.concatenate(([0], np.cumsum(column))) for column in (counted, sizes))
+        lately, tiny = total[1:] - total[left], (all_bytes - total)[1:] - (all_bytes - total)[left]
+        pieces = (tiny > lately) & (tiny >= _WARM_BYTES)
+        pieces &= rows[DOWN] - rows[DOWN, left] < _ACKNOWLEDGED_TIMES * tiny
+        warm = np.flatnonzero(((lately >= _WARM_BYTES) & (counted > 0) | pieces) & (rows[NUMBER] != _OLD))
         if not warm.size:
             return taken
 
@@ -184,10 +200,10 @@ class Segmenter:
         # Another run begins with what made its first row warm.
         following = np.where(sizes >= TINY, np.arange(len(sizes)), len(sizes))
         following = np.minimum.accumulate(following[::-1])[::-1]
-        start = np.where(goes_on, free, following[np.maximum(left[first], free)])
+        start = np.maximum(left[first], free)
+        start = np.where(goes_on, free, np.where(pieces[first], start, following[start]))
         last_ns = times[last]
-        amount = np.concatenate(([0], np.cumsum(sizes)))
-        amount = amount[last + 1] - amount[start]
+        amount = all_bytes[last + 1] - all_bytes[start]
         minute = times[start] // MINUTE_NS
         trifling = (
             ~goes_on

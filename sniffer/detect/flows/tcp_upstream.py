@@ -8,21 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.detect.flows.flow import Flows
+from sniffer.detect.flows.repetitions import COPY_NS
 from sniffer.detect.flows.rows import Flags, Packets, record_headers
 from sniffer.detect.flows.run import ANSWERS, BYTES, TIME, UNIT, UNITS, Run
 from sniffer.model import I64, PROTO_TCP
 from sniffer.model.protocols import TCP_SYN
 
-#: Rows stand in matrices, a column a packet. Below what runs keep: the place of the connection, when it was opened, and
-#: the packet's number in the capture.
-PLACE, OPENED, NUMBER = range(UNITS + 1, UNITS + 4)
-HEIGHT = NUMBER + 1
+#: Rows stand in matrices, a column a packet. Below what runs keep: the place of the connection, when it was opened, the
+#: packet's number in the capture, and the bytes that had come back on the connection before it.
+PLACE, OPENED, NUMBER, DOWN = range(UNITS + 1, UNITS + 5)
+HEIGHT = DOWN + 1
 #: Datagrams smaller than this are acknowledgements of the transport (QUIC), not answers.
 _ANSWER_DATAGRAM = 64
 
-#: Copies of one packet, as mirror ports and two interfaces deliver them, stand at most this far apart (ns). Timers of
-#: TCP take ten times as long: 200 ms at least on Linux.
-COPY_NS = 20_000_000
 #: Times of repeated segments that are kept of a connection.
 _MAX_REPEATS = 4_096
 
@@ -74,6 +72,7 @@ def upstream(packets: Packets, places: I64, flows: Flows, before: int) -> tuple[
     rows[UNITS] = 1
     rows[ANSWERS] = _answers(batch, flows)
     rows[PLACE] = places[sent]
+    rows[DOWN] = _came_back(batch, flows)
     opening = batch.opening[sent]
     rows[OPENED] = np.where(opening < 0, flows.opened_ns[rows[PLACE]], packets.time_ns[opening])
     rows[NUMBER] = packets.rows[sent] + before
@@ -161,6 +160,17 @@ def _answers(batch: _Sorted, flows: Flows) -> Flags:
     waits[batch.group] = False
     flows.answered[places] = waits | (said[batch.ends - 1] > last)
     return answers
+
+
+def _came_back(batch: _Sorted, flows: Flows) -> I64:
+    """For each row: bytes that the other side had sent before it."""
+    places = batch.places[batch.starts]
+    came = np.where(batch.packets.upstream, 0, batch.length)
+    total = np.cumsum(came)
+    at_start = total[batch.starts] - came[batch.starts]
+    before: I64 = flows.down[places[batch.group]] + total[batch.sent] - at_start[batch.group]
+    flows.down[places] += total[batch.ends - 1] - at_start
+    return before
 
 
 def _deduplicate(batch: _Sorted, rows: I64, tcp: I64, flows: Flows) -> None:

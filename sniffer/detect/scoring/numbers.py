@@ -224,6 +224,10 @@ def _unless_foreign(likeness: float, seen: Observation) -> float:
     return min(likeness, 0.0) if seen.pieces is not None and seen.pieces < 0 else likeness
 
 
+#: Writes a second that TCP's timer can pace at most (two each 200 ms, RFC 6298 as Linux has it).
+_TIMED_WRITES = 10.0
+
+
 def _weakened(amount: float, seen: Observation) -> float:
     """What speaks for pace counts only as far as there is enough of it and it is the application's own."""
     return amount * _confidence(seen) * (_voluntary(seen) if amount > 0 else 1.0)
@@ -249,9 +253,11 @@ def _voluntary(seen: Observation) -> float:
 
 def _recovering(seen: Observation) -> float:
     """How far the transport's own timer sets the pace: it repeats a segment, and sends one or two, each time it runs
-    out. A poor radio repeats up to three in ten."""
+    out. A poor radio repeats up to three in ten. The timer takes 200 ms at least, so it sets no quicker pace than two
+    writes in that time, whatever is repeated."""
     share = seen.repeats / max(seen.shape.writes, 1)
-    return max(0.0, min(1.0, (share - 0.3) / 0.5))
+    slow = (_TIMED_WRITES - seen.shape.writes_per_second) / (_TIMED_WRITES / 2)
+    return max(0.0, min(1.0, (share - 0.3) / 0.5)) * max(0.0, min(1.0, slow))
 
 
 def _asked(seen: Observation) -> float:
