@@ -80,7 +80,7 @@ class Flows:
 
     def hear(self, packets: Packets, places: I64) -> None:
         """Note when something first came back on these connections."""
-        new = np.flatnonzero(~packets.upstream & (self.heard_ns[places] == NEVER))
+        new = np.flatnonzero(~packets.upstream & (packets.time_ns < self.heard_ns[places]))
         if new.size:
             np.minimum.at(self.heard_ns, places[new], packets.time_ns[new])
 
