@@ -227,7 +227,8 @@ def _names(sight: Sight, seconds: float) -> Check:
 
 
 def clock() -> Iterator[Check]:
-    """Verdicts join packets with wake events from other machines: their clocks must agree."""
+    """Verdicts join packets with wake events from other machines: their clocks must agree. Quiet hours need the time of
+    day."""
     now = time.time()
     if now < NOT_BEFORE:
         yield Check("clock", "fail", f"the clock shows {time.strftime('%Y-%m-%d', time.gmtime(now))}", "start NTP")

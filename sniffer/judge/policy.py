@@ -19,6 +19,8 @@ SWITCH_NS = 2 * SECOND
 SESSION_NS = 10 * SECOND
 #: A call or view whose end is never reported ends after this.
 LONGEST_NS = 4 * 3600 * SECOND
+#: Clocks that were never set begin in 1970 or 2000: before 2001 no time of day is believed.
+FIRST_BELIEVED_NS = 978_307_200 * SECOND
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ def in_quiet_hours(case: Case, settings: JudgeSettings, time_ns: int) -> bool:
 
 
 def _quiet(case: Case, hours: QuietHours, time_zone: str, time_ns: int) -> bool:
+    if time_ns < FIRST_BELIEVED_NS:
+        return False
     if hours.devices and not case.speaker.names & {name.casefold() for name in hours.devices}:
         return False
     seconds = time_ns // SECOND

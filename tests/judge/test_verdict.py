@@ -7,7 +7,8 @@ import pytest
 
 from sniffer.judge import KIND, Judge, Reason
 from sniffer.model import Trust, UploadClass, VerdictKind, WakeKind
-from tests.judge.story import DEVICES, ear, final, hand, hears, history, judge, lost, says, told, verdicts
+from sniffer.model.clock import SECOND
+from tests.judge.story import DEVICES, START, ear, final, hand, hears, history, judge, lost, says, told, verdicts
 
 BULK, MEDIA, TELEMETRY = UploadClass.BULK, UploadClass.MEDIA, UploadClass.TELEMETRY
 
@@ -300,6 +301,14 @@ def test_a_mute_state_that_nobody_tells_the_end_of_is_no_state() -> None:
 )
 def test_quiet_hours(hours: dict[str, object], reason: str) -> None:
     assert verdicts(judge(ear(), quiet_hours=[hours]), hears(0), says(0.3)) == [reason]
+
+
+def test_a_clock_that_was_never_set_breaks_no_quiet_hours() -> None:
+    """A router without a battery begins at midnight of 1970 or 2000."""
+    night = {"start": "22:00", "end": "06:00"}
+    for begin in (0, 946_684_800):
+        long_ago = begin + 3600 - START / SECOND
+        assert verdicts(judge(ear(), quiet_hours=[night]), says(long_ago)) == ["no_wake_event"]
 
 
 def test_quiet_hours_are_local_time() -> None:
