@@ -1,0 +1,1 @@
+"""The fit of the curves of the evidence to real captures and simulated houses."""
