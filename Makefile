@@ -56,9 +56,10 @@ demo: setup
 packages:
 	@tools/packages $(APT)
 
+# Tests that start services may be run again before they fail, and are listed then; pytest alone runs each test once.
 ## test: run all tests
 test: packages $(BIN)/.installed-dev
-	$(BIN)/python -m pytest -q -n $(JOBS)
+	SNIFFER_RERUN=1 $(BIN)/python -m pytest -q -raR -n $(JOBS)
 
 ## test-fast: run the tests that need no service, no root and no real capture (a minute)
 test-fast: $(BIN)/.installed-dev
