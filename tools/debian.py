@@ -21,7 +21,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from sniffer import __version__
-from sniffer.cli.service import CONFIG, FIRST_CONFIG, UNIT, unit_text
+from sniffer.cli.service import CONFIG, FIRST_CONFIG, SYSUSERS, UNIT, unit_text
 from sniffer.extras import DEBIAN_INSTALLER, DEBIAN_PACKAGES
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +57,7 @@ POSTINST = f"""\
 #!/bin/sh
 set -e
 if [ "$1" = configure ]; then
+  if command -v systemd-sysusers >/dev/null; then systemd-sysusers sniffer.conf; fi
   if command -v py3compile >/dev/null; then py3compile -p {PACKAGE}; fi
   if [ -d /run/systemd/system ]; then
     systemctl daemon-reload
@@ -102,6 +103,7 @@ def _fill(tree: Path, wheel: Path, moment: datetime, share: Callable[[Path], Non
     share(tree / "usr/share")
     _write(tree / "usr/bin/sniffer", "#!/usr/bin/python3\nfrom sniffer.cli.main import main\n\nmain()\n")
     _write(tree / "usr/lib/systemd/system" / UNIT, unit_text(Path("/usr/bin/sniffer"), CONFIG))
+    _write(tree / "usr/lib/sysusers.d/sniffer.conf", f"{SYSUSERS}\n")
     _write(tree / CONFIG.relative_to("/"), FIRST_CONFIG)
     documents = tree / "usr/share/doc" / PACKAGE
     _write(documents / "copyright", COPYRIGHT)

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from sniffer.capture.source_settings import AnyPacketSource
 from sniffer.cli._common import write_whole
+from sniffer.cli._secrets import share_with_service, write_secret
 from sniffer.errors import UsageError
 
 #: Seconds that a router has to show its host key.
@@ -76,8 +77,8 @@ def _fritzbox(place: Place) -> dict[str, Any]:
     user = click.prompt("Its user, with the right to change settings (empty: who signed in last)", default="")
     password = click.prompt("Password", hide_input=True)
     file = place.beside("fritzbox.secret")
-    write_whole(file, password + "\n", 0o600)
-    click.echo(f"  {file}: written, for its owner only")
+    readers = write_secret(file, password + "\n")
+    click.echo(f"  {file}: written, {readers}")
     interface = click.prompt("Interface of its capture page", default="1-lan")
     return {"type": "fritzbox", "url": url, "user": user, "password": {"file": str(file)}, "interface": interface}
 
@@ -139,6 +140,7 @@ def _make_key(path: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode:
             raise UsageError(f"{path}: cannot be made: {(done.stderr or done.stdout).strip()[:200]}")
+    share_with_service(path)
     click.echo(
         f"Add this key to the authorized SSH keys of the router:\n\n  {path.with_suffix('.key.pub').read_text()}"
     )

@@ -21,6 +21,9 @@ TEMPLATE = Path(__file__).parent / "units" / UNIT
 PUBLIC = (Path("/usr"), Path("/opt"))
 PREFIX = Path("/opt/sniffer")
 CONFIG = Path("/etc/sniffer/sniffer.yaml")
+#: Owns the daemon's process and its store; its group may read the secrets in /etc/sniffer.
+USER = "sniffer"
+SYSUSERS = f'u {USER} - "sniffer daemon"'
 EXTRAS = "serve,mqtt,notify,homeassistant"
 FIRST_CONFIG = "# `sniffer config schema` lists every key, docs/configuration.md describes them. All have defaults.\n"
 
@@ -65,8 +68,8 @@ def print_unit(config: Path) -> None:
 def install(config: Path, prefix: Path, root: Path, start: bool) -> None:
     """Install the service, enable and start it. Needs root. Run it again after an update.
 
-    The daemon runs as a user that exists only while it runs, with the privilege to capture and no other; its store is
-    in /var/lib/sniffer, its configuration in /etc/sniffer. A program in a home folder is installed in --prefix first.
+    The daemon runs as the user `sniffer`, with the privilege to capture and no other; its store is in /var/lib/sniffer,
+    its configuration in /etc/sniffer. A program in a home folder is installed in --prefix first.
 
     \b
     Example:  sniffer service install
@@ -90,6 +93,8 @@ def install(config: Path, prefix: Path, root: Path, start: bool) -> None:
     except OSError as error:
         raise SnifferError(f"{error.filename}: cannot be written: {error.strerror}") from None
     click.echo(f"{unit}: written", err=True)
+    if here and shutil.which("systemd-sysusers") is not None:
+        _run(["systemd-sysusers", "--inline", SYSUSERS])
     if here and start:
         _systemctl("daemon-reload")
         _systemctl("enable", "--now", UNIT)

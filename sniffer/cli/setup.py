@@ -20,8 +20,10 @@ from sniffer.capture.source_settings import AnyPacketSource
 from sniffer.capture.sources import open_source
 from sniffer.cli._common import count, program, write_whole
 from sniffer.cli._routers import ROUTERS, Place, ask_router, ask_source, source_lines
+from sniffer.cli._secrets import write_secret
 from sniffer.cli._show import plain
 from sniffer.cli._who import Observer, ordered, what
+from sniffer.cli.service import CONFIG
 from sniffer.errors import CaptureError, UsageError
 from sniffer.model import Device, address_text, key_text
 from sniffer.model.clock import Clock, SystemClock
@@ -69,7 +71,7 @@ def command(
     """
     if only_test:
         return try_targets(load_config(output), SystemClock())
-    if output.exists() and not force:
+    if not force and says_something(output):
         raise UsageError(f"{output}: is there already; --force writes over it, -o names another, --test tries it")
     if not yes and not has_terminal():
         raise UsageError("no terminal to ask on: --yes takes what was recognised")
@@ -91,13 +93,28 @@ def command(
     text = configuration(chosen, found, used, receiver, secret, source)
     parse_config(text, output)
     if receiver is not None and receiver.secret:
-        write_whole(secret, receiver.url + "\n", 0o600)
-        click.echo(f"{secret}: the address is a secret, and is kept here, for its owner only")
+        readers = write_secret(secret, receiver.url + "\n")
+        click.echo(f"{secret}: the address is a secret, and is kept here, {readers}")
     write_whole(output, text, 0o644)
-    click.echo(
-        f"{output}: written, {count(len(chosen), 'device')}. Next: {program('run', '-c', str(output), root=True)}"
+    ours = output.absolute() == CONFIG and Path("/run/systemd/system").is_dir()
+    start = (
+        "systemctl enable sniffer && systemctl restart sniffer"
+        if ours
+        else program("run", "-c", str(output), root=True)
     )
+    click.echo(f"{output}: written, {count(len(chosen), 'device')}. Next: {start}")
     return try_targets(load_config(output), SystemClock()) if webhook else 0
+
+
+def says_something(path: Path) -> bool:
+    """Whether a configuration is there that holds more than comments, as the one that comes with the service does."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    return any(line.strip() and not line.lstrip().startswith("#") for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
