@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from sniffer.capture.settings import CaptureSettings
 from sniffer.detect.settings import DetectSettings
@@ -35,14 +35,17 @@ class Config(Section):
     store: StoreSettings = Field(default_factory=StoreSettings)
     http: HttpSettings = HttpSettings()
 
-    @model_validator(mode="after")
-    def _unique_devices(self) -> Config:
-        macs, names = [key_text(device.key) for device in self.devices], [device.name for device in self.devices]
-        for what, values in (("mac", macs), ("name", names)):
-            twice = [value for value, times in Counter(map(str.casefold, values)).items() if times > 1]
-            if twice:
-                raise ValueError(f"two devices have the {what} '{twice[0]}'")
-        return self
+    @field_validator("devices")
+    @classmethod
+    def _unique_devices(cls, devices: tuple[DeviceSettings, ...]) -> tuple[DeviceSettings, ...]:
+        seen: dict[tuple[str, str], int] = {}
+        for place, device in enumerate(devices):
+            for what, value in (("mac", key_text(device.key)), ("name", device.name)):
+                first = seen.setdefault((what, value.casefold()), place)
+                if first != place:
+                    message = f"the device '{devices[first].name}' has this {what} already: each needs its own"
+                    raise PydanticCustomError("twice", "{message}", {"message": message, "at": (place, what)})
+        return devices
 
 
 def load_config(path: Path) -> Config:

@@ -190,7 +190,9 @@ def host_key(text: str) -> int:
         try:
             return address_key(*address_pair(text))
         except ValueError:
-            raise ValueError(f"not a MAC or IP address: {text!r}") from None
+            raise ValueError(
+                f"not a MAC or IP address: {text!r}; a MAC has six pairs, such as 68:db:f5:90:19:64"
+            ) from None
 
 
 def sorted_keys(keys: Iterable[int]) -> U64:

@@ -37,6 +37,24 @@ _NEEDED = {
     "bool_type": "`true` or `false` is needed here",
 }
 
+#: What PyYAML says (its beginning), and what is most often the reason in a file that a person wrote.
+_READ_AS = {
+    "mapping values are not allowed here": "a `:` is not expected here: this line is indented wrongly, the key above "
+    "it has no `:`, or text that contains `: ` needs quotes",
+    "found character '\\t' that cannot start any token": "a tab is not allowed here: indent with spaces",
+    "could not find expected ':'": "a `:` is missing after the key before this",
+    "expected <block end>, but found": "this does not belong to what is above it: the line is indented wrongly, or "
+    "quotes or a bracket are missing",
+    "expected ',' or ']'": "a `,` or the closing `]` is missing before this",
+    "expected ',' or '}'": "a `,` or the closing `}` is missing before this",
+    "found unexpected end of stream": "the file ends within quotes: the closing quote is missing",
+    "found unknown escape character": "a backslash in double quotes begins a special character: use single quotes",
+    "found undefined alias": "text that begins with `*` needs quotes",
+    "found character '@'": "text that begins with `@` needs quotes",
+    "found character '`'": "text that begins with a backquote needs quotes",
+    "found character '%'": "text that begins with `%` needs quotes",
+}
+
 #: Of these, libyaml and PyYAML make different things in places: of `?` where a word begins, and in brackets.
 _DIFFERENT = frozenset("\t\r\ufeff\x85\u2028\u2029")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -55,7 +73,8 @@ def read_text(path: Path, error: type[LocatedError]) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as problem:
-        raise error(f"is not UTF-8 text (byte {problem.start})", file=path) from None
+        line = data.count(b"\n", 0, problem.start) + 1
+        raise error("is not UTF-8 text: save the file as UTF-8", file=path, line=line) from None
 
 
 def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[Any, yaml.Node | None]:
@@ -71,9 +90,14 @@ def load_yaml(text: str, file: str | Path, error: type[LocatedError]) -> tuple[A
         finally:
             loader.dispose()
     except yaml.MarkedYAMLError as problem:
-        raise located(error, problem.problem or "not YAML", file, problem.problem_mark) from None
+        raise located(error, _plain_cause(problem.problem or "not YAML"), file, problem.problem_mark) from None
     except (yaml.YAMLError, ValueError) as problem:
         raise error(f"not YAML: {' '.join(str(problem).split())}", file=file) from None
+
+
+def _plain_cause(problem: str) -> str:
+    """What PyYAML found, in the words of the person who wrote the file."""
+    return next((text for beginning, text in _READ_AS.items() if problem.startswith(beginning)), problem)
 
 
 class _Loader(yaml.SafeLoader):
@@ -159,7 +183,7 @@ def validate(
     except ValidationError as problems:
         # An unknown key is most often a missing one misspelt: it says more.
         first = min(problems.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
-        location = tuple(first["loc"])
+        location = (*first["loc"], *first.get("ctx", {}).get("at", ()))  # a check of a list names the entry in `at`
         mark = mark_of(node, location, key=first["type"] == "extra_forbidden")
         raise located(error, _sentence(first, location, node, model), file, mark) from None
 
@@ -228,9 +252,13 @@ def _sentence(problem: Any, location: Sequence[str | int], node: yaml.Node | Non
     if problem["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = (
-            f"; did you mean '{close[0]}'?" if close else (f"; known here: {', '.join(sorted(known))}" if known else "")
-        )
+        below = [] if close else _sections_with(model, location)
+        if close:
+            hint = f"; did you mean '{close[0]}'?"
+        elif len(below) == 1:
+            hint = f"; it belongs below '{below[0]}': indent it"
+        else:
+            hint = f"; known here: {', '.join(sorted(known))}" if known else ""
         return f"unknown key '{location[-1]}'{hint}"
     missing = location[-1] if problem["type"] == "missing" else "type"
     if problem["type"] in ("missing", "union_tag_not_found"):
@@ -243,6 +271,12 @@ def _sentence(problem: Any, location: Sequence[str | int], node: yaml.Node | Non
     message = _NEEDED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     return f"{path}: {message}" if path else message
+
+
+def _sections_with(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+    """The keys at the place of an unknown key below which that key is known."""
+    above, key = location[:-1], location[-1]
+    return [name for name in _known_keys(model, above) if key in _known_keys(model, (*above, name)) and name != key]
 
 
 def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:

@@ -18,6 +18,22 @@ MISTAKES = {
         "http:\n  port: 70000\n",
         "2:9: http.port: input should be less than or equal to 65535",
     ),
+    "indented too far": (
+        "capture:\n  interface: lan\n   snap_length: 96\n",
+        "3:15: a `:` is not expected here: this line",
+    ),
+    "indented too little": ("http:\n  port: 1\n host: a\n", "3:2: this does not belong to what is above it"),
+    "text with a colon": ("http:\n  host: a: b\n", "2:10: a `:` is not expected here"),
+    "a tab": ("http:\n\tport: 1\n", "2:1: a tab is not allowed here: indent with spaces"),
+    "a quote that is not closed": ('http:\n  host: "a\n', "3:1: the file ends within quotes"),
+    "a brace that is not closed": (
+        "http: {port: 1\nstore: {}\n",
+        "2:6: a `,` or the closing `}` is missing before this",
+    ),
+    "a section that is not indented": (
+        "capture:\ninterface: lan\n",
+        "2:1: unknown key 'interface'; it belongs below 'capture'",
+    ),
     "alias": ("a: &x [1]\nb: *x\n", "2:4: aliases (*name) are not supported"),
     "twice": ("http: {}\nhttp: {}\n", "2:1: the key 'http' is given twice"),
     "not a mapping": ("- a\n- b\n", "1:1:"),
@@ -27,15 +43,15 @@ MISTAKES = {
     "name with a newline": ('devices:\n  - {mac: "00:11:22:33:44:55", name: "a\\nb"}\n', "2:38: devices.0.name: "),
     "same name": (
         "devices:\n  - {mac: 00:11:22:33:44:55, name: a}\n  - {mac: 00:11:22:33:44:56, name: a}\n",
-        "two devices have the name 'a'",
+        "3:36: devices.1.name: the device 'a' has this name already: each needs its own",
     ),
     "same name but for case": (
         "devices:\n  - {mac: 00:11:22:33:44:55, name: Hall}\n  - {mac: 00:11:22:33:44:56, name: hall}\n",
-        "two devices have the name 'hall'",
+        "3:36: devices.1.name: the device 'Hall' has this name already",
     ),
     "same MAC": (
         "devices:\n  - {mac: 00:11:22:33:44:aa, name: a}\n  - {mac: 00-11-22-33-44-AA, name: b}\n",
-        "two devices have the mac '00:11:22:33:44:aa'",
+        "3:11: devices.1.mac: the device 'a' has this mac already",
     ),
     "a name that means every device": (
         "devices:\n  - {mac: 00:11:22:33:44:55, name: All}\n",
