@@ -20,7 +20,7 @@ TESTING := $(EXTRAS),dev,testing,pcap,deep,plot
 # Debian packages that tests use. make packages installs them.
 APT     := tshark tcpdump prometheus prometheus-alertmanager mosquitto espeak-ng iproute2 ethtool nftables docker-compose openssl chromium
 
-.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist addon constraints sbom test-neighbours audit clean screenshots hostile
+.PHONY: help setup run demo test test-fast test-pure test-lowest check fmt docs coverage packages image lab bench fit-ear dist addon constraints sbom test-neighbours audit clean screenshots hostile fit ablate
 
 help:
 	@sed -nE 's/^## ?([a-z-]+): (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -186,15 +186,17 @@ hostile: packages $(BIN)/.installed-dev
 	$(BIN)/python -m tests.sinks.torture --kills $(KILLS)
 	$(BIN)/python -m tests.e2e.killed --kills $(KILLS)
 
-## clean: remove what make created
-# The curves of the evidence, fitted on real captures and simulated houses (hours); prints held-out figures.
+# The curves of the evidence, fitted on real captures and simulated houses; prints held-out figures.
 DATA ?= ../shared/data
+## fit: fit the detector's weights and write rules/detect/evidence.yml (hours; DATA=captures)
 fit: $(BIN)/.installed-dev
-	$(BIN)/python -m sniffer.evaluation.fit $(DATA) --write
+	nice $(BIN)/python -m sniffer.evaluation.fit $(DATA) --write
 
-# What each part of the detector is worth on real captures and in simulated houses (an hour or two).
+# On real captures and on trials of simulated speakers; prints the table of docs/detection.md.
+## ablate: measure what each part of the detector is worth (two hours; DATA=captures)
 ablate: $(BIN)/.installed-dev
-	$(BIN)/python -m sniffer.evaluation.ablate $(DATA)
+	nice $(BIN)/python -m sniffer.evaluation.ablate $(DATA)
 
+## clean: remove what make created
 clean:
 	rm -rf $(VENV) .venv-lowest build dist .mypy_cache .ruff_cache .hypothesis .coverage sniffer/*/_native*.so
