@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
-
-from sniffer.detect.features.alternatives import alternatives
-from sniffer.detect.features.pacing import BIN, LEAST_ROWS, Shape, body_bins, measure
-from sniffer.detect.features.rows import Line, Rows, after
+from sniffer.detect.features.pacing import LEAST_ROWS, measure
+from sniffer.detect.features.rows import after
 from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
-from sniffer.detect.parts import ALL, OnScored, Parts, Scored
-from sniffer.detect.profiles.profile import SURE, DeviceProfile, address_of, server_of
+from sniffer.detect.hypotheses import Hypotheses, Stretch
+from sniffer.detect.parts import ALL, OnScored, Parts
+from sniffer.detect.profiles.kept import Profiles
+from sniffer.detect.profiles.profile import SURE, DeviceProfile
+from sniffer.detect.profiles.servers import address_of
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS, SlowUploads
-from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify, speech_seconds
-from sniffer.detect.scoring.evidence import Weighed, Weights, probability, score_of, weigh
+from sniffer.detect.scoring.classes import BULK_BYTES, SPEECH_SCORE, STORED_RATE, classify
+from sniffer.detect.scoring.evidence import Weighed, Weights, score_of, weigh
 from sniffer.detect.scoring.observation import Observation, opening_ratio, opens
 from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum
+from sniffer.detect.uploads import sum_of, upload_of
 from sniffer.model import (
     JUDGED_CLASSES,
     PROTO_UDP,
     Drift,
-    Evidence,
     Listening,
     Service,
     ServiceLookup,
@@ -44,57 +42,16 @@ Event = Listening | Upload | Drift
 _LOOK_BACK_NS, _FRAMES_BACK_NS = 8 * SECOND, 16 * SECOND
 #: Seconds of a run before it is looked at for a stream.
 _LEAST_STREAM_NS = SECOND // 2
-#: A score from which on a stretch is not measured in other ways.
-_PLAIN_SCORE = 4.0
-#: Seconds behind the paced part in which what comes back is an answer to it.
-_ANSWER_NS = 5 * SECOND
 #: Stalls that one utterance may go on behind, each as long as the patience with its line.
 _STALLS = 3
-#: Bytes that come back from which on an upload counts as answered.
-_ANSWER_BYTES = 4_000
 #: Two connections send the same where they begin within this time, and their bytes and sizes differ by this share.
 _TWIN_NS, _TWIN_SHARE = SECOND // 4, 0.1
 #: Connections over which speech is dealt, at least, and bytes of it: two are a connection and its successor.
 _LEAST_DEALT, _LEAST_DEALT_BYTES = 3, 6_000
 #: Several bursts to a voice service are a recording from `BULK_BYTES` and this on: one state report may be beside them.
 _MARGIN_BYTES = 16_000
-#: Connections that such an upload names.
-_MAX_SUM_FLOWS = 16
 #: Services that get no speech.
 _SILENT_ROLES = frozenset({"telemetry", "update", "time", "media"})
-#: How long what an upload taught can be taken back, and how many lessons of a device are kept for that.
-_LESSON_NS, _MAX_LESSONS = 120 * SECOND, 8
-#: Devices whose profiles are kept: more than a house has.
-_MAX_DEVICES = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A part of a run, measured. `pieces` is what `DeviceProfile.pieces` says of it."""
-
-    first_ns: int
-    last_ns: int
-    rows: Rows
-    shape: Shape
-    pieces: float | None
-
-    @property
-    def body_ns(self) -> tuple[int, int]:
-        """First and last moment of the paced part."""
-        return self.first_ns + round(self.shape.begin * 1e9), self.first_ns + round(self.shape.end * 1e9)
-
-
-#: A hypothesis about a stretch: how it is segmented, what is observed then, and the score.
-Hypothesis = tuple[Stretch, Observation, float]
-
-
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """What a device's profile was before an upload of a connection taught it something."""
-
-    connection: int
-    time_ns: int
-    before: dict[str, Any]
 
 
 class Scorer:
@@ -111,24 +68,22 @@ class Scorer:
     ) -> None:
         self._parts, self._on_scored = parts, on_scored
         self._weights, self._services, self._silence_ns = weights, services, silence_ns
-        self._profiles = profiles
+        self._profiles = Profiles(profiles)
+        self._hypotheses = Hypotheses(weights, services, self._profiles, parts)
         self._slow = SlowUploads()
         self._sessions = Sessions()
         self._spread = Spread()
         self._open: dict[int, dict[int, tuple[Flow, Run]]] = {}  # by device, then by the number of the run
-        self._measured: dict[int, tuple[tuple[int, int], Stretch]] = {}  # the last window of each run
-        self._openings: dict[int, int] = {}  # bytes with which each run opened
         self._streams: dict[int, Stream] = {}  # what each run is part of, as far as is known
         self._twins: set[int] = set()  # open runs that were found to send what another one sends
-        self._lessons: dict[int, deque[_Lesson]] = {}
 
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
-        self._services = services
+        self._services = self._hypotheses.services = services
 
     def profiles(self) -> dict[int, DeviceProfile]:
         """The profile of each device, as values of their own."""
-        return {key: DeviceProfile.from_dict(value.to_dict()) for key, value in self._profiles.items()}
+        return self._profiles.copies()
 
     # --- in the order of time ----------------------------------------------------------------------------------------
 
@@ -165,10 +120,12 @@ class Scorer:
         first, last = run.window(first_ns, at_ns)
         if last - first < LEAST_ROWS and not run.listening:
             return []
-        part = self._stretch(flow, run, first_ns, at_ns)
+        part = self._hypotheses.stretch(flow, run, first_ns, at_ns)
         if part.shape.rate == 0 and not run.listening:
             return []
-        part, _, score = self._best(flow, run, self._plain(flow, run, part, at_ns, final=False), at_ns)
+        part, _, score = self._hypotheses.best(
+            flow, run, self._hypotheses.plain(flow, run, part, at_ns, final=False), at_ns
+        )
         silent_ns = at_ns - part.body_ns[1]
         silence_ns = patience_ns(run.repeats, part.body_ns[1], self._silence_ns)
         if silence_ns > self._silence_ns:
@@ -185,7 +142,7 @@ class Scorer:
         events: list[Event] = [*self._take_back(flow, run, at_ns, score)]
         if score >= SPEECH_SCORE and silent_ns >= silence_ns:  # over, though the connection goes on
             cut_ns = part.body_ns[1] + 1
-            events += self._report(flow, run, self._stretch(flow, run, run.from_ns, cut_ns), at_ns)
+            events += self._report(flow, run, self._hypotheses.stretch(flow, run, run.from_ns, cut_ns), at_ns)
             run.from_ns = cut_ns
         return events
 
@@ -195,14 +152,13 @@ class Scorer:
         if run.packets < LEAST_PACKETS and run.bytes < LEAST_BYTES:
             events += self._add_up(flow, run.start_ns, run.bin_list(), run.final_ns)
         else:
-            part = self._stretch(flow, run, run.from_ns, run.last_ns + 1)
+            part = self._hypotheses.stretch(flow, run, run.from_ns, run.last_ns + 1)
             events += self._report(flow, run, part, run.final_ns)
         runs = self._open[flow.key]
         del runs[run.number]
         if not runs:
             del self._open[flow.key]
-        self._measured.pop(run.number, None)
-        self._openings.pop(run.number, None)
+        self._hypotheses.forget(run)
         self._twins.discard(run.number)
         self._streams.pop(run.number, None)
         return events
@@ -230,10 +186,10 @@ class Scorer:
         service = self._services.service(flow.key, flow.flow, at_ns)
         if service.role in ("telemetry", "update"):
             return None
-        part = self._stretch(flow, run, max(run.start_ns, at_ns - 75 * SECOND - BIN_NS), at_ns)
+        part = self._hypotheses.stretch(flow, run, max(run.start_ns, at_ns - 75 * SECOND - BIN_NS), at_ns)
         if not len(part.rows.bytes):
             return None
-        seen = self._observation(flow, run, part, at_ns, final=final)
+        seen = self._hypotheses.observation(flow, run, part, at_ns, final=final)
         opened = opening_ratio(seen)
         seen = replace(seen, opening=None)  # that there is none speaks against speech, not against a stream
         plain = part, seen, score_of(seen, self._weights)
@@ -244,7 +200,7 @@ class Scorer:
         live = Live(
             seen=plain[1],
             port=flow.flow.dst_port,
-            score=self._best(flow, run, plain, at_ns)[2] if flow.flow.proto == PROTO_UDP else plain[2],
+            score=self._hypotheses.best(flow, run, plain, at_ns)[2] if flow.flow.proto == PROTO_UDP else plain[2],
             two_way=_two_way(run, part.first_ns, part.last_ns),
             frames=key_frames(bursts),
             twin=self._twin(flow, run, part, at_ns),
@@ -258,7 +214,7 @@ class Scorer:
         events: list[Event] = []
         if stream.from_the_start:
             events += self._take_back(flow, run, at_ns, 0.0)
-            self._unlearn(flow, at_ns)
+            self._profiles.unlearn(flow, at_ns)
         elif run.listening:
             return []
         return [*events, *self._sessions.goes_on(flow, service, run.start_ns, at_ns, stream, 0.0)]
@@ -289,70 +245,6 @@ class Scorer:
                 return True
         return False
 
-    # --- parts of a run ----------------------------------------------------------------------------------------------
-
-    def _stretch(self, flow: Flow, run: Run, first_ns: int, last_ns: int) -> Stretch:
-        """A part of a run; measured anew only where packets arrived since."""
-        window = run.window(first_ns, last_ns)
-        known = self._measured.get(run.number)
-        if known is not None and known[0] == window and window[0] < window[1]:
-            return known[1]
-        base, rows = run.rows(window, first_ns)
-        last = base + round(float(rows.seconds[-1]) * 1e9) if len(rows.seconds) else base
-        profile = self._known(flow.key)
-        shape = measure(rows, self._line(flow, run))
-        stretch = Stretch(base, last, rows, shape, None if profile is None else profile.pieces(rows))
-        self._measured[run.number] = window, stretch
-        if first_ns <= run.start_ns:
-            self._openings[run.number] = shape.opening
-        return stretch
-
-    def _observation(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Observation:
-        body = part.body_ns
-        service = self._services.service(flow.key, flow.flow, at_ns)
-        answered_by = min(at_ns, body[1] + _ANSWER_NS + BIN_NS)  # never later than now: a batch may hold more
-        return Observation(
-            shape=part.shape,
-            service=service,
-            server=server_of(service, flow.flow),
-            datagrams=flow.flow.proto == PROTO_UDP,
-            opened_before=None if run.opened_ns is None else (part.first_ns - run.opened_ns) / 1e9,
-            down_body=run.received(body[0] - BIN_NS, min(body[1], at_ns)),
-            down_total=run.bytes_down,
-            opening=self._openings.get(run.number) if run.from_ns <= run.start_ns else None,
-            repeats=run.repeated(*body),
-            down_after=run.received(body[1] - BIN_NS, answered_by) if final else 0,
-            profile=self._known(flow.key),
-            pieces=part.pieces,
-            final=final,
-            silent=not run.one_sided(at_ns) and not (run.bytes_down if final else run.received(run.start_ns, at_ns)),
-            lines=self._parts.has("lines"),
-        )
-
-    def _line(self, flow: Flow, run: Run) -> Line:
-        profile = self._known(flow.key) if self._parts.has("lines") else None
-        return Line(run.largest, profile.segments if profile is not None else ())
-
-    def _plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Hypothesis:
-        """A stretch as it was measured first."""
-        seen = self._observation(flow, run, part, at_ns, final=final)
-        return part, seen, score_of(seen, self._weights)
-
-    def _best(self, flow: Flow, run: Run, plain: Hypothesis, at_ns: int) -> Hypothesis:
-        """The hypothesis that speaks most for speech."""
-        best = plain
-        if best[2] >= _PLAIN_SCORE:
-            return best
-        part, final = plain[0], plain[1].final
-        for shape in alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without):
-            other = replace(part, shape=shape)
-            seen = self._observation(flow, run, other, at_ns, final=final)
-            seen = replace(seen, opening=plain[1].opening)
-            score = score_of(seen, self._weights)
-            if score > best[2]:
-                best = other, seen, score
-        return best
-
     # --- reports -----------------------------------------------------------------------------------------------------
 
     def _report(self, flow: Flow, run: Run, part: Stretch, final_ns: int) -> Iterator[Event]:
@@ -360,18 +252,19 @@ class Scorer:
         if not len(part.rows.bytes):
             return
         stream = self._stream(flow, run, final_ns, final=True)
-        plain = self._plain(flow, run, part, final_ns, final=True)
-        best = self._best(flow, run, plain, final_ns)
+        plain = self._hypotheses.plain(flow, run, part, final_ns, final=True)
+        best = self._hypotheses.best(flow, run, plain, final_ns)
         if self._on_scored is not None:
-            self._on_scored(self._scored(flow, run, plain, best, stream is not None))
+            self._on_scored(self._hypotheses.scored(flow, run, plain, best, stream is not None))
         upload_class = classify(best[1], best[2])
         if stream is not None:
             upload_class = classify(best[1], -1.0)
         part, seen, _ = best if upload_class is UploadClass.SPEECH else plain
-        upload = self._upload(flow, run, part, seen, upload_class, final_ns)
+        weighed = weigh(seen, self._weights)
+        upload = upload_of(flow, run, part, seen, weighed, upload_class, final_ns)
         if stream is not None:
-            self._unlearn(flow, final_ns)
-            self._profile(flow.key).learn_line(upload, part.rows)
+            self._profiles.unlearn(flow, final_ns)
+            self._profiles.of(flow.key).learn_line(upload, part.rows)
             yield from self._sessions.over(flow, upload, stream)
             return
         if upload_class not in JUDGED_CLASSES:
@@ -380,56 +273,17 @@ class Scorer:
                 self._spread.add(upload, _service_of(seen.service, flow), part.first_ns, part.rows)
         if upload.bytes < LEAST_BYTES and upload_class is not UploadClass.SPEECH:
             return
-        profile = self._profile(flow.key)
+        profile = self._profiles.of(flow.key)
         by_the_clock = upload_class is UploadClass.BULK and profile.expects(upload)
-        sure = weigh(seen, self._weights).alone >= SURE
+        sure = weighed.alone >= SURE
         if upload_class is UploadClass.SPEECH and sure:
-            lessons = self._lessons.setdefault(flow.key, deque(maxlen=_MAX_LESSONS))
-            lessons.append(_Lesson(flow.connection, final_ns, profile.to_dict()))
+            self._profiles.note(flow, final_ns)
         yield from profile.learn(
             upload, part.shape, part.rows, sure=sure, opens=opens(seen), whole=part.first_ns <= run.start_ns
         )
         if by_the_clock:
             upload = replace(upload, upload_class=UploadClass.SYNC, speech_seconds=0.0)
         yield upload
-
-    def _scored(self, flow: Flow, run: Run, plain: Hypothesis, best: Hypothesis, stream: bool) -> Scored:
-        part, seen, _ = plain
-        others = alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without)
-        hypotheses = (seen, *(replace(seen, shape=shape) for shape in others))
-        last_ns = max(part.last_ns, part.first_ns)
-        return Scored(flow.key, flow.flow, part.first_ns, last_ns, run.bytes, part.rows, hypotheses, best[2], stream)
-
-    def _upload(
-        self, flow: Flow, run: Run, part: Stretch, seen: Observation, upload_class: UploadClass, final_ns: int
-    ) -> Upload:
-        weighed = weigh(seen, self._weights)
-        shape = part.shape
-        whole = part.first_ns <= run.start_ns and (part.last_ns >= run.last_ns or run.overflowed)
-        paced = shape.body > 0 and shape.writes >= 5
-        bins = run.bin_list() if whole else _bins(part.rows)
-        return Upload(
-            key=flow.key,
-            flows=(flow.flow,),
-            service=seen.service,
-            start_ns=part.first_ns,
-            end_ns=run.last_ns if whole else part.last_ns,
-            final_ns=final_ns,
-            upload_class=upload_class,
-            score=weighed.score,
-            probability=probability(weighed.score),
-            bytes=run.bytes if whole else shape.bytes,
-            bytes_toclient=run.bytes_down if whole else run.received(part.first_ns, final_ns),
-            packets=run.packets if whole else shape.packets,
-            chunk_bytes=shape.chunk if paced and shape.chunk else None,
-            chunks_per_second=shape.writes_per_second if paced else None,
-            speech_seconds=speech_seconds(seen, upload_class),
-            evidence=weighed.evidence,
-            one_sided=run.one_sided(final_ns),
-            answered=seen.down_after >= _ANSWER_BYTES,
-            bins=bins,
-            body=body_bins(shape, bins),
-        )
 
     def _summed(self, parts: Sum, final_ns: int) -> Iterator[Event]:
         """What parts to one service are together: speech dealt over connections, or a recording dealt over bursts."""
@@ -443,47 +297,21 @@ class Scorer:
                 opened_before=None,
                 down_body=sum(upload.bytes_toclient for upload in parts.uploads),
                 down_after=0,
-                profile=self._known(parts.key),
+                profile=self._hypotheses.known(parts.key),
             )
             weighed = weigh(seen, self._weights)
             if weighed.score >= SPEECH_SCORE and not lock_step(seen):
                 text = f"It was dealt over {len(flows)} connections, which together carry one steady stream"
-                yield self._sum_of(parts, UploadClass.SPEECH, weighed, shape.spoken, text, final_ns)
+                yield sum_of(parts, UploadClass.SPEECH, weighed, shape.spoken, text, final_ns)
                 return
-        profile = self._known(parts.key)
+        profile = self._hypotheses.known(parts.key)
         voice = parts.service.role == "voice" or (profile is not None and profile.knows_server(parts.server))
         if voice and len(parts.uploads) > 1 and parts.bytes >= BULK_BYTES + _MARGIN_BYTES:
             text = (
                 f"{len(parts.uploads)} bursts of {parts.bytes / 1000:.0f} kB together went to a server that takes voice"
             )
             none = Weighed(0.0, 0.0, ())
-            yield self._sum_of(parts, UploadClass.BULK, none, parts.bytes / STORED_RATE, text, final_ns)
-
-    @staticmethod
-    def _sum_of(
-        parts: Sum, upload_class: UploadClass, weighed: Weighed, speech: float, text: str, final_ns: int
-    ) -> Upload:
-        return Upload(
-            key=parts.key,
-            flows=parts.flows[:_MAX_SUM_FLOWS],
-            service=parts.service,
-            start_ns=parts.start_ns,
-            end_ns=max(upload.end_ns for upload in parts.uploads),
-            final_ns=final_ns,
-            upload_class=upload_class,
-            score=weighed.score,
-            probability=probability(weighed.score),
-            bytes=parts.bytes,
-            bytes_toclient=sum(upload.bytes_toclient for upload in parts.uploads),
-            packets=sum(upload.packets for upload in parts.uploads),
-            chunk_bytes=None,
-            chunks_per_second=None,
-            speech_seconds=speech,
-            evidence=(Evidence("dealt_out", float(len(parts.uploads)), 0.0, text), *weighed.evidence),
-            answered=any(upload.answered for upload in parts.uploads),
-            one_sided=all(upload.one_sided for upload in parts.uploads),
-            bins=parts.bins(),
-        )
+            yield sum_of(parts, UploadClass.BULK, none, parts.bytes / STORED_RATE, text, final_ns)
 
     def _add_up(self, flow: Flow, start_ns: int, bins: Iterable[int], final_ns: int) -> Iterator[Event]:
         """What was not judged by itself may be much when added up."""
@@ -494,36 +322,6 @@ class Scorer:
     def _slowly(self, flow: Flow, final_ns: int) -> Upload:
         service = self._services.service(flow.key, flow.flow, final_ns)
         return self._slow.upload(flow.key, service, final_ns)
-
-    # --- profiles ----------------------------------------------------------------------------------------------------
-
-    def _known(self, key: int) -> DeviceProfile | None:
-        """What is known of a device."""
-        return self._profiles.get(key) if self._parts.has("profiles") else None
-
-    def _profile(self, key: int) -> DeviceProfile:
-        """The profile of a device. Where there are too many, the oldest that never spoke is evicted."""
-        profile = self._profiles.get(key)
-        if profile is None:
-            if len(self._profiles) >= _MAX_DEVICES:
-                silent = (known for known, other in self._profiles.items() if not other.speech)
-                gone = next(silent, next(iter(self._profiles)))
-                del self._profiles[gone]
-                self._lessons.pop(gone, None)
-            profile = self._profiles[key] = DeviceProfile()
-        return profile
-
-    def _unlearn(self, flow: Flow, at_ns: int) -> None:
-        """Take back what uploads of this connection taught: it turned out to be a stream."""
-        lessons = self._lessons.get(flow.key)
-        if not lessons:
-            return
-        for place, lesson in enumerate(lessons):
-            if lesson.connection == flow.connection and at_ns - lesson.time_ns <= _LESSON_NS:
-                self._profiles[flow.key] = DeviceProfile.from_dict(lesson.before)
-                while len(lessons) > place:
-                    lessons.pop()
-                return
 
 
 def _service_of(service: Service, flow: Flow) -> str:
@@ -542,7 +340,3 @@ def _two_way(run: Run, first_ns: int, last_ns: int) -> float:
     first, last = ((moment - run.start_ns) // BIN_NS for moment in (first_ns, last_ns))
     both = sum(run.down_bins.get(place, 0) * 4 >= run.bins.get(place, 0) > 0 for place in range(first, last + 1))
     return both / (last + 1 - first)
-
-
-def _bins(rows: Rows) -> tuple[int, ...]:
-    return tuple(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes).astype(int).tolist())

@@ -21,17 +21,15 @@ import numpy as np
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.features.rows import WRITE_GAP, Rows, cut_sizes, fastest
 from sniffer.detect.profiles.baseline import IN_A_ROW, Baseline
-from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass
-from sniffer.model.clock import SECOND
+from sniffer.detect.profiles.periodic import HOUR_NS, MAX_PERIODIC, PACE, Periodic, expects, learn_periodic, moved
+from sniffer.detect.profiles.servers import MAX_SERVERS, address_of, count, forget_oldest, server_of
+from sniffer.model import Drift, Upload, UploadClass
 
-_HOUR_NS = 3600 * SECOND
 #: Only what is speech without any habit but that of pace teaches one (log-odds); what is surely none is something else.
 SURE, _SURELY_NOT = 1.0, -2.0
 #: Speech uploads before it is said how this device speaks.
 ENOUGH = 3
-_MAX_CHUNKS, _MAX_PERIODIC, _MAX_SERVERS = 4, 16, 16
-#: A new value counts for so much; an outlier may move a mean by no more than `_GATE` (as a ratio).
-_PACE, _GATE = 0.15, 1.5
+_MAX_CHUNKS = 4
 #: So many pieces of a known size at the known pace are no chance; how far each may be off it, as a share.
 _PIECES, _OFF_PACE = 5, 0.3
 #: Speech uploads after which a server that never had one is a foreign one, and a device has a habit in all it says.
@@ -42,32 +40,13 @@ _FORGET_LINE = 0.999
 #: takes to know the pieces in which a device speaks, which a radio may hold up and deliver together. Sizes that are
 #: kept, and where counting begins to forget.
 _CUT_OFTEN, _ENOUGH_CUTS, _MAX_CUTS, _MOST_CUTS = 3, 2 * ENOUGH, 8, 1_000
-_PERIODIC_TIMES = 5
 #: Less than this is a sign of life; how many openings are remembered, and up to where one is beside the usual (half, or
 #: twice as much), as a logarithm. Others that begin as usual may come, though none was ever seen.
 _TRIFLE, _MANY, _BESIDE, _UNSEEN_OTHERS = 2_000, 400, 0.7, 0.3
 #: What an opening may say, in log-odds.
 _LEAST_TELLING, _MOST_TELLING, _LEAST_ODDS = 0.4, 6.0, -4.0
-#: So often, over so long, an unpaced upload has come to one server before it is called usual at any time.
-_USUAL_TIMES, _USUAL_NS = 6, 48 * _HOUR_NS
 #: Times in nanoseconds are the largest numbers that are stored.
 _LARGEST_NUMBER = 1 << 63
-
-
-@dataclass(slots=True)
-class Periodic:
-    """Unpaced uploads to one server: how large, how far apart, how often seen; and whether they are a habit, by the
-    clock or at any time."""
-
-    bytes: float
-    interval: float = 0.0
-    regular: int = 0
-    first_ns: int = 0
-    last_ns: int = 0
-    known: bool = False
-    times: int = 1
-    largest: float = 0.0
-    usual: bool = False
 
 
 _Habit = TypeVar("_Habit", Periodic, Baseline)
@@ -178,12 +157,9 @@ class DeviceProfile:
     def expects(self, upload: Upload) -> bool:
         """An unpaced upload of a usual size to a usual server, at a usual time if it has one."""
         server = server_of(upload.service, upload.flows[0])
-        habit = self.periodic.get(server)
-        if habit is None or self.knows_server(server) or upload.service.role == "voice":
+        if self.knows_server(server) or upload.service.role == "voice":
             return False  # where speech goes, no upload of its size is taken for granted
-        if habit.usual and upload.bytes <= 1.3 * habit.largest:
-            return True
-        return habit.known and _near(upload.bytes, habit.bytes, 1.3) and _on_time(upload.start_ns, habit)
+        return expects(self.periodic, upload)
 
     @property
     def chunk(self) -> int | None:
@@ -206,7 +182,7 @@ class DeviceProfile:
         if upload.upload_class is UploadClass.MEDIA:
             return []
         self._learn_other(upload, shape)
-        periodic = self._learn_periodic(upload) if upload.upload_class is UploadClass.BULK else []
+        periodic = learn_periodic(self.periodic, upload) if upload.upload_class is UploadClass.BULK else []
         return [*self._learn_idle(upload), *periodic]
 
     def _learn_other(self, upload: Upload, shape: Shape) -> None:
@@ -229,7 +205,7 @@ class DeviceProfile:
         """Learn from any upload how fast the line to a server was, and into which sizes it cuts."""
         server = server_of(upload.service, upload.flows[0])
         self.lines[server] = max(self.lines.pop(server, 0.0) * _FORGET_LINE, fastest(rows))  # the latest stands last
-        _forget_oldest(self.lines)
+        forget_oldest(self.lines)
         for size, times in cut_sizes(rows).items():
             if times >= _CUT_OFTEN:
                 self.cuts[size] = self.cuts.get(size, 0) + 1
@@ -242,7 +218,7 @@ class DeviceProfile:
         one_size = max(shape.constancy, shape.comb) >= 0.5
         drifts = self._learn_chunk(upload) if one_size else []
         self.speech += 1
-        pace = max(_PACE, 1 / self.speech)
+        pace = max(PACE, 1 / self.speech)
         self.constant += (float(one_size) - self.constant) * pace
         self.opens += (float(opens) - self.opens) * pace
         if one_size and shape.writes_per_second > 0:
@@ -251,13 +227,13 @@ class DeviceProfile:
         self.write.learn(shape.typical_write)
         if whole:
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
-        _count(self.servers, server_of(upload.service, upload.flows[0]))
+        count(self.servers, server_of(upload.service, upload.flows[0]))
         if upload.service.host:
-            _count(self.addresses, address_of(upload.flows[0]))
+            count(self.addresses, address_of(upload.flows[0]))
         self.answered += (float(upload.answered) - self.answered) * pace
         if upload.answered:
             target = float(upload.bytes_toclient)
-            self.answer_bytes = _moved(self.answer_bytes, target) if self.answer_bytes else target
+            self.answer_bytes = moved(self.answer_bytes, target) if self.answer_bytes else target
         return drifts
 
     def _announced(self, upload: Upload, what: str, usual: Baseline, value: float) -> list[Drift]:
@@ -289,7 +265,7 @@ class DeviceProfile:
             del self.chunks[min(self.chunks, key=lambda size: self.chunks[size])]
 
     def _learn_idle(self, upload: Upload) -> list[Drift]:
-        hour = upload.start_ns // _HOUR_NS
+        hour = upload.start_ns // HOUR_NS
         drifts: list[Drift] = []
         if hour > self.hour and self.hour:
             amount = float(self.hour_bytes)
@@ -301,38 +277,13 @@ class DeviceProfile:
                 self.idle_bytes_per_hour = amount
             else:
                 for _ in range(min(hour - self.hour - 1, 48)):  # hours in which nothing left
-                    self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, 0.0)
-                self.idle_bytes_per_hour = _moved(self.idle_bytes_per_hour, amount)
+                    self.idle_bytes_per_hour = moved(self.idle_bytes_per_hour, 0.0)
+                self.idle_bytes_per_hour = moved(self.idle_bytes_per_hour, amount)
             self.idle_hours = min(self.idle_hours + (hour - self.hour), 10_000)
             self.hour_bytes = 0
         self.hour = max(hour, self.hour)
         self.hour_bytes += upload.bytes
         return drifts
-
-    def _learn_periodic(self, upload: Upload) -> list[Drift]:
-        server = server_of(upload.service, upload.flows[0])
-        habit = self.periodic.get(server)
-        if habit is None:
-            if len(self.periodic) >= _MAX_PERIODIC:
-                del self.periodic[min(self.periodic, key=lambda name: self.periodic[name].last_ns)]
-            size, at = float(upload.bytes), upload.start_ns
-            self.periodic[server] = Periodic(bytes=size, first_ns=at, last_ns=at, largest=size)
-            return []
-        drifts = _learn_usual(upload, habit)
-        interval = (upload.start_ns - habit.last_ns) / SECOND
-        alike = _near(upload.bytes, habit.bytes, 1.3)
-        on_time = habit.interval == 0 or _near(interval, habit.interval, 1.15)
-        habit.last_ns = upload.start_ns
-        if not (alike and on_time):
-            habit.bytes, habit.interval, habit.regular, habit.known = float(upload.bytes), 0.0, 0, False
-            return drifts
-        habit.interval = _moved(habit.interval, interval) if habit.interval else interval
-        habit.bytes = _moved(habit.bytes, float(upload.bytes))
-        habit.regular = min(habit.regular + 1, 1_000)
-        if habit.known or habit.regular < _PERIODIC_TIMES or habit.interval < 60:
-            return drifts
-        habit.known = True
-        return [*drifts, Drift(upload.key, upload.final_ns, "periodic_upload_bytes", 0.0, round(habit.bytes))]
 
     # --- for the store -----------------------------------------------------------------------------------------------
 
@@ -356,12 +307,12 @@ class DeviceProfile:
                     setattr(learned, name, {_size(key): _number(0, often) for key, often in _first(value, most)})
                 elif name == "periodic":
                     learned.periodic = {
-                        str(key): _filled(Periodic(bytes=0.0), habit) for key, habit in _first(value, _MAX_PERIODIC)
+                        str(key): _filled(Periodic(bytes=0.0), habit) for key, habit in _first(value, MAX_PERIODIC)
                     }
                 elif name == "lines":
-                    learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, _MAX_SERVERS)}
+                    learned.lines = {str(key): _number(0.0, rate) for key, rate in _first(value, MAX_SERVERS)}
                 elif name in ("servers", "addresses"):
-                    setattr(learned, name, {str(key): _number(0, often) for key, often in _first(value, _MAX_SERVERS)})
+                    setattr(learned, name, {str(key): _number(0, often) for key, often in _first(value, MAX_SERVERS)})
                 elif name in cls.__slots__:
                     setattr(learned, name, _number(getattr(learned, name), value))
             if "below" not in state:  # others were counted in another way
@@ -412,56 +363,9 @@ def _filled(habit: _Habit, stored: Any) -> _Habit:
     return habit
 
 
-def _learn_usual(upload: Upload, habit: Periodic) -> list[Drift]:
-    """Flushes at any time of day. What is much larger than ever before is no part of the habit."""
-    if upload.bytes > 2 * habit.largest:
-        return []
-    habit.times = min(habit.times + 1, 1_000)
-    habit.largest = max(habit.largest, float(upload.bytes))
-    if habit.usual or habit.times < _USUAL_TIMES or upload.start_ns - habit.first_ns < _USUAL_NS:
-        return []
-    habit.usual = True
-    return [Drift(upload.key, upload.final_ns, "usual_upload_bytes", 0.0, round(habit.largest))]
-
-
-def _count(often: dict[str, int], name: str) -> None:
-    """Once more; the latest stands last, and the oldest of too many is forgotten."""
-    often[name] = min(often.pop(name, 0) + 1, 1_000)
-    _forget_oldest(often)
-
-
-def _forget_oldest(servers: dict[str, Any]) -> None:
-    while len(servers) > _MAX_SERVERS:
-        del servers[next(iter(servers))]
-
-
-def server_of(service: Service, flow: FlowKey) -> str:
-    """Whom a flow goes to, as a key: by name where it is known, as addresses change."""
-    return f"{service.host}:{flow.dst_port}" if service.host else address_of(flow)
-
-
-def address_of(flow: FlowKey) -> str:
-    """Whom a flow goes to, where no name is known."""
-    return f"{flow.dst[0]:x}.{flow.dst[1]:x}:{flow.dst_port}"
-
-
 def _alike(one: int, other: int) -> bool:
     return abs(one - other) <= _slack(other)
 
 
 def _slack(size: int) -> float:
     return max(2, 0.01 * size)
-
-
-def _near(one: float, other: float, factor: float) -> bool:
-    return other > 0 and one > 0 and 1 / factor <= one / other <= factor
-
-
-def _on_time(start_ns: int, habit: Periodic) -> bool:
-    return _near((start_ns - habit.last_ns) / SECOND, habit.interval, 1.15)
-
-
-def _moved(mean: float, value: float) -> float:
-    """The mean with one more value in it; an outlier moves it by no more than the gate."""
-    bounded = max(mean / _GATE, min(mean * _GATE, value)) if mean > 0 else value
-    return mean + _PACE * (bounded - mean)

@@ -12,7 +12,8 @@ import pytest
 
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.features.rows import Rows
-from sniffer.detect.profiles.profile import DeviceProfile, profiles_from, server_of
+from sniffer.detect.profiles.profile import DeviceProfile, profiles_from
+from sniffer.detect.profiles.servers import server_of
 from sniffer.model import Drift, FlowKey, Service, Upload, UploadClass, address_pair
 from tests.detect.traffic import BASE, DEVICE, SECOND
 
