@@ -114,7 +114,9 @@ class OfflineJudge:
                 for batch in gathered(reader, pipeline.selection):
                     yield from pipeline.packets(batch)
                     progress(total // 2 + reader.bytes_read, total)
-        _note_repeats(max(look.repeated_datagrams, pipeline.stages.detector.repeated_datagrams), outcome)
+        detector = pipeline.stages.detector
+        _note_repeats(max(look.repeated_datagrams, detector.repeated_datagrams), outcome)
+        _note_forged(max(look.forged_packets, detector.forged_packets), outcome)
         yield from _losses(pipeline, dropped, outcome)
         yield from pipeline.finish()
 
@@ -183,6 +185,7 @@ class OfflineJudge:
         yield from _losses(pipeline, reader.dropped, outcome)
         yield from _doubts(pipeline, steps, outcome)
         _note_repeats(pipeline.stages.detector.repeated_datagrams, outcome)
+        _note_forged(pipeline.stages.detector.forged_packets, outcome)
         yield from pipeline.finish()
         _take_stock(pipeline, outcome)
 
@@ -215,6 +218,14 @@ def _losses(pipeline: Pipeline, dropped: dict[str, int], outcome: Outcome) -> It
 def _note_repeats(count: int, outcome: Outcome) -> None:
     if count:
         outcome.problems.append(f"{count} datagrams were captured twice (as at a mirror port) and are counted once")
+
+
+def _note_forged(count: int, outcome: Outcome) -> None:
+    if count:
+        outcome.problems.append(
+            f"{count} packets to speakers claim to come from the Internet, and another host than the router sent them: "
+            "they are not counted"
+        )
 
 
 def _doubts(pipeline: Pipeline, steps: ClockSteps, outcome: Outcome) -> Iterator[Record]:

@@ -34,7 +34,7 @@ class CaptureReport:
         self._unread, self._reported_unread = Unread(), set[str]()
         self._hidden: dict[str, HiddenBytes] = {}
         self._reported_hidden: set[str] = set()
-        self._suspicious = 0
+        self._suspicious = self._forged = 0
         self._reported_repeats = self._reported_unseen = False
         #: Packets that could not be decoded, since the start.
         self.decode_errors = 0
@@ -49,6 +49,15 @@ class CaptureReport:
         if detector.suspicious_segments > self._suspicious:
             self._metrics.suspicious("sequence", detector.suspicious_segments - self._suspicious)
         self._suspicious = detector.suspicious_segments
+        if detector.forged_packets > self._forged:
+            self._metrics.suspicious("source", detector.forged_packets - self._forged)
+            if not self._forged:
+                logger.warning(
+                    "%s: packets to speakers claim to come from the Internet, and another host than the router sent "
+                    "them: they are not counted",
+                    block.interface,
+                )
+        self._forged = detector.forged_packets
         if detector.repeated_datagrams and not self._reported_repeats:
             self._reported_repeats = True
             logger.warning("%s: datagrams are captured twice, and counted once (as at a mirror port)", block.interface)

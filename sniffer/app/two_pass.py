@@ -76,6 +76,11 @@ class FirstLook:
         return self._detector.repeated_datagrams if self._detector is not None else 0
 
     @property
+    def forged_packets(self) -> int:
+        """Packets that claimed to come from the Internet, and did not come from the gateway."""
+        return self._detector.forged_packets if self._detector is not None else 0
+
+    @property
     def unread(self) -> Unread:
         """What could not be decoded."""
         return self._gatherer.unread

@@ -213,7 +213,9 @@ class Dissector:
             return
         if int(batch.src_port[row]) != PORT_DNS or not name:
             return
-        question = self._questions.answered(destination, source, int(batch.dst_port[row]), message.id, name, time_ns)
+        question = self._questions.answered(
+            destination, source, int(batch.dst_port[row]), message.id, name, time_ns, int(batch.eth_src[row])
+        )
         if question is None:
             self.errors["dns.unasked"] += 1
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sniffer.decode.protocols import quic, tls
-from sniffer.model import PacketBatch
+from sniffer.model import KEY_FROM_ADDRESS, PacketBatch
 from sniffer.model.clock import SECOND
 
 #: What reading a message costs, in units of some 25 microseconds on one core of 2020.
@@ -220,6 +220,10 @@ class Settled:
         return so_far < settings.sample_cost
 
 
+#: Resolvers that are remembered to answer by themselves.
+_MOST_RESOLVERS = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question that a client put to a resolver."""
@@ -236,6 +240,7 @@ class Questions:
     def __init__(self, settings: DissectSettings) -> None:
         self._limit, self._wait_ns = settings.questions, settings.answer_seconds * SECOND
         self._table: OrderedDict[tuple[Address, Address, int, int], Asked] = OrderedDict()
+        self._resolvers: OrderedDict[int, None] = OrderedDict()  # that answered what was sent to them
 
     def ask(self, client: Address, resolver: Address, port: int, number: int, asked: Asked) -> None:
         """Remember a question: by the addresses of both, the client's port, and the number of the message."""
@@ -246,13 +251,21 @@ class Questions:
             self._table.popitem(last=False)
 
     def answered(
-        self, client: Address, resolver: Address, port: int, number: int, name: str, time_ns: int
+        self, client: Address, resolver: Address, port: int, number: int, name: str, time_ns: int, sender: int
     ) -> Asked | None:
-        """Return the question that this is the answer to, or None where it was not asked, was asked long ago, or is
-        answered already."""
+        """Return the question that this is the answer to, or None where it was not asked, was asked long ago, is
+        answered already, or where another host (`sender`) answers than the one to which questions go. Where that one
+        never answers by itself (routers that share an address), nothing is concluded."""
         place = (client, resolver, port, number)
         asked = self._table.get(place)
         if asked is None or asked.name != name or not abs(time_ns - asked.time_ns) <= self._wait_ns:
+            return None
+        if sender == asked.resolver_key:
+            self._resolvers[sender] = None
+            self._resolvers.move_to_end(sender)
+            if len(self._resolvers) > _MOST_RESOLVERS:
+                self._resolvers.popitem(last=False)
+        elif asked.resolver_key in self._resolvers and not sender & KEY_FROM_ADDRESS:
             return None
         return self._table.pop(place)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from sniffer.detect.flows.gateways import Gateways
 from sniffer.detect.flows.repeats import Repeats
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
 from sniffer.detect.flows.segmenter import Segmenter, ShortBurst, Task
@@ -48,6 +49,7 @@ class Detector:
         self._since_ns = 0
         self._count = 0  # packets so far
         self._repeats = Repeats()
+        self._gateways, self._forged = Gateways(), 0
         self._segmenter = self._new_segmenter()
 
     def _new_segmenter(self) -> Segmenter:
@@ -73,6 +75,11 @@ class Detector:
         """Datagrams of devices that were captured twice, and count once."""
         return self._repeats.count
 
+    @property
+    def forged_packets(self) -> int:
+        """Packets to devices that claimed to come from the Internet, and did not come from the gateway."""
+        return self._forged + self._gateways.forged
+
     def ask(self, services: ServiceLookup) -> None:
         """From now on, names of services come from here."""
         self._scorer.ask(services)
@@ -92,6 +99,7 @@ class Detector:
                 self._now_ns = None
                 self._since_ns = 0
                 self._segmenter = self._new_segmenter()  # their last rows are of another time
+                self._forged, self._gateways = self.forged_packets, Gateways()
             clock = np.maximum.accumulate(times if self._now_ns is None else np.maximum(times, self._now_ns))
             back = np.flatnonzero(times < clock - _STEP_BACK_NS)
             if back.size:  # time went back: what was open ends there, and another epoch begins
@@ -106,6 +114,7 @@ class Detector:
         if not self._since_ns:
             self._since_ns = int(clock[0])
         packets, acknowledgements = (take(batch, watched, clock) for take in (packets_of, acknowledgements_to))
+        packets, acknowledgements = self._gateways.drop(packets, acknowledgements)
         packets = self._repeats.drop(packets)
         now_ns = int(clock[-1])
         events: list[Event] = []

@@ -36,7 +36,7 @@ DURATION_BUCKETS = (0.5, 1, 2, 3, 5, 8, 15, 30, 60, 300, 900, 3600)
 #: Where packets can be wrong, and what a device's habits are: these series begin at zero.
 LAYERS = ("link", "encrypted", "tunnel", "ether_type", "ipv4", "ipv6", "tcp", "udp")
 #: What packets claim that was not on the wire.
-SUSPICIOUS = ("length", "sequence")
+SUSPICIOUS = ("length", "sequence", "source")
 HABITS = (
     "chunk_bytes", "bytes_per_second", "opening_bytes", "idle_bytes_per_hour", "periodic_upload_bytes",
     "usual_upload_bytes",
@@ -219,7 +219,7 @@ class Metrics:
         self._decode_errors = counter("sniffer_decode_errors_total", "Packets that could not be decoded.", "protocol")
         self._suspicious = counter(
             "sniffer_suspicious_packets_total",
-            "Packets that claim what was not on the wire: a length beyond their frame, or bytes far ahead of a stream.",
+            "Packets that claim what is not so: a length, bytes far ahead, or to come from the Internet.",
             "kind",
         )
         for kind in SUSPICIOUS:

@@ -10,7 +10,7 @@ import pytest
 from sniffer.detect import Detector
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.detect.settings import DetectSettings
-from sniffer.model import JUDGED_CLASSES, Upload, UploadClass
+from sniffer.model import JUDGED_CLASSES, Upload, UploadClass, mac_key
 from sniffer.resources import shipped
 from tests.detect.traffic import BASE, DEVICE, SECOND, Nobody, Wire
 
@@ -243,3 +243,70 @@ def test_cuts_do_not_change_what_is_repeated_or_tiny(wire: Wire) -> None:
             [dataclasses.astuple(event) for event in [*events, *detector.finish()] if isinstance(event, Upload)]
         )
     assert found[0] == found[1] == found[2] == found[3]
+
+
+# --- packets that another host of the LAN sends in the name of the Internet ------------------------------------------
+
+OTHER = mac_key("02:aa:bb:cc:dd:ee")
+
+
+def known_gateway() -> Wire:
+    """The router delivers something to the speaker."""
+    wire = Wire()
+    wire.send(10, 200, port=41_000)
+    wire.send(10.03, 300, port=41_000, down=True)
+    return wire
+
+
+@pytest.mark.parametrize("size", [0, 60])
+@pytest.mark.parametrize("udp", [False, True])
+def test_another_host_answers_for_no_server(size: int, udp: bool) -> None:
+    wire = known_gateway()
+    wire.speech(70, 4.0, port=PORT, udp=udp)
+    for index in range(20):
+        wire.send(70.1 + index * 0.2, size, port=PORT, udp=udp, down=True, neighbour=OTHER, flags=0x10)
+    found = [upload for upload in uploads(wire) if upload.upload_class is UploadClass.SPEECH]
+    assert [upload.one_sided for upload in found] == [True]
+
+
+def test_another_host_makes_no_call_of_an_upload() -> None:
+    wire = house()
+    for number in range(5):
+        for packet in range(200):
+            wire.send(70.01 + 20 * number + packet * 0.02, 440, port=PORT, down=True, neighbour=OTHER, sequence=7)
+    assert speech(wire) == 5
+
+
+def test_routers_that_share_an_address_answer_from_their_own() -> None:
+    wire = Wire()
+    wire.speech(70, 4.0, port=PORT)
+    wire.send(70.3, 300, port=PORT, down=True, neighbour=OTHER)
+    assert [upload.one_sided for upload in uploads(wire)] == [False]
+
+
+def test_a_second_gateway_answers_what_was_sent_to_it() -> None:
+    wire = known_gateway()
+    wire.speech(70, 4.0, port=PORT, neighbour=OTHER)
+    wire.send(70.3, 300, port=PORT, down=True, neighbour=OTHER)
+    found = [upload for upload in uploads(wire) if upload.upload_class is UploadClass.SPEECH]
+    assert [upload.one_sided for upload in found] == [False]
+
+
+def test_cuts_do_not_change_what_is_forged() -> None:
+    wire = known_gateway()
+    wire.send(9.5, 60, port=PORT, down=True, neighbour=OTHER)
+    wire.speech(70, 4.0, port=PORT, neighbour=OTHER)
+    wire.speech(90, 4.0, port=PORT + 1)
+    for index in range(40):
+        wire.send(60 + index, 60, port=PORT + index % 2, down=True, neighbour=OTHER)
+        wire.send(60.5 + index, 60, port=PORT + index % 2, down=True, neighbour=OTHER + 1, flags=0x10)
+    batch = wire.batch()
+    found = []
+    for size in (1, 3, 37, len(batch)):
+        detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+        for first in range(0, len(batch), size):
+            detector.feed(batch.take(slice(first, first + size)), {DEVICE: 0})
+        detector.finish()
+        found.append(detector.forged_packets)
+    assert found == [found[0]] * 4
+    assert found[0] > 40

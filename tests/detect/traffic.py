@@ -46,6 +46,7 @@ class Wire:
         peer: str = "52.94.233.109",
         server_port: int = 443,
         proto: int | None = None,
+        neighbour: int = ROUTER,
     ) -> None:
         """One packet at `at` seconds; TCP sequence numbers count on by themselves."""
         place = self.sequence.get((port, down), 1_000)
@@ -56,9 +57,8 @@ class Wire:
         source, target = (cloud, device) if down else (device, cloud)
         self.payloads.append(payload)
         self.rows.append({
-            "time_ns": BASE + round(at * SECOND), "eth_src": ROUTER if down else DEVICE,
-            "eth_dst": DEVICE if down else ROUTER,
-
+            "time_ns": BASE + round(at * SECOND), "eth_src": neighbour if down else DEVICE,
+            "eth_dst": DEVICE if down else neighbour,
             "ether_type": 0x800, "ip_version": 4, "src_high": source[0], "src_low": source[1], "dst_high": target[0],
             "dst_low": target[1], "proto": proto or (17 if udp else 6), "src_port": server_port if down else port,
             "dst_port": port if down else server_port, "payload_len": size, "tcp_flags": 0 if udp else flags,

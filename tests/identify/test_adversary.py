@@ -109,6 +109,21 @@ def test_an_answer_counts_where_its_question_was_seen(frames: list[Frame], belie
     assert dissector.left_out() == ({} if believed else {"dns.unasked": 1})
 
 
+def test_another_host_answers_no_question_to_a_resolver_that_answers() -> None:
+    first = [question(LAPTOP, OTHER, BACK, NAME, 7, START), answer(OTHER, LAPTOP, ENDS, NAME, 7, START + SECOND)]
+    again = question(LAPTOP, OTHER, BACK, "a.b", 8, LATE)
+    forged, true = (answer(src, LAPTOP, ENDS, "a.b", 8, LATE + at) for at, src in enumerate((FORGED, OTHER), 1))
+    dissector = Dissector()
+    seen = dissector.dissect(packet_batch([*first, again, forged, true]))
+    assert [(o.name, o.time_ns) for o in seen if isinstance(o, NameSeen)] == [(NAME, START + SECOND), ("a.b", LATE + 2)]
+    assert dissector.left_out() == {"dns.unasked": 1}
+
+
+def test_a_resolver_behind_routers_that_share_an_address_is_believed() -> None:
+    frames = [question(LAPTOP, FORGED, BACK, NAME, 7, START), answer(OTHER, LAPTOP, ENDS, NAME, 7, START + SECOND)]
+    assert any(isinstance(o, NameSeen) for o in Dissector().dissect(packet_batch(frames)))
+
+
 def test_a_question_is_answered_once() -> None:
     frames = [question(LAPTOP, OTHER, BACK, NAME, 7, START)]
     frames += [answer(OTHER, LAPTOP, ENDS, NAME, 7, START + at) for at in (1, 2)]

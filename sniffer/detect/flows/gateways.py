@@ -1,0 +1,116 @@
+"""Which packets to a device come from the Internet, and which another host of the LAN made up.
+
+What a device sends to the Internet goes to its gateway, and what comes back comes from there. Where a gateway is known
+to deliver, a packet that claims to come from the Internet and has another source MAC address is forged: it is neither
+an answer nor a part of a call. Where the gateway never delivers (routers that share an address answer from addresses of
+their own), nothing is concluded.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sniffer.detect.flows.rows import Flags, Packets
+from sniffer.model import I64, KEY_FROM_ADDRESS, MAC_GROUP, U64, local_addresses
+from sniffer.model.addresses import MIX
+
+#: Gateways of a device, and devices, of which this is remembered.
+_MAX_GATEWAYS, _MAX_DEVICES = 8, 1024
+_MIX = np.uint64(MIX[0])
+
+#: A device and the version of IP: a network may have a gateway for each.
+_Device = tuple[int, int]
+
+
+class Gateways:
+    """Learns the gateways of devices, and leaves out what only claims to come through them. How packets are cut into
+    batches does not matter."""
+
+    def __init__(self) -> None:
+        self._sent: dict[_Device, dict[int, int]] = {}  # when something was first sent to each gateway
+        self._came: dict[_Device, dict[int, int]] = {}  # when something first came from each sender
+        self._settled = (np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64))  # pairs in the two above
+        #: Packets that were left out.
+        self.forged = 0
+
+    def drop(self, packets: Packets, bare: Packets) -> tuple[Packets, Packets]:
+        """Return the packets of devices, and the bare acknowledgements to them, without the forged ones."""
+        settled = self._settled[0]
+        self._learn(packets, packets.upstream, 0)
+        self._learn(packets, ~packets.upstream, 1)
+        self._learn(bare, ~bare.upstream, 1)
+        return self._own(packets, settled), self._own(bare, settled)
+
+    def _learn(self, packets: Packets, chosen: Flags, which: int) -> None:
+        rows = np.flatnonzero(chosen)
+        if not rows.size:
+            return
+        neighbour, pairs, abroad = _sides(packets, rows, upstream=not which)
+        rows_new = np.flatnonzero(~np.isin(pairs, self._settled[which]))
+        rows_new = rows_new[abroad(rows_new)]
+        if not rows_new.size:
+            return
+        table = (self._sent, self._came)[which]
+        _, first = np.unique(pairs[rows_new], return_index=True)
+        for at in rows_new[np.sort(first)].tolist():
+            row = int(rows[at])
+            key = int(packets.device[row]), int(packets.batch.ip_version[packets.rows[row]])
+            if key not in table and len(table) >= _MAX_DEVICES:
+                continue
+            times = table.setdefault(key, {})
+            mac, time_ns = int(neighbour[at]), int(packets.time_ns[row])
+            if mac in times or len(times) < _MAX_GATEWAYS:
+                times[mac] = min(times.get(mac, time_ns), time_ns)
+        settled = np.union1d(self._settled[which], pairs[rows_new])[: 2 * _MAX_DEVICES * _MAX_GATEWAYS]
+        self._settled = (settled, self._settled[1]) if which == 0 else (self._settled[0], settled)
+
+    def _own(self, packets: Packets, settled: U64) -> Packets:
+        """The packets, but for those that another host than the gateway sent in the name of the Internet."""
+        rows = np.flatnonzero(~packets.upstream)
+        if not rows.size or not self._sent:
+            return packets
+        neighbour, pairs, abroad = _sides(packets, rows, upstream=False)
+        doubtful = np.flatnonzero(~np.isin(pairs, settled))
+        doubtful = doubtful[abroad(doubtful)]
+        forged = [int(rows[at]) for at in doubtful.tolist() if self._is_forged(packets, int(rows[at]), neighbour[at])]
+        if not forged:
+            return packets
+        self.forged += len(forged)
+        kept = np.ones(len(packets), dtype=np.bool_)
+        kept[forged] = False
+        return packets.part(np.flatnonzero(kept))
+
+    def _is_forged(self, packets: Packets, row: int, sender: np.uint64) -> bool:
+        key = int(packets.device[row]), int(packets.batch.ip_version[packets.rows[row]])
+        gateways, time_ns = self._sent.get(key, {}), int(packets.time_ns[row])
+        if gateways.get(int(sender), time_ns + 1) <= time_ns:
+            return False
+        came = self._came.get(key, {})
+        return any(since <= time_ns and came.get(mac, time_ns + 1) <= time_ns for mac, since in gateways.items())
+
+
+class _Abroad:
+    """Which of some rows have a MAC address beside the device, and a peer on the Internet."""
+
+    def __init__(self, neighbour: U64, high: U64, low: U64) -> None:
+        self._neighbour, self._high, self._low = neighbour, high, low
+
+    def __call__(self, at: I64) -> Flags:
+        if not at.size:
+            return np.zeros(0, dtype=np.bool_)
+        real = self._neighbour[at] & np.uint64(KEY_FROM_ADDRESS | MAC_GROUP) == 0
+        return np.asarray(real & ~local_addresses(self._high[at], self._low[at]), dtype=np.bool_)
+
+
+def _sides(packets: Packets, rows: I64, *, upstream: bool) -> tuple[U64, U64, _Abroad]:
+    """The MAC addresses on the other side of some packets, a number for each with the device and the version of IP, and
+    which of them are of the Internet."""
+    batch, numbers = packets.batch, packets.rows[rows]
+    neighbour = (batch.eth_dst if upstream else batch.eth_src)[numbers]
+    high, low = (
+        (batch.dst_high[numbers], batch.dst_low[numbers])
+        if upstream
+        else (batch.src_high[numbers], batch.src_low[numbers])
+    )
+    pairs = (packets.device[rows] * _MIX ^ neighbour) * _MIX ^ batch.ip_version[numbers].astype(np.uint64)
+    return neighbour, pairs, _Abroad(neighbour, high, low)
