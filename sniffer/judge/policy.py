@@ -6,6 +6,7 @@ import datetime
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sniffer.judge.case import Case
 from sniffer.judge.coverage import Mark, Marks, SourceUptime, latest
@@ -37,20 +38,31 @@ class Switches:
         return (("mute", self.mute), ("away", self.away), ("call", self.call), ("view", self.view))
 
 
+class Broken(NamedTuple):
+    """The rule that an upload broke. `unless_asked`: a request would have excused it."""
+
+    reason: Reason
+    unless_asked: bool = False
+
+
 def broken_rule(
     case: Case, asked: bool, switches: Switches, uptime: Mapping[str, SourceUptime], settings: JudgeSettings
-) -> Reason | None:
-    """Return the rule that an upload broke, if any. `asked`: an independent wake event explains it."""
+) -> Broken | None:
+    """Return the rule that an upload broke, if any; of several, one that no request excuses. `asked`: an independent
+    wake event explains it."""
     if _muted(case, switches.mute, uptime):
-        return Reason.MUTED
+        return Broken(Reason.MUTED)
     if case.camera:
         return None
-    for hours in settings.quiet_hours:
-        if not (asked and hours.unless_asked) and _quiet(case, hours, settings.time_zone, case.upload.start_ns):
-            return Reason.QUIET_HOURS
-    if not (asked and settings.away.unless_asked) and _away(case, switches.away, uptime, settings):
-        return Reason.AWAY
-    return None
+    start, zone, away = case.upload.start_ns, settings.time_zone, settings.away
+    broken = [
+        Broken(Reason.QUIET_HOURS, hours.unless_asked)
+        for hours in settings.quiet_hours
+        if not (asked and hours.unless_asked) and _quiet(case, hours, zone, start)
+    ]
+    if not (asked and away.unless_asked) and _away(case, switches.away, uptime, settings):
+        broken.append(Broken(Reason.AWAY, away.unless_asked))
+    return min(broken, key=lambda rule: rule.unless_asked, default=None)
 
 
 def session(case: Case, marks: Marks) -> Mark | None:

@@ -205,14 +205,23 @@ def broken_rule(situation: Situation) -> Decision | None:
     """Nothing should be sent now: muted, quiet hours, away."""
     case, world = situation.case, situation.world
     asked = situation.match is not None
-    reason = policy.broken_rule(case, asked, world.switches, world.book.uptime, situation.settings)
-    if reason is None:
+    broken = policy.broken_rule(case, asked, world.switches, world.book.uptime, situation.settings)
+    if broken is None:
         return None
+    if broken.unless_asked and (request := _request_elsewhen(situation)) is not None:
+        return request
     doubt = situation.doubt(CERTAIN)
     if doubt is not None:
         return Decision(doubt, case.sound, situation.disbelieved)
     match = situation.shown(situation.match) if situation.match else situation.disbelieved
-    return Decision(reason, CERTAIN, match, unasked=1.0)
+    return Decision(broken.reason, CERTAIN, match, unasked=1.0)
+
+
+def _request_elsewhen(situation: Situation) -> Decision | None:
+    """There may have been a request that would excuse the upload: an event near it fits nothing, or the clock of a
+    source is wrong."""
+    misled = any(situation.world.book.misled(name, situation.case) for name in situation.up)
+    return situation.inconclusive(Reason.WAKE_EVENT_OFF_TIME) if misled else unmatched_event(situation)
 
 
 def explained(situation: Situation) -> Decision | None:

@@ -311,6 +311,19 @@ def test_a_clock_that_was_never_set_breaks_no_quiet_hours() -> None:
         assert verdicts(judge(ear(), quiet_hours=[night]), says(long_ago)) == ["no_wake_event"]
 
 
+def test_a_request_that_may_belong_to_an_upload_excuses_it_where_the_hours_say_so() -> None:
+    night = {"start": "22:00", "end": "06:00"}
+    unless = judge(ear(), quiet_hours=[night | {"unless_asked": True}])
+    followed = hears(0), says(0, answered=False), says(12)
+    assert verdicts(unless, *followed) == ["wake_event", "wake_event_off_time"]
+    unless = judge(ear(), quiet_hours=[night | {"unless_asked": True}])
+    assert verdicts(unless, hears(0, "kitchn"), says(0.3)) == ["wake_event_elsewhere"]
+    unless = judge(ear(), quiet_hours=[night | {"unless_asked": True}])
+    assert verdicts(unless, says(0.3)) == ["quiet_hours"]
+    both = judge(ear(), quiet_hours=[night | {"unless_asked": True}, night])
+    assert verdicts(both, *followed) == ["quiet_hours", "quiet_hours"], "the stricter hours count"
+
+
 def test_quiet_hours_are_local_time() -> None:
     hours = {"start": "23:00", "end": "06:00"}
     assert verdicts(judge(ear(), quiet_hours=[hours], time_zone="Europe/Berlin"), says(0)) == ["quiet_hours"]
