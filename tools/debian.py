@@ -74,7 +74,7 @@ if command -v py3clean >/dev/null; then py3clean -p {PACKAGE}; fi
 POSTRM = """\
 #!/bin/sh
 set -e
-if [ "$1" = purge ]; then rm -rf /var/lib/private/sniffer /var/lib/sniffer; fi
+if [ "$1" = purge ]; then rm -rf /var/lib/private/sniffer /var/lib/sniffer /etc/sniffer; fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 """
 

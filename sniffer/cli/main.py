@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import importlib
 import io
 import os
@@ -14,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from sniffer import extras
+from sniffer.cli._imports import importing
 from sniffer.errors import SnifferError, UsageError
 
 #: Command name -> (module in `sniffer.cli`, one line of help). The module's `command` is a click command.
@@ -51,12 +51,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        gc.disable()  # nothing of what is imported is ever garbage: it need not be looked through, now or later
-        try:
+        with importing():
             module = importlib.import_module(f"sniffer.cli.{COMMANDS[cmd_name][0]}")
-        finally:
-            gc.freeze()
-            gc.enable()
         command: click.Command = module.command
         return command
 

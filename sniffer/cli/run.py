@@ -11,25 +11,20 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from sniffer.app.config import Config, read_secret
-from sniffer.app.packet_source import PacketSource
-from sniffer.app.service import Service, files_of, open_files
-from sniffer.app.turns import SWITCH_SECONDS
-from sniffer.capture.files.open import open_capture
-from sniffer.capture.files.replay import ReplayCapture, ReplayClock
 from sniffer.capture.live.privileges import UNPRIVILEGED, Account, account, drop, hand_over, unprivileged
-from sniffer.capture.sources import open_sources
 from sniffer.cli._common import config_option, device_option, effective_config
-from sniffer.cli._show import RecordLines
-from sniffer.cli.page import is_local, page_url
+from sniffer.cli._imports import importing
 from sniffer.errors import CaptureError, DeliveryError, UsageError
 from sniffer.model.clock import Clock, SystemClock
-from sniffer.settings.places import SYSTEM
-from sniffer.wake.adapters.file import read_events
+
+if TYPE_CHECKING:
+    from sniffer.app.config import Config
+    from sniffer.app.packet_source import PacketSource
+    from sniffer.app.service import Service
 
 logger = logging.getLogger("sniffer")
 
@@ -79,7 +74,6 @@ def command(
     """
     logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    sys.setswitchinterval(SWITCH_SECONDS)
     if capture is None and (speed or exit_at_end or wake or deliver):
         raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
     with ExitStack() as stack:
@@ -90,6 +84,12 @@ def command(
 
         def read_config() -> Config:
             return _placed(effective_config(config_path, devices), interfaces, store_path, scratch)
+
+        with importing():
+            from sniffer.app.config import read_secret
+            from sniffer.capture.files.open import open_capture
+            from sniffer.capture.files.replay import ReplayCapture, ReplayClock
+            from sniffer.capture.sources import open_sources
 
         config = read_config()
         clock: Clock = SystemClock()
@@ -103,6 +103,14 @@ def command(
             stack.callback(source.close)
             logger.info("capturing on %s", name)
             name = name.partition(" (")[0]
+        # From here on the kernel keeps packets: what takes longest to import comes after.
+        with importing():
+            from sniffer.app.service import Service, open_files
+            from sniffer.app.turns import SWITCH_SECONDS
+            from sniffer.cli._show import RecordLines
+            from sniffer.wake.adapters.file import read_events
+
+        sys.setswitchinterval(SWITCH_SECONDS)
         store, event_log = stack.enter_context(open_files(config))
         lines = RecordLines(sys.stdout, output_format)
         events = read_events(wake) if wake is not None else []
@@ -142,6 +150,8 @@ def command(
 def _tell_link(service: Service) -> None:
     """At the first start, beyond this machine: the link that signs the first browser in. It is no log line: the page
     shows those."""
+    from sniffer.cli.page import is_local, page_url
+
     if not (service.page.first_start and service.address and not is_local(service.config.http.host)):
         return
     click.echo(f"sniffer: open {page_url(service.config)}{service.page.link()}", err=True)
@@ -164,6 +174,8 @@ def _placed(config: Config, interfaces: Sequence[str], store_path: Path | None, 
 def _give_up_privileges(config: Config) -> None:
     """As root, become another user: the configured one, who called sudo, or an unprivileged one that reaches the files.
     Keep the privilege to capture, and drop all others."""
+    from sniffer.app.service import files_of
+
     to = account(config.capture.user)
     if to is None and os.geteuid() == 0:
         folders = list(dict.fromkeys(path.absolute().parent for path in files_of(config)))
@@ -183,6 +195,8 @@ def _give_up_privileges(config: Config) -> None:
 
 def _owner_for(folder: Path) -> Account | None:
     """Give root's own state folder to an unprivileged account, which is returned; None where there is none."""
+    from sniffer.settings.places import SYSTEM
+
     if folder != SYSTEM:
         return None
     for name in UNPRIVILEGED:

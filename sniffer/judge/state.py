@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -15,6 +16,7 @@ from sniffer.judge.learning import Learned
 from sniffer.judge.queue import Item
 from sniffer.model import FlowKey, WakeEvent
 
+Kind = TypeVar("Kind")
 logger = logging.getLogger(__name__)
 
 #: Raised when the tree changes in a way that older programs cannot read.
@@ -45,13 +47,15 @@ class JudgeState:
     version: int = VERSION
 
 
-_ADAPTER: TypeAdapter[JudgeState] = TypeAdapter(JudgeState)
-_FLOW: TypeAdapter[FlowKey] = TypeAdapter(FlowKey)
+@cache
+def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
+    """Return what reads and writes a tree of this kind; made when first needed, since that takes long."""
+    return TypeAdapter(kind)
 
 
 def dump(state: JudgeState) -> dict[str, Any]:
     """Return the tree as JSON values."""
-    dumped: dict[str, Any] = _ADAPTER.dump_python(state, mode="json")
+    dumped: dict[str, Any] = _adapter(JudgeState).dump_python(state, mode="json")
     return dumped
 
 
@@ -71,7 +75,8 @@ def load(values: Mapping[str, Any]) -> JudgeState | None:
             VERSION,
         )
         return None
-    return _ADAPTER.validate_python(values)
+    state: JudgeState = _adapter(JudgeState).validate_python(values)
+    return state
 
 
 #: How version 4 numbered what waits.
@@ -125,7 +130,7 @@ def _order_4(case: Mapping[str, Any]) -> tuple[Any, ...]:
     upload = case["upload"]
     flow = ""
     if upload["flows"]:
-        flow = str(_FLOW.validate_python(upload["flows"][0]))
+        flow = str(_adapter(FlowKey).validate_python(upload["flows"][0]))
     return (upload["start_ns"], upload["key"], upload["final_ns"], flow)
 
 
