@@ -14,8 +14,26 @@ how a verdict is reached. The way of an upload::
     state               all of it, saved and read
 """
 
-from sniffer.judge.engine import Judge
-from sniffer.judge.reasons import KIND, Reason
-from sniffer.judge.sources import SourceQuality
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sniffer.judge.engine import Judge
+    from sniffer.judge.reasons import KIND, Reason
+    from sniffer.judge.sources import SourceQuality
 
 __all__ = ["KIND", "Judge", "Reason", "SourceQuality"]
+
+#: Imported at first use: reading a configuration needs the settings of this package only.
+_HOME = {
+    "Judge": "sniffer.judge.engine",
+    "KIND": "sniffer.judge.reasons",
+    "Reason": "sniffer.judge.reasons",
+    "SourceQuality": "sniffer.judge.sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
