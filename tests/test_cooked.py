@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from sniffer.cli.main import cli
@@ -26,6 +27,7 @@ def uploads(path: Path, frames: list[Frame], link_type: int) -> list[dict[str, o
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_same_uploads(tmp_path: Path) -> None:
     house = House()
     echo = house.host("kitchen", mac=ECHO)

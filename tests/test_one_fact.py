@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -29,9 +30,15 @@ HOME = {
 NUMBERS = {*MIX, 0x0A000000, 0xAC100000, 0xC0A80000, 0xA9FE0000, 0x64400000, 0x9200, 0x86DD, 0x88A8}
 
 
-def modules() -> Iterator[tuple[Path, ast.Module]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        yield path, ast.parse(path.read_text(encoding="utf-8"))
+@functools.cache
+def modules() -> Sequence[tuple[Path, ast.Module]]:
+    return [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+@functools.cache
+def constants() -> Sequence[tuple[Path, frozenset[str]]]:
+    """The names in capitals that each module defines."""
+    return [(path, frozenset(assigned(tree))) for path, tree in modules()]
 
 
 def assigned(tree: ast.Module) -> Iterator[str]:
@@ -49,7 +56,7 @@ def assigned(tree: ast.Module) -> Iterator[str]:
 @pytest.mark.parametrize("home", HOME)
 def test_a_name_of_a_fact_is_defined_in_its_home_only(home: str) -> None:
     pattern = re.compile(HOME[home])
-    owners = {path.stem for path, tree in modules() if any(pattern.fullmatch(name) for name in assigned(tree))}
+    owners = {path.stem for path, names in constants() if any(pattern.fullmatch(name) for name in names)}
     assert owners == {home}
 
 

@@ -562,6 +562,7 @@ def test_uploads_that_pass_us_by_and_interfaces_that_go_are_metrics(world: Calla
     assert w.metric("sniffer_capture_merged_packets_total", interface="br-lan") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leap", [1201.0, 3600.0, 23 * 3600.0])
 def test_a_clock_that_is_set_empties_no_house(world: Callable[..., World], leap: float) -> None:
     """The phone sends every half a minute, before and after; the clock is set forward between two of its packets."""

@@ -52,6 +52,7 @@ def content(results: Path) -> dict[str, bytes]:
     return {str(path.relative_to(results)): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_results_are_written_once_and_not_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     call = (f"{folder}/houses/*", "--by-house", "--results", folder / "out", "--format", "jsonl")
     status, _, err = analyze(capsys, *call)
@@ -83,6 +84,7 @@ def test_another_configuration_and_another_capture_of_the_house_are_judged(
     assert "3 captures judged;" in analyze(capsys, *call)[2]
 
 
+@pytest.mark.slow
 def test_parquet_is_read_by_house_and_day(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
     analyze(capsys, f"{folder}/houses/*", "--by-house", "--results", folder / "out", "--format", "parquet")

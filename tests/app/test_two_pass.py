@@ -95,6 +95,7 @@ def told(records: list[Record]) -> list[Record]:
     return [record for record in records if record["event_type"] != "device" or record["microphone"]]
 
 
+@pytest.mark.slow
 def test_hosts_that_are_something_else_change_nothing(street: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     once = judged(street)
     assert sum(device.microphone for device in once[1]) == 8
@@ -111,6 +112,7 @@ def test_hosts_that_are_something_else_change_nothing(street: Path, monkeypatch:
     assert judged(street) == once
 
 
+@pytest.mark.slow
 def test_a_speaker_that_is_not_measured_for_a_while_is_judged_all_the_same(
     street: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

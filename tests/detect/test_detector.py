@@ -107,6 +107,7 @@ def test_retransmissions_count_once() -> None:
     assert repeated.upload_class is UploadClass.SPEECH
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 700), max_size=40))
 def test_how_packets_are_cut_into_batches_does_not_matter(cuts: list[int]) -> None:

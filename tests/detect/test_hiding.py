@@ -228,6 +228,7 @@ def test_acknowledgements_of_a_download_are_no_voice() -> None:
     assert not [upload for upload in found if upload.end_ns - upload.start_ns > 2 * SECOND]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", [with_each_piece(soon_repeated), ahead_of_time(1.9), tiny(50, 50.0)])
 def test_cuts_do_not_change_what_is_repeated_or_tiny(wire: Wire) -> None:
     batch = wire.batch()

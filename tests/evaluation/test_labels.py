@@ -105,6 +105,7 @@ def test_labels_are_found_from_the_folder_the_table_or_the_capture(tmp_path: Pat
     assert [one.name for one in find([tmp_path]).unlabelled] == ["b.pcap"]
 
 
+@pytest.mark.slow
 def test_evaluating_captures_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "evening.pcap").write_bytes(spoken(1, 5, 20).pcap())
     (tmp_path / "night.pcap").write_bytes(spoken(2).pcap())

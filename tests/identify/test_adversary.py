@@ -216,6 +216,7 @@ def flooded(who: Identifier, dissector: Dissector, count: int, start_ns: int, si
         feed(who, dissector, frames[at : at + size])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("configured", [False, True])
 def test_invented_speakers_push_no_real_one_out_and_the_filter_stays(configured: bool) -> None:
     who = identifier(*([DeviceSettings(mac=ECHO, name="kitchen")] if configured else []))
@@ -338,6 +339,7 @@ def browsing(mac: str, count: int) -> list[Frame]:
     return frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 4_000])
 def test_a_host_that_does_not_matter_is_read_until_it_is_known_and_then_sampled(size: int) -> None:
     frames, dissector, seen = browsing(LAPTOP, 1_000), Dissector(DissectSettings(settled_cost=100, sample=10)), []

@@ -50,6 +50,7 @@ def test_packets_bytes_and_connections_of_each_host() -> None:
     assert fresh == [True, True, True]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 300), max_size=20), st.sampled_from([4, 16, 1 << 15]))
 def test_nothing_depends_on_batches_or_on_the_compiled_piece(seed: int, cuts: list[int], most: int) -> None:

@@ -193,6 +193,7 @@ def test_what_people_are_shown() -> None:
     assert shown.heard_ns == at(7000)
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_bounded() -> None:
     judge = court(live())
     for day in range(4):

@@ -33,6 +33,7 @@ class Small(io.BytesIO):
         return super().read(7)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), JSON, min_size=1, max_size=3), max_size=6))
 def test_objects_come_out_as_they_went_in_however_they_are_packed(values: list[dict[str, Any]]) -> None:

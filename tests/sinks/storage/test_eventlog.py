@@ -110,6 +110,7 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
         EventLog(EventLogSettings(path=tmp_path / "missing" / "events.jsonl"))
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_whole_lines(path: Path) -> None:
     program = textwrap.dedent(f"""
         import sys
