@@ -71,8 +71,6 @@ class DeviceProfile:
     pause: Baseline = field(default_factory=Baseline)  # seconds from one piece of one size to the next
     lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
-    answered: float = 0.0
-    answer_bytes: float = 0.0
     idle_bytes_per_hour: float = 0.0
     idle_hours: int = 0
     servers: dict[str, int] = field(default_factory=dict)
@@ -230,10 +228,6 @@ class DeviceProfile:
         count(self.servers, server_of(upload.service, upload.flows[0]))
         if upload.service.host:
             count(self.addresses, address_of(upload.flows[0]))
-        self.answered += (float(upload.answered) - self.answered) * pace
-        if upload.answered:
-            target = float(upload.bytes_toclient)
-            self.answer_bytes = moved(self.answer_bytes, target) if self.answer_bytes else target
         return drifts
 
     def _announced(self, upload: Upload, what: str, usual: Baseline, value: float) -> list[Drift]:
