@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sniffer.detect.features.pacing import Shape
 from sniffer.detect.profiles.profile import ENOUGH
-from sniffer.detect.scoring.observation import Observation, beyond_pace, opening_ratio, opens
+from sniffer.detect.scoring.observation import OWN_PIECES, Observation, beyond_pace, opening_ratio, opens
 
 #: The opening, in multiples of the pace, from which on there is one, and up to which there is none. Of 508 spoken
 #: requests in real captures 95 % open with 4 and more; answers to a question of the speaker, which need no wake word,
@@ -135,9 +135,10 @@ def no_opening(seen: Observation) -> tuple[float, float] | None:
 def unanswered(seen: Observation) -> tuple[float, float] | None:
     """1 for a row of equal pieces, with an opening too small for a wake word, of which the other side acknowledged all
     and answered nothing. Each of 508 requests in real captures, with or without a wake word, was answered with 440
-    bytes and more before it was over. Where no packet of the other side is captured, this is not known."""
+    bytes and more before it was over. Where no packet of the other side is captured, this is not known; where the
+    device's own pieces of speech are in it, it says nothing."""
     opening = beyond_pace(seen)
-    if opening is None or not seen.silent:
+    if opening is None or not seen.silent or (seen.pieces or 0.0) > OWN_PIECES:
         return None
     small = max(0.0, min(1.0, (_WAKE_WORD_SEEN - opening) / (_WAKE_WORD_SEEN - _WAKE_WORD_NONE)))
     return small * seen.shape.constancy, float(seen.opening or 0)

@@ -10,6 +10,8 @@ from sniffer.model import Service
 
 #: Seconds of the paced part from which on it says how fast a run goes on.
 LEAST_PACE_S = 0.2
+#: `Observation.pieces` of a run in which this device speaks as before.
+OWN_PIECES = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
 from sniffer.detect.features.video import KeyFrames
-from sniffer.detect.scoring.observation import Observation
+from sniffer.detect.scoring.observation import OWN_PIECES, Observation
 from sniffer.model import PROTO_UDP, Evidence, FlowKey, StreamKind
 
 #: How much faster than its pace a run opens, at most, that has no opening.
@@ -18,8 +18,6 @@ _NOT_OPENED = 1.25
 #: Seconds of a stream without an opening that are no answer to a question, and bytes a second: devices that report in
 #: rows of equal pieces send less.
 _LONG_S, _LIVE_RATE = 10.0, 5_000
-#: `Observation.pieces` of a stream in which this device has spoken before.
-_OWN_PIECES = 0.5
 #: Seconds: longer than anybody speaks to a speaker.
 _LONGEST_UTTERANCE_S = 75.0
 #: Bytes a second of a stream: less is a trickle of keep-alive messages.
@@ -113,7 +111,7 @@ def _late_bursts(live: Live) -> Stream | None:
     opened = live.opened is None or live.opened > _NOT_OPENED
     if not live.bursts or (opened and (live.bursts < 3 or live.seen.shape.duration < _SURE_S)):
         return None
-    if (live.seen.pieces or 0.0) > _OWN_PIECES:
+    if (live.seen.pieces or 0.0) > OWN_PIECES:
         return None
     text = f"{live.bursts} bursts stood in the middle of a steady stream, as a camera's pictures do"
     return Stream(StreamKind.VIEW, True, Evidence("late_bursts", float(live.bursts), 0.0, text))
@@ -124,7 +122,7 @@ def _long_without_opening(live: Live) -> Stream | None:
     shape = live.seen.shape
     if live.opened is None or live.opened > _NOT_OPENED or live.score < 0 or shape.duration < _LONG_S:
         return None
-    if shape.rate < _LIVE_RATE or lock_step(live.seen) or (live.seen.pieces or 0.0) > _OWN_PIECES:
+    if shape.rate < _LIVE_RATE or lock_step(live.seen) or (live.seen.pieces or 0.0) > OWN_PIECES:
         return None
     text = f"It went on for {shape.duration:.0f} s at one speed from the first moment on, without a request before it"
     return Stream(StreamKind.VIEW, True, Evidence("no_beginning", shape.duration, 0.0, text))

@@ -52,7 +52,7 @@ AT_MOST = {"amount": 1.5, "answer": 4.0}
 #: Set by hand: the number from which on a line is level, and what it adds there, in log-odds.
 SET: dict[str, tuple[float, float]] = {
     "no_opening": (1.0, -6.5),
-    "unanswered": (1.0, -10.0),
+    "unanswered": (1.0, -8.0),
     "mostly_download": (4.0, -12.0),
     "voice_host": (1.0, 1.0),
     "telemetry_host": (1.0, -5.0),
