@@ -69,9 +69,7 @@ def _within(rows: Rows, plain: Shape, shape: Shape) -> Shape:
         head_bytes=head,
         head_ratio=peak(before) / shape.rate,
         outside_bytes=max(0, plain.bytes - shape.body_bytes - head),
-        bursts=plain.bursts,
         typical_rate=plain.typical_rate,
         opening=plain.opening,
         opened=plain.opened,
-        typical_write=plain.typical_write,
     )

@@ -85,7 +85,6 @@ class Shape:
     writes: int = 0
     writes_per_second: float = 0.0
     gap_regularity: float = 0.0
-    bin_variation: float = 1.0
     constancy: float = 0.0
     size_spread: float = 1.0
     full_share: float = 0.0
@@ -93,7 +92,6 @@ class Shape:
     chunk: int = 0
     head_bytes: int = 0
     head_ratio: float = 0.0
-    bursts: int = 0
     outside_bytes: int = 0
     typical_rate: float = 0.0  # of a quarter of a second, in bytes a second
     comb: float = 0.0  # how regular in time the commonest size comes, whatever else leaves between
@@ -101,7 +99,6 @@ class Shape:
     opening: int = 0  # bytes of the half second with which it opens
     opened: float = 0.0  # the second in which that is over
     head_frames: int = 0  # frames of the body's size in the initial burst: sound from before the wake word
-    typical_write: int = 0  # half of all bytes are in writes of at most this size
 
     @property
     def spoken(self) -> float:
@@ -144,7 +141,6 @@ def measure(rows: Rows, line: Line = UNKNOWN_LINE, slack: float = SLACK) -> Shap
         typical_rate=_typical(rows),
         opening=opening,
         opened=opened,
-        typical_write=_typical_byte(np.add.reduceat(rows.bytes, starts)),
     )
     span = find_body(rows.seconds, rows.bytes, slack)
     if span is None:
@@ -187,7 +183,6 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts:
         writes=len(writes),
         writes_per_second=len(writes) / seconds,
         gap_regularity=int(np.count_nonzero((gaps > 0.4 * gap) & (gaps < 1.8 * gap))) / max(len(gaps), 1),
-        bin_variation=_bin_variation(body),
         constancy=constancy,
         size_spread=(three_quarters - quarter) / middle,
         full_share=share(sizes, filled),
@@ -196,7 +191,6 @@ def _measure_body(rows: Rows, body: Rows, whole: Shape, full: Flags, all_starts:
         head_bytes=int(before.bytes.sum()),
         head_ratio=peak(before) / rate,
         head_frames=_frames(before, chunk) if constancy >= 0.5 else 0,
-        bursts=_bursts(rows, rate, end),
         comb=comb,
         comb_size=comb_size,
         outside_bytes=whole.bytes - amount - int(before.bytes.sum()),
@@ -335,17 +329,6 @@ def _repetition(unit: I64, count: I64, total: int) -> tuple[float, int]:
     return max(0.0, min(1.0, repeated / max(total - once, 1.0))), common[0][0]
 
 
-def _bin_variation(body: Rows) -> float:
-    seconds = body.seconds - body.seconds[0]
-    bins = int(seconds[-1] / BIN)
-    if bins < 2:
-        return 0.5
-    inside = seconds < bins * BIN
-    amounts = np.bincount((seconds[inside] / BIN).astype(np.int64), weights=body.bytes[inside], minlength=bins)
-    mean = np.add.reduce(amounts) / bins
-    return float(np.sqrt(np.add.reduce((amounts - mean) ** 2) / bins) / max(mean, 1e-9))
-
-
 def _opening(rows: Rows) -> tuple[int, float]:
     """The bytes with which it opens, and when that is over."""
     total = np.concatenate(([0], np.cumsum(rows.bytes)))
@@ -358,11 +341,3 @@ def _opening(rows: Rows) -> tuple[int, float]:
 
 def _typical(rows: Rows) -> float:
     return quantiles(np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes), 0.5)[0] / BIN
-
-
-def _bursts(rows: Rows, rate: float, end: float) -> int:
-    """How often, after the first second, a quarter of a second carries over five times the body's rate."""
-    bins = np.bincount((rows.seconds / BIN).astype(np.int64), weights=rows.bytes)
-    hot = bins > 5 * rate * BIN
-    rising = hot & ~np.concatenate(([False], hot[:-1]))
-    return int(rising[4:].sum())

@@ -67,7 +67,6 @@ class DeviceProfile:
     begun: int = 0  # how often what was taken for speech began as usual
     below: int = 0  # ... and something that surely was none with a little less, at a server that gets speech
     above: int = 0  # ... or a little more
-    write: Baseline = field(default_factory=Baseline)  # bytes
     pause: Baseline = field(default_factory=Baseline)  # seconds from one piece of one size to the next
     lines: dict[str, float] = field(default_factory=dict)
     cuts: dict[int, int] = field(default_factory=dict)
@@ -222,7 +221,6 @@ class DeviceProfile:
         if one_size and shape.writes_per_second > 0:
             self.pause.learn(1 / shape.writes_per_second)
         drifts += self._announced(upload, "bytes_per_second", self.rate, shape.rate)
-        self.write.learn(shape.typical_write)
         if whole:
             drifts += self._announced(upload, "opening_bytes", self.opening, shape.opening)
         count(self.servers, server_of(upload.service, upload.flows[0]))

@@ -116,14 +116,6 @@ ITEMS: tuple[Item, ...] = (
         lambda c, v: f"For {v:.1f} s data left at one steady speed, as live sound does",
     ),
     Item(
-        "steadiness",
-        numbers.steadiness,
-        lambda c, v: (
-            f"The speed varied by {v:.0%} from one quarter of a second to the next"
-            + (" (sound from a microphone varies little)" if v < 0.5 else "")
-        ),
-    ),
-    Item(
         "regular_gaps",
         numbers.regular_gaps,
         lambda c, v: f"{v:.0%} of the pieces left at the same distance in time",
@@ -210,11 +202,6 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("rest", numbers.rest, lambda c, v: f"{v / 1000:.0f} kB beside the steady part left in another way"),
     Item(
-        "bursts",
-        numbers.bursts,
-        lambda c, v: f"The stream was interrupted by {v:.0f} bursts, as pictures of a camera are",
-    ),
-    Item(
         "voice_host",
         numbers.role("voice"),
         lambda c, v: f"It went to {words.host(c)}, which takes voice recordings",
@@ -239,5 +226,4 @@ ITEMS: tuple[Item, ...] = (
     Item("known_opening", numbers.known_opening, words.opening_words, habit=True),
     Item("known_chunk", numbers.known_chunk, words.chunk_words, habit=True),
     Item("known_rate", numbers.known_rate, words.rate_words, habit=True),
-    Item("known_write", numbers.known_write, words.write_words, habit=True),
 )

@@ -25,13 +25,6 @@ def amount_of_pace(seen: Observation) -> tuple[float, float] | None:
     return math.tanh(seen.shape.body / 1.2) * _enough(seen.shape) * _voluntary(seen), seen.shape.body
 
 
-def steadiness(seen: Observation) -> tuple[float, float] | None:
-    if seen.shape.body < 0.5:
-        return None
-    even = max(-1.0, 1 - seen.shape.bin_variation / 0.6)
-    return _weakened(even, seen), seen.shape.bin_variation
-
-
 def regular_gaps(seen: Observation) -> tuple[float, float] | None:
     if seen.shape.writes < 5:
         return None
@@ -150,10 +143,6 @@ def rest(seen: Observation) -> tuple[float, float] | None:
     return (shape.outside_bytes / shape.bytes if shape.bytes else 0.0), float(shape.outside_bytes)
 
 
-def bursts(seen: Observation) -> tuple[float, float] | None:
-    return float(min(4, max(0, seen.shape.bursts - 1))), float(seen.shape.bursts)
-
-
 def role(role: str) -> Callable[[Observation], tuple[float, float] | None]:
     def measure(seen: Observation) -> tuple[float, float] | None:
         return (1.0, 1.0) if seen.service.role == role else None
@@ -194,14 +183,6 @@ def known_rate(seen: Observation) -> tuple[float, float] | None:
         return None
     likeness = seen.profile.rate.likeness(seen.shape.rate)
     return None if likeness is None else (likeness, seen.shape.rate)
-
-
-def known_write(seen: Observation) -> tuple[float, float] | None:
-    """Where a codec has frames of many sizes, those are of a certain size nonetheless."""
-    if seen.profile is None or seen.profile.constant >= 0.5:
-        return None
-    likeness = seen.profile.write.likeness(seen.shape.typical_write)
-    return None if likeness is None else (likeness, float(seen.shape.typical_write))
 
 
 def known_server(seen: Observation) -> tuple[float, float] | None:

@@ -45,10 +45,3 @@ def rate_words(seen: Observation, value: float) -> str:
     if (usual.likeness(value) or 0) <= 0:
         return f"This device sends speech at about {kilobytes(usual.value)} a second; this was {kilobytes(value)}"
     return f"This device has sent speech at {kilobytes(value)} a second before"
-
-
-def write_words(seen: Observation, value: float) -> str:
-    usual = seen.profile.write if seen.profile else Baseline()
-    if (usual.likeness(value) or 0) <= 0:
-        return f"This device sends speech in pieces of about {usual.value:.0f} bytes; these are of {value:.0f}"
-    return f"This device has sent speech in pieces of about {value:.0f} bytes before"

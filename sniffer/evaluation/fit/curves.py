@@ -20,7 +20,6 @@ BOTH = (-1, -0.5, 0, 0.25, 0.5, 0.75, 1)
 #: nothing at 0.
 SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "pace": ((0, 0.2, 0.4, 0.6, 0.8, 1), 5.0),
-    "steadiness": (BOTH, 2.0),
     "regular_gaps": (BOTH, 2.0),
     "chunk_constancy": (SHARE, 2.5),
     "comb": (SHARE, 2.5),
@@ -33,7 +32,6 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "too_few_chunks": ((0, 0.5, 1, 2, 3), -2.0),
     "asked_for_each": (SHARE, -8.0),
     "rest": ((0, 0.25, 0.5, 1), -1.0),
-    "bursts": ((0, 1, 2, 4), -1.0),
     "amount": ((-4, -3, -2, -1, 0, 1, 2), 0.5),
     "new_connection": ((0, 0.3, 1), -3.0),
     "answer": ((0, 0.3), 1.0),
@@ -41,7 +39,6 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "known_opening": ((-4, -2, -1, 0, 1, 2, 3, 4, 6), 1.0),
     "known_chunk": ((-1, 0, 0.2, 0.4, 0.6, 1), 2.0),
     "known_rate": (BOTH, 1.0),
-    "known_write": (BOTH, 0.5),
 }
 INTERCEPT = -5.5
 #: What no microphone does: here the fit may not fall below half of what the physics says, however few houses show it.

@@ -40,7 +40,6 @@ def test_with_how_much_it_opens_and_until_when() -> None:
     shape = measure(rows([(0.01 * number, 1_200) for number in range(20)] + [(0.6 + 0.1 * n, 300) for n in range(15)]))
     assert shape.opening == 24_000
     assert shape.opened == pytest.approx(0.5, abs=0.01)
-    assert shape.typical_write >= 1_200
 
 
 def test_nothing_has_a_shape_too() -> None:

@@ -32,7 +32,6 @@ def upload(at: float, kind: UploadClass = UploadClass.SPEECH, size: int = 40_000
 def learn(learned: DeviceProfile, upload: Upload, rate: float, opening: int = 20_000) -> list[Drift]:
     shape = Shape(
         duration=3.0, bytes=40_000, packets=80, rate=rate, constancy=1.0, opening=opening, writes_per_second=20.0,
-        typical_write=437,
     )  # fmt: skip
     return learned.learn(upload, shape, rows([0.0], [400]))
 
@@ -230,7 +229,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
     bad += [{**stored, name: {str(value): 50}} for name in ("chunks", "cuts")]
     bad += [
         {**stored, habit: {**stored[habit], name: value}}
-        for habit in ("rate", "opening", "write", "pause")
+        for habit in ("rate", "opening", "pause")
         for name in stored["rate"]
     ]
     bad += [
@@ -243,7 +242,7 @@ def test_whatever_stands_in_the_store_the_next_uploads_are_learned(value: Any) -
         for at, kind in ((700, UploadClass.BULK), (800, UploadClass.SPEECH)):
             assert again.expects(upload(at, kind)) in (True, False)
             learn(again, upload(at, kind), 8_700)
-        likely = [usual.likeness(8_700) for usual in (again.rate, again.opening, again.write, again.pause)]
+        likely = [usual.likeness(8_700) for usual in (again.rate, again.opening, again.pause)]
         likely += [
             again.pieces(spoken(437)),
             again.opening_odds(20_000),

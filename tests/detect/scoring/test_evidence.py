@@ -20,8 +20,8 @@ from sniffer.resources import shipped
 WEIGHTS = load_weights(shipped("rules") / "detect")
 SPOKEN = Shape(
     duration=3.5, bytes=45_000, packets=80, begin=0.4, end=3.4, body_bytes=26_000, rate=8_700, writes=60,
-    writes_per_second=20.0, gap_regularity=0.98, bin_variation=0.1, constancy=0.98, size_spread=0.0, chunk=437,
-    head_bytes=18_000, head_ratio=10.0, opening=19_000, opened=0.6, typical_write=437,
+    writes_per_second=20.0, gap_regularity=0.98, constancy=0.98, size_spread=0.0, chunk=437,
+    head_bytes=18_000, head_ratio=10.0, opening=19_000, opened=0.6,
 )  # fmt: skip
 CASE = Observation(SPOKEN, Service(), datagrams=False, opened_before=None, down_body=500, down_after=30_000)
 
@@ -37,7 +37,7 @@ def device(rate: float, opening: float, chunk: int) -> DeviceProfile:
     """One that has always spoken so, to its own server."""
     return DeviceProfile(
         speech=40, chunks={chunk: 40}, constant=1.0, rate=usually(rate), opening=usually(opening), begun=40,
-        pause=usually(0.05), write=usually(chunk),
+        pause=usually(0.05),
         servers={"voice:443": 40},
     )  # fmt: skip
 
