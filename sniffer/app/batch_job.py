@@ -6,6 +6,7 @@ moment that it is recognised.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from sniffer.app.pipeline import EVERYTHING, Pipeline
 from sniffer.app.two_pass import Event, FirstLook, gathered
 from sniffer.capture.files.open import open_capture
 from sniffer.capture.files.pipe import read_stream
-from sniffer.capture.files.reader import CaptureReader
+from sniffer.capture.files.reader import FUTURE_NS, CaptureReader
 from sniffer.decode import decode
 from sniffer.decode.frames.unread import Unread
 from sniffer.diagnostics import clock_steps
@@ -170,7 +171,7 @@ class OfflineJudge:
         pipeline = self._pipeline(outcome.capture)
         yield from self._wake(pipeline)
         reader = read_stream(stream, outcome.capture)
-        unread, steps = Unread(), clock_steps.ClockSteps()
+        unread, steps = Unread(), clock_steps.ClockSteps(time.time_ns() + FUTURE_NS)
         for block in reader:
             outcome.packets += len(block)
             batch, errors = decode(block, EVERYTHING)
@@ -229,9 +230,8 @@ def _note_forged(count: int, outcome: Outcome) -> None:
 
 
 def _doubts(pipeline: Pipeline, steps: ClockSteps, outcome: Outcome) -> Iterator[Record]:
-    """Around a step of the clock, what time it was is not known: it counts as packets that were lost."""
-    for step in steps.steps:
-        doubt = step.doubt(outcome.capture)
+    """Where the clock was set or wrong, what time it was is not known: it counts as packets that were lost."""
+    for doubt in steps.doubts(outcome.capture):
         yield from pipeline.leap(doubt.start_ns, doubt.end_ns)
 
 

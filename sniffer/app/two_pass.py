@@ -7,11 +7,13 @@ watched in the end was among them from its first packet on, that was all; else t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from sniffer.app.pipeline import EVERYTHING, Pipeline
+from sniffer.capture.files.reader import FUTURE_NS
 from sniffer.decode import decode
 from sniffer.decode.frames.batcher import Gatherer
 from sniffer.decode.frames.unread import Unread
@@ -52,7 +54,7 @@ class FirstLook:
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
         self.packets = 0
-        self.steps = ClockSteps()
+        self.steps = ClockSteps(time.time_ns() + FUTURE_NS)
         self.start_ns = self.time_ns = 0
 
     def block(self, block: FrameBlock) -> None:

@@ -24,9 +24,14 @@ _GAP_NS, _ALWAYS_NS = 30 * SECOND, 86_400 * SECOND
 _PACE_NS, _PACED_PACKETS = SECOND, 8
 #: On either side of a step, what time it was is in doubt for at least this long and at most that long (ns).
 _LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
+#: No clock that was set shows an earlier time (2010, before there were smart speakers): boards without a battery begin
+#: in 1970 or 2000.
+_EARLIEST_NS = 1_262_304_000 * SECOND
 #: Steps that are remembered of one capture.
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
+#: Stands for a time that does not come.
+NEVER = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,17 @@ class Step:
 
 
 class ClockSteps:
-    """Looks at the times of a capture, batch by batch, in the order of the file."""
+    """Looks at the times of a capture, batch by batch, in the order of the file. Packets that are dated later than
+    `latest_ns`, or before 2010, were captured by a clock that was wrong."""
 
-    def __init__(self) -> None:
+    def __init__(self, latest_ns: int = NEVER) -> None:
         self.steps: list[Step] = []
         #: Packets that stand behind later ones, but for jitter, where the times did not stay back.
         self.disordered = 0
+        #: Packets whose time cannot be right.
+        self.misdated = 0
+        self._misdated: dict[bool, tuple[int, int]] = {}  # too late, or too early: first and last time
+        self._limit_ns = latest_ns
         self._latest_ns = 0
         self._back: tuple[int, int, int] | None = None  # times went back: from, to, and rows since
         self._recent: PacketBatch | None = None
@@ -59,6 +69,7 @@ class ClockSteps:
         """Look at the times of the next frames."""
         if not len(time_ns):
             return
+        self._date(time_ns)
         highest = np.maximum.accumulate(np.maximum(time_ns, self._latest_ns))
         if not (time_ns < highest - _JITTER_NS).any() and self._back is None:
             before = np.concatenate(([self._latest_ns or time_ns[0]], highest[:-1]))
@@ -68,6 +79,21 @@ class ClockSteps:
             return
         for moment in time_ns.tolist():
             self._one(moment)
+
+    def _date(self, time_ns: I64) -> None:
+        for late, wrong in ((True, time_ns > self._limit_ns), (False, time_ns < _EARLIEST_NS)):
+            if wrong.any():
+                times = time_ns[wrong]
+                first, last = self._misdated.get(late, (NEVER, 0))
+                self._misdated[late] = min(first, int(times.min())), max(last, int(times.max()))
+                self.misdated += len(times)
+
+    def doubts(self, capture: str) -> Iterator[Loss]:
+        """Yield the times in which nothing may be concluded from silence: around steps, and where no time is right."""
+        for step in self.steps:
+            yield step.doubt(capture)
+        for first, last in self._misdated.values():
+            yield Loss(capture, max(first - _MOST_DOUBT_NS, 0), min(last, NEVER - _MOST_DOUBT_NS) + _MOST_DOUBT_NS, 0)
 
     def _one(self, moment: int) -> None:
         if self._back is not None:
@@ -152,6 +178,12 @@ def sentences(steps: ClockSteps) -> Iterator[str]:
         yield (
             f"the capturing clock was set {way} by {abs(seconds):.0f} s at {timestamp(step.before_ns)}: "
             "around that nothing is concluded from silence"
+        )
+    if steps.misdated:
+        what = "1 packet is" if steps.misdated == 1 else f"{steps.misdated} packets are"
+        yield (
+            f"{what} dated before 2010 or in the future: the capturing clock was wrong, and at those times nothing is "
+            "concluded from silence"
         )
     if steps.disordered:
         yield f"{steps.disordered} packets stand behind later ones: the file is not in the order of time"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sniffer.diagnostics.clock_steps import ClockSteps
-from sniffer.testing import pcap_bytes
+from sniffer.testing import pcap_bytes, pcapng_bytes
 from tests.captures.make import MAC
 from tests.cli.test_analyze import Call, call
 from tests.cli.test_unreadable import frames
@@ -59,3 +59,18 @@ def test_nobody_is_accused_beside_a_step(call: Call, tmp_path: Path, step: int) 
     assert status == 0
     assert "the capturing clock was set" in err
     assert "unexpected" not in {json.loads(line)["verdict"] for line in out.splitlines()}
+
+
+@pytest.mark.parametrize("start", [1, 946_684_800, 2**31, 2**32 - 600, 9_223_372_000])
+def test_nobody_is_accused_by_a_clock_that_was_never_right(call: Call, tmp_path: Path, start: int) -> None:
+    whole = frames()
+    path, wake = tmp_path / "wrong.pcap", tmp_path / "wake.jsonl"
+    moved = [frame._replace(time_ns=frame.time_ns - whole[0].time_ns + start * SECOND) for frame in whole]
+    path.write_bytes(pcapng_bytes(moved))
+    wake.write_text(json.dumps({"timestamp": 1, "kind": "source_up", "source": "ear", "miss_rate": 0.001}) + "\n")
+    status, out, err = call("analyze", path, "--wake", wake, "--device", f"{MAC}=kitchen", "--format", "jsonl")
+    assert status == 0
+    assert "dated before 2010 or in the future" in err
+    verdicts = {json.loads(line)["verdict"] for line in out.splitlines()}
+    assert "inconclusive" in verdicts
+    assert "unexpected" not in verdicts
