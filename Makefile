@@ -183,6 +183,7 @@ hostile: packages $(BIN)/.installed-dev
 	SNIFFER_CONFIGS=3000 $(BIN)/python -m pytest -q --timeout 3600 tests/app/test_validation.py
 	$(BIN)/python -m tests.hostile.mutate --inputs $(INPUTS)
 	$(BIN)/python -m tests.hostile.floods
+	$(BIN)/python -m tests.hostile.storage
 	$(BIN)/python -m tests.sinks.torture --kills $(KILLS)
 	$(BIN)/python -m tests.e2e.killed --kills $(KILLS)
 

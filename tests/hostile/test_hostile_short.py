@@ -29,3 +29,16 @@ def test_the_utterance_is_found_in_a_flood(flood: str) -> None:
     assert result.alive, result
     assert result.found, result
     assert result.resident_mib < 200, result
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@LIVE
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("fault", ["full", "removed", "forbidden"])
+def test_the_watch_goes_on_while_nothing_can_be_kept(fault: str) -> None:
+    from tests.hostile import storage
+
+    outcome = storage.measure(fault)
+    assert outcome.held, outcome
+    assert outcome.said, outcome

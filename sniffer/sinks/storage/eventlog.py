@@ -84,6 +84,11 @@ class EventLog:
 
     def _append(self, line: bytes) -> None:
         if self._file < 0 or self._moved_away():
+            if not self._path.parent.is_dir():
+                logger.error(
+                    "%s: the folder of the event log was removed while it was in use; it is made again", self._path
+                )
+                self._path.parent.mkdir(mode=0o700)
             self._open()
         if self._size and self._size + len(line) > self._max_bytes:
             self._rotate()

@@ -25,6 +25,7 @@ from sniffer.model import Record
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.jsonl import checksum, decode, intact
 from sniffer.sinks.storage.ownership import beside, is_marked, own
+from sniffer.sinks.storage.removal import write_again
 from sniffer.sinks.storage.room import FULL, make_room, used_bytes
 from sniffer.sinks.storage.rows import INSERT, conditions, row_of
 from sniffer.sinks.storage.salvage import salvage
@@ -104,6 +105,8 @@ class Store:
                 finally:
                     self._depth -= 1
                 return
+            if self._owner is not None and not self.path.exists():
+                self._write_again(self._owner)
             changes = self._db.total_changes
             self._db.execute("BEGIN")
             self._depth, self._broken, self._damage_seen = 1, False, False
@@ -274,6 +277,19 @@ class Store:
             logger.error("%s: the damaged store cannot be replaced: %s", self.path, error)
             return False
         return True
+
+    def _write_again(self, owner: IO[bytes]) -> None:
+        """Put what the file held in its place again: it was removed while it was open."""
+        write_again(self._db, self.path)
+        self._db.close()
+        self._db = self._new()
+        if not beside(self.path, ".lock").exists():
+            self._owner = own(self.path)
+            owner.close()
+        self._hold_reserve()
+        logger.error(
+            "%s: the store was removed while it was in use; it is written again, and nothing is lost", self.path
+        )
 
     def release_reserve(self) -> None:
         """Give up the room that is held for the last write on a full disk."""
