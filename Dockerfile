@@ -35,6 +35,9 @@ LABEL org.opencontainers.image.title="speaker-sniffer" \
       org.opencontainers.image.source="https://github.com/speaker-sniffer/speaker-sniffer" \
       org.opencontainers.image.description="Tells when a smart speaker sent what could be your voice, and whether anybody asked it to." \
       org.opencontainers.image.licenses="Apache-2.0"
+# Sources of `type: ssh` use the system's client.
+RUN (apt-get update -qq && apt-get install -y -qq --no-install-recommends openssh-client && rm -rf /var/lib/apt/lists/*) \
+ >/dev/null 2>&1 || echo "no ssh client: sources of type ssh will not work"
 COPY --from=build /opt/sniffer /opt/sniffer
 # The file capability cap_net_raw+p, written as the attribute it is: no setcap has to be in the image.
 RUN python3 -c "import os, struct; os.setxattr('/opt/sniffer/bin/python-raw', 'security.capability', \

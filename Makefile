@@ -133,7 +133,7 @@ screenshots: $(BIN)/.installed-dev
 addon: $(BIN)/.installed-dev
 	$(PIP) build
 	rm -rf dist/addon && mkdir -p dist/addon/sniffer
-	$(BIN)/python -m build --quiet --wheel --outdir dist/addon/sniffer .
+	$(BIN)/python -m build --quiet --sdist --outdir dist/addon/sniffer .
 	cp homeassistant/addon/* requirements.lock dist/addon/sniffer/
 
 ## sbom: write the software bill of materials of the program and its dependencies to dist/sbom.cdx.json
