@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import sqlite3
 from pathlib import Path
 
@@ -58,6 +59,25 @@ _PROBES = (
     "SELECT COUNT(*) FROM records WHERE type = 'device'",
 )
 
+#: Finds an entry of an index that stands behind a larger one: a search by halves does not find it.
+_DISORDER = tuple(
+    f"SELECT 1 FROM (SELECT {group} AS one, {value} AS two, LAG({group}) OVER w AS one_before, "  # noqa: S608
+    f"LAG({value}) OVER w AS two_before FROM records INDEXED BY {index} WINDOW w AS (ORDER BY {group}, {value})) "
+    "WHERE one < one_before OR (one = one_before AND two < two_before) LIMIT 1"
+    for index, group, value in (
+        ("records_time", "type", "time_ns"),
+        ("records_id", "type", "id"),
+        ("records_keep", "keep", "time_ns"),
+    )
+)
+#: Two numbers that are the same: of uploads, and of what is kept beside for overviews.
+_COUNTS = (
+    "SELECT COUNT(*) FROM records INDEXED BY records_time WHERE type = 'upload'",
+    "SELECT COUNT(*) FROM summaries",
+)
+
+logger = logging.getLogger("sniffer")
+
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
     if db.execute("PRAGMA schema_version").fetchone()[0] == 0:
@@ -82,6 +102,31 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
             db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
     for query in _PROBES:  # damage is found now, when it can be set aside
         db.execute(query).fetchall()
+    _mend_indexes(db, path)
+
+
+def _mend_indexes(db: sqlite3.Connection, path: Path) -> None:
+    """Make indexes anew that do not lead to all rows: SQLite notices only what cannot be an index at all. Raises
+    sqlite3.DatabaseError where that does not help."""
+    if _indexes_hold(db):
+        return
+    logger.error(
+        "%s: an index was damaged, so that records were not found; it is made again, and nothing is lost", path
+    )
+    db.execute("REINDEX")
+    with db:
+        db.execute("BEGIN")
+        db.execute("DELETE FROM summaries")
+        db.execute(f"INSERT OR REPLACE INTO summaries {_SUMMARY.format('records')} FROM records WHERE type = 'upload'")
+    if not _indexes_hold(db):
+        raise sqlite3.DatabaseError("database disk image is malformed: its indexes lead nowhere")
+
+
+def _indexes_hold(db: sqlite3.Connection) -> bool:
+    if any(db.execute(query).fetchone() for query in _DISORDER):
+        return False
+    uploads, summaries = (db.execute(query).fetchone()[0] for query in _COUNTS)
+    return bool(uploads == summaries)
 
 
 def check(db: sqlite3.Connection, path: Path, *, reading: bool = False) -> None:

@@ -118,6 +118,37 @@ def test_what_is_set_aside_is_named_and_the_rest_is_kept(tmp_path: Path, caplog:
     assert f"{UPLOADS} records, 10 messages, 2 parts of what was learned" in line
 
 
+@pytest.mark.parametrize(
+    ("index", "part", "changed"),
+    [
+        ("records_time", b"upload", b"uploaD"),
+        ("records_time", b"upload", b"uplozd"),
+        ("records_time", b"\x18\xe9", b"\x28\xe9"),
+        ("records_id", b"upload", b"uploaD"),
+    ],
+)
+def test_an_index_that_hides_records_is_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, index: str, part: bytes, changed: bytes
+) -> None:
+    path = tmp_path / "sniffer.db"
+    filled(path, checkpointed=True)
+    with sqlite3.connect(path) as db:
+        page = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [index]).fetchone()[0]
+    data = bytearray(path.read_bytes())
+    places = [at for at in range((page - 1) * 4096, page * 4096) if data[at : at + len(part)] == part]
+    middle = places[len(places) // 2]
+    data[middle : middle + len(part)] = changed
+    path.write_bytes(data)
+    with Store(StoreSettings(path=path)) as store:
+        assert len(store.uploads(limit=None)) == UPLOADS
+        assert store.state_get("stage.detect") == STATE
+    assert any("index was damaged" in record.message for record in caplog.records)
+    caplog.clear()
+    with Store(StoreSettings(path=path)) as store:
+        assert len(store.uploads(limit=None)) == UPLOADS
+    assert not caplog.records
+
+
 def test_a_flipped_byte_within_a_text_spoils_that_record_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
