@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import difflib
 import importlib
 import io
 import os
@@ -42,6 +43,19 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
+#: What people type who know other programs -> the command that they mean.
+MEANT: Mapping[str, str] = {
+    "check": "config check",
+    "validate": "config check",
+    "start": "run",
+    "daemon": "run",
+    "init": "setup",
+    "status": "doctor",
+    "help": "--help",
+    "version": "--version",
+}
+
+
 class _Commands(click.Group):
     """Knows all names without importing their modules: `--help` is fast, a broken extra harms one command."""
 
@@ -55,6 +69,18 @@ class _Commands(click.Group):
             module = importlib.import_module(f"sniffer.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            word = args[0] if args else ""
+            close = difflib.get_close_matches(word, COMMANDS, n=1)
+            if meant := MEANT.get(word) or (close[0] if close else None):
+                error.message = f"{error.message.rstrip('.')}; did you mean `sniffer {meant}`?"
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -73,6 +74,11 @@ def command(
         return try_targets(load_config(output), SystemClock())
     if not force and says_something(output):
         raise UsageError(f"{output}: is there already; --force writes over it, -o names another, --test tries it")
+    folder = output.absolute().parent
+    if not os.access(folder, os.W_OK):  # now, and not after all the answers
+        raise UsageError(
+            f"{folder}: {'cannot be written to' if folder.is_dir() else 'no such folder'}; -o names another"
+        )
     if not yes and not has_terminal():
         raise UsageError("no terminal to ask on: --yes takes what was recognised")
     if yes and router not in (None, "here"):

@@ -47,6 +47,23 @@ def test_yes_writes_what_was_recognised(capture: Path, tmp_path: Path) -> None:
     assert run("--capture", capture, "--yes", "-o", target, "--force").exit_code == 0
 
 
+def test_a_folder_that_is_not_there_is_reported_before_anything_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(SnifferError, match="no such folder; -o names another"):
+        run("--capture", tmp_path / "never-read.pcap", "--yes", "-o", tmp_path / "none" / "sniffer.yaml")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("check", "config check"), ("analyse", "analyze"), ("status", "doctor"), ("xyzzy", None)]
+)
+def test_a_command_that_there_is_not_is_answered_with_the_one_that_is_meant(word: str, meant: str | None) -> None:
+    from sniffer.cli.main import cli
+
+    result = CliRunner().invoke(cli, [word])
+    assert result.exit_code == 2
+    assert ("did you mean" in result.output) is (meant is not None)
+    assert meant is None or f"did you mean `sniffer {meant}`?" in result.output
+
+
 def test_it_asks_what_is_what(capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sniffer.cli.setup.has_terminal", lambda: True)
     target = tmp_path / "sniffer.yaml"
