@@ -78,9 +78,10 @@ class _Commands(click.Group):
         except click.UsageError as error:
             word = args[0] if args else ""
             close = difflib.get_close_matches(word, COMMANDS, n=1)
-            if meant := MEANT.get(word) or (close[0] if close else None):
-                error.message = f"{error.message.rstrip('.')}; did you mean `sniffer {meant}`?"
-            raise
+            meant = MEANT.get(word) or (close[0] if close else None)
+            if meant is None:
+                raise
+            raise click.UsageError(f"{error.message.rstrip('.')}; did you mean `sniffer {meant}`?", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
