@@ -1,9 +1,8 @@
-"""One run can be read in more than one way: where its head ends and its body begins is for the listener to find.
+"""Other hypotheses about how a run is segmented into an initial burst and a paced part.
 
-`shape.measure` takes the longest stretch that a radio could have made of one speed. A short utterance drowns in it: its
-head passes for the same speed, delivered a little early. So the same rows are also read with less patience, as a
-codec's pieces with other business between them, and as the slow ticks of a buffer that fills many packets. What was
-sent is explained by the reading that explains it best.
+`pacing.measure` takes the longest stretch that a radio could have made of one speed. In a short utterance the initial
+burst passes for a part of it, delivered a little early. So the same rows are also measured with a narrower tolerance,
+and as a codec's pieces of one size with other data of the same connection between them.
 """
 
 from __future__ import annotations
