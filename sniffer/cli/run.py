@@ -85,11 +85,17 @@ def command(
         def read_config() -> Config:
             return _placed(effective_config(config_path, devices), interfaces, store_path, scratch)
 
-        with importing():
+        with importing():  # all of it before the capture is opened: until devices are watched, only their names arrive
             from sniffer.app.config import read_secret
+            from sniffer.app.service import Service, open_files
+            from sniffer.app.turns import SWITCH_SECONDS
             from sniffer.capture.files.open import open_capture
             from sniffer.capture.files.replay import ReplayCapture, ReplayClock
             from sniffer.capture.sources import open_sources
+            from sniffer.cli._show import RecordLines
+            from sniffer.wake.adapters.file import read_events
+
+        sys.setswitchinterval(SWITCH_SECONDS)
 
         config = read_config()
         clock: Clock = SystemClock()
@@ -103,14 +109,6 @@ def command(
             stack.callback(source.close)
             logger.info("capturing on %s", name)
             name = name.partition(" (")[0]
-        # From here on the kernel keeps packets: what takes longest to import comes after.
-        with importing():
-            from sniffer.app.service import Service, open_files
-            from sniffer.app.turns import SWITCH_SECONDS
-            from sniffer.cli._show import RecordLines
-            from sniffer.wake.adapters.file import read_events
-
-        sys.setswitchinterval(SWITCH_SECONDS)
         store, event_log = stack.enter_context(open_files(config))
         lines = RecordLines(sys.stdout, output_format)
         events = read_events(wake) if wake is not None else []
