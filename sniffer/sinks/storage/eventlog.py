@@ -15,6 +15,7 @@ from sniffer.errors import StoreError
 from sniffer.model import Record
 from sniffer.sinks.settings import EventLogSettings
 from sniffer.sinks.storage.jsonl import encode
+from sniffer.sinks.storage.removal import is_removed
 
 logger = logging.getLogger("sniffer")
 
@@ -84,7 +85,7 @@ class EventLog:
 
     def _append(self, line: bytes) -> None:
         if self._file < 0 or self._moved_away():
-            if not self._path.parent.is_dir():
+            if is_removed(self._path.parent):
                 logger.error(
                     "%s: the folder of the event log was removed while it was in use; it is made again", self._path
                 )

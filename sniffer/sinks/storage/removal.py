@@ -9,6 +9,18 @@ from pathlib import Path
 from sniffer.sinks.storage.ownership import beside
 
 
+def is_removed(path: Path) -> bool:
+    """Return whether nothing stands at a path. Where the folder may not be searched, that is not known: an open file
+    can be used all the same."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def write_again(db: sqlite3.Connection, path: Path) -> None:
     """Write what an open store holds to the path from which it was removed. Raises sqlite3.Error and OSError."""
     with contextlib.suppress(FileExistsError):

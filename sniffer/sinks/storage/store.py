@@ -25,7 +25,7 @@ from sniffer.model import Record
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.jsonl import checksum, decode, intact
 from sniffer.sinks.storage.ownership import beside, is_marked, own
-from sniffer.sinks.storage.removal import write_again
+from sniffer.sinks.storage.removal import is_removed, write_again
 from sniffer.sinks.storage.room import FULL, make_room, used_bytes
 from sniffer.sinks.storage.rows import INSERT, conditions, row_of
 from sniffer.sinks.storage.salvage import salvage
@@ -105,7 +105,7 @@ class Store:
                 finally:
                     self._depth -= 1
                 return
-            if self._owner is not None and not self.path.exists():
+            if self._owner is not None and is_removed(self.path):
                 self._write_again(self._owner)
             changes = self._db.total_changes
             self._db.execute("BEGIN")

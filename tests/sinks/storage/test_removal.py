@@ -63,6 +63,16 @@ def test_where_it_cannot_be_written_again_it_is_tried_each_time(tmp_path: Path) 
         assert len(store.uploads(limit=None)) == 2
 
 
+def test_a_folder_that_may_not_be_searched_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with Store(StoreSettings(path=tmp_path / "sniffer.db")) as store:
+        monkeypatch.setattr(Path, "lstat", forbidden)
+        store.emit(upload(at=0))
+        assert len(store.uploads(limit=None)) == 1
+
+
 def test_the_event_log_goes_on_in_a_folder_that_was_removed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "state"
     folder.mkdir()
