@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
@@ -58,7 +59,17 @@ def namespace(pair: tuple[str, str] = ("lan0", "far0")) -> Iterator[str]:
     finally:
         _enter(home)
         os.close(home)
+        _end_all_in(name)
         ip("netns", "del", name)
+
+
+def _end_all_in(name: str) -> None:
+    """End what still runs in a namespace: a `tcpdump` whose ssh connection is gone notices with its next packet."""
+    found = subprocess.run(["ip", "netns", "pids", name], check=True, capture_output=True, text=True).stdout
+    for pid in map(int, found.split()):
+        if pid != os.getpid():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 def add_pair(near: str, far: str) -> None:
