@@ -89,7 +89,9 @@ def build(wheel: Path, into: Path, moment: datetime, share: Callable[[Path], Non
     with tempfile.TemporaryDirectory(prefix="sniffer-deb-") as folder:
         tree = Path(folder) / "tree"
         _fill(tree, wheel, moment, share)
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(made)], check=True)
+        environment = os.environ | {"SOURCE_DATE_EPOCH": str(int(moment.timestamp()))}
+        command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", str(tree), str(made)]
+        subprocess.run(command, check=True, env=environment)
     return made
 
 

@@ -305,11 +305,11 @@ class RemoteSource:
         return rows(block, slice(int(fresh.argmax()), None))
 
     def _settled(self, arrived: list[Arrived], ended: bool) -> list[Arrived]:
-        """What can be translated now. While the sender's clock settles, packets wait until all that arrive together
-        are there."""
+        """What can be translated now. While the sender's clock settles, packets wait a moment for those that arrive
+        together with them."""
         waiting = self._settling + arrived
         together = bool(waiting) and self._feed.own_clock and self._sender.settling and not ended
-        if together and self._clock.now_ns() - waiting[-1].time_ns < self._together_seconds * SECOND:
+        if together and self._clock.now_ns() - waiting[0].time_ns < self._together_seconds * SECOND:
             self._settling = waiting
             return []
         self._settling = []

@@ -156,6 +156,18 @@ def test_a_lone_packet_that_was_kept_back_does_not_put_the_next_one_in_doubt() -
     assert s.source.health()["sender"].clock_offset_seconds == 0
 
 
+def test_packets_that_keep_coming_do_not_hold_each_other_back() -> None:
+    s = Stage(together_seconds=TOGETHER_SECONDS)
+    sender = s.connected()
+    s.poll()
+    handed_out = 0
+    for said in range(1, 21):
+        s.say(sender, block(s.now()))
+        handed_out += len(s.poll())
+        assert said - handed_out <= 3, "a tenth of a second of them"
+        s.clock.advance(0.05)
+
+
 def test_what_waits_is_handed_out_before_a_new_connection_takes_over() -> None:
     s = Stage(together_seconds=TOGETHER_SECONDS)
     old = s.connected()
