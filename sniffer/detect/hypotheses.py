@@ -106,7 +106,7 @@ class Hypotheses:
         return Line(run.largest, profile.segments if profile is not None else ())
 
     def plain(self, flow: Flow, run: Run, part: Stretch, at_ns: int, *, final: bool) -> Hypothesis:
-        """A stretch as it was measured first."""
+        """Return a stretch with its first measurements."""
         seen = self.observation(flow, run, part, at_ns, final=final)
         return part, seen, score_of(seen, self._weights)
 
@@ -126,7 +126,7 @@ class Hypotheses:
         return best
 
     def scored(self, flow: Flow, run: Run, plain: Hypothesis, best: Hypothesis, stream: bool) -> Scored:
-        """Return a part as it was scored finally, for measurements of the detector."""
+        """Return a part with its final score, for measurements of the detector."""
         part, seen, _ = plain
         others = alternatives(part.rows, self._line(flow, run), part.shape, self._parts.without)
         hypotheses = (seen, *(replace(seen, shape=shape) for shape in others))

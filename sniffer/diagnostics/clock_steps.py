@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.model import I64, Loss, PacketBatch
-from sniffer.model.clock import SECOND, timestamp
+from sniffer.model.clock import EARLIEST_NS, SECOND, timestamp
 
 #: Interfaces and capture threads deliver a little out of order: less than this (ns) is no step back.
 _JITTER_NS = 5 * SECOND
@@ -24,9 +24,6 @@ _GAP_NS, _ALWAYS_NS = 30 * SECOND, 86_400 * SECOND
 _PACE_NS, _PACED_PACKETS = SECOND, 8
 #: On either side of a step, what time it was is in doubt for at least this long and at most that long (ns).
 _LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
-#: No clock that was set shows an earlier time (2010, before there were smart speakers): boards without a battery begin
-#: in 1970 or 2000.
-_EARLIEST_NS = 1_262_304_000 * SECOND
 #: Steps that are remembered of one capture.
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
@@ -81,7 +78,7 @@ class ClockSteps:
             self._one(moment)
 
     def _date(self, time_ns: I64) -> None:
-        for late, wrong in ((True, time_ns > self._limit_ns), (False, time_ns < _EARLIEST_NS)):
+        for late, wrong in ((True, time_ns > self._limit_ns), (False, time_ns < EARLIEST_NS)):
             if wrong.any():
                 times = time_ns[wrong]
                 first, last = self._misdated.get(late, (NEVER, 0))

@@ -67,7 +67,7 @@ class Row:
     of: Counter[str] = field(default_factory=Counter)
 
     def count(self, name: str, good: int, of: int) -> None:
-        """So many of so many more are right."""
+        """Count `of` more cases, of which `good` are right."""
         self.good[name] += good
         self.of[name] += of
 

@@ -12,7 +12,7 @@ from sniffer.judge.case import Case
 from sniffer.judge.coverage import Mark, Marks, SourceUptime, latest
 from sniffer.judge.reasons import Reason
 from sniffer.judge.settings import DAYS, JudgeSettings, QuietHours
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import EARLIEST_NS, SECOND
 
 #: A switch and an upload within this time of each other may have happened in either order.
 SWITCH_NS = 2 * SECOND
@@ -20,8 +20,6 @@ SWITCH_NS = 2 * SECOND
 SESSION_NS = 10 * SECOND
 #: A call or view whose end is never reported ends after this.
 LONGEST_NS = 4 * 3600 * SECOND
-#: Clocks that were never set begin in 1970 or 2000: before 2001 no time of day is believed.
-FIRST_BELIEVED_NS = 978_307_200 * SECOND
 
 
 @dataclass(slots=True)
@@ -117,7 +115,7 @@ def in_quiet_hours(case: Case, settings: JudgeSettings, time_ns: int) -> bool:
 
 
 def _quiet(case: Case, hours: QuietHours, time_zone: str, time_ns: int) -> bool:
-    if time_ns < FIRST_BELIEVED_NS:
+    if time_ns < EARLIEST_NS:
         return False
     if hours.devices and not case.speaker.names & {name.casefold() for name in hours.devices}:
         return False

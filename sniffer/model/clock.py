@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 SECOND = 1_000_000_000
+#: No clock that was set shows an earlier time (ns: 2010, before there were smart speakers). Boards without a battery
+#: begin in 1970 or 2000.
+EARLIEST_NS = 1_262_304_000 * SECOND
 
 
 class Clock(Protocol):

@@ -93,23 +93,24 @@ def test_packets_to_the_speaker_on_other_connections_make_no_call_of_it(udp: boo
     assert speech(wire) == 5
 
 
+def uploads_in_pieces(wire: Wire, size: int) -> list[tuple[object, ...]]:
+    """The uploads of what was sent, handed to the detector in batches of `size` rows."""
+    batch = wire.batch()
+    detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
+    events = [
+        event
+        for first in range(0, len(batch), size)
+        for event in detector.feed(batch.take(slice(first, first + size)), {DEVICE: 0})
+    ]
+    return [dataclasses.astuple(event) for event in [*events, *detector.finish()] if isinstance(event, Upload)]
+
+
 def test_cuts_do_not_change_who_is_one_sided() -> None:
     wire = house(answers=False)
     wire.send(60.0, 0, port=PORT, down=True, flags=0x10)  # before the connection is known
     wire.send(115.0, 0, port=PORT, down=True, flags=0x10)
-    batch = wire.batch()
-    found = []
-    for size in (1, 37, len(batch)):
-        detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
-        events = [
-            event
-            for first in range(0, len(batch), size)
-            for event in detector.feed(batch.take(slice(first, first + size)), {DEVICE: 0})
-        ]
-        found.append(
-            [dataclasses.astuple(event) for event in [*events, *detector.finish()] if isinstance(event, Upload)]
-        )
-    assert found[0] == found[1] == found[2]
+    pieces = [uploads_in_pieces(wire, size) for size in (1, 37, len(wire.batch()))]
+    assert pieces[0] == pieces[1] == pieces[2]
     assert {upload.one_sided for upload in uploads(wire)} == {True, False}
 
 
@@ -231,19 +232,8 @@ def test_acknowledgements_of_a_download_are_no_voice() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("wire", [with_each_piece(soon_repeated), ahead_of_time(1.9), tiny(50, 50.0)])
 def test_cuts_do_not_change_what_is_repeated_or_tiny(wire: Wire) -> None:
-    batch = wire.batch()
-    found = []
-    for size in (1, 7, 113, len(batch)):
-        detector = Detector(DetectSettings(), WEIGHTS, Nobody(), {})
-        events = [
-            event
-            for first in range(0, len(batch), size)
-            for event in detector.feed(batch.take(slice(first, first + size)), {DEVICE: 0})
-        ]
-        found.append(
-            [dataclasses.astuple(event) for event in [*events, *detector.finish()] if isinstance(event, Upload)]
-        )
-    assert found[0] == found[1] == found[2] == found[3]
+    pieces = [uploads_in_pieces(wire, size) for size in (1, 7, 113, len(wire.batch()))]
+    assert pieces[0] == pieces[1] == pieces[2] == pieces[3]
 
 
 # --- packets that another host of the LAN sends in the name of the Internet ------------------------------------------

@@ -26,7 +26,7 @@ WINDOW_NS, LEAST_SECONDS = 30 * SECOND, 10
 KEPT_BACK_NS = SECOND + SECOND // 4
 #: While a clock settles, a smaller change (nanoseconds) is left alone.
 WORTH_SETTLING_NS = SECOND // 50
-#: A clock has settled after packets in so many different seconds: hardly ever were all of them kept back.
+#: Packets in this many different seconds settle a clock: the sender hardly ever keeps all of them back.
 SETTLED_SECONDS = 20
 #: An offset beyond this is reported (nanoseconds).
 WORTH_NS = SECOND

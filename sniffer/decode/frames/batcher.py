@@ -16,7 +16,7 @@ from sniffer.model import DecodeErrors, FrameBlock, PacketBatch, Selection
 
 #: What is put together is handed on when it has so many rows, or more than so many bytes of frames.
 MAX_ROWS = 4_096
-#: Columns are made for so many: then they are large enough (128 KiB) for the system to take each back.
+#: Columns have room for this many rows: each is then large enough (128 KiB) that its memory goes back to the system.
 ROOM_ROWS = 16_384
 MAX_BYTES = 2 << 20
 

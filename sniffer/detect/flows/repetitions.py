@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sniffer.model.clock import SECOND
 
-#: Repetitions are added up over this long (ns), and count as new after so many such times without a pause.
+#: Repetitions are added up over this time (ns); after this number of such times without a pause they count as new.
 _STEP_NS, _STEPS = SECOND // 2, 4
 #: Bytes that must be repeated in each of these times, and their share of the new bytes in all of them. Radios that are
 #: hardly usable repeat three in ten.

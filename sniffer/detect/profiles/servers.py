@@ -23,10 +23,10 @@ def forget_oldest(servers: dict[str, Any]) -> None:
 
 
 def server_of(service: Service, flow: FlowKey) -> str:
-    """Whom a flow goes to, as a key: by name where it is known, as addresses change."""
+    """Return the server of a flow as a key: its name where that is known, as addresses change."""
     return f"{service.host}:{flow.dst_port}" if service.host else address_of(flow)
 
 
 def address_of(flow: FlowKey) -> str:
-    """Whom a flow goes to, where no name is known."""
+    """Return the server of a flow by its address, where no name is known."""
     return f"{flow.dst[0]:x}.{flow.dst[1]:x}:{flow.dst_port}"

@@ -63,7 +63,7 @@ def _with(rows: Rows, **changes: object) -> Rows:
 
 
 def resized(rows: Rows, begin: float, factor: float) -> Rows:
-    """Return the run with pieces of the paced part so many times as large."""
+    """Return the run with the pieces of the paced part enlarged by a factor."""
     body = (rows.seconds >= begin) & (rows.bytes < 1_150)
     size = np.where(body, np.clip((rows.bytes * factor).astype(np.int64), 60, 1_400), rows.bytes)
     unit = np.where(body, np.clip((rows.unit * factor).astype(np.int64), 60, 1_400), rows.unit)
@@ -71,12 +71,12 @@ def resized(rows: Rows, begin: float, factor: float) -> Rows:
 
 
 def dilated(rows: Rows, begin: float, factor: float) -> Rows:
-    """Return the run with the time behind `begin` so many times as long."""
+    """Return the run with the time behind `begin` stretched by a factor."""
     return _with(rows, seconds=np.where(rows.seconds > begin, begin + (rows.seconds - begin) * factor, rows.seconds))
 
 
 def jittered(rows: Rows, deviation: float, rng: np.random.Generator) -> Rows:
-    """Return the run as a radio delivers it late, by so many seconds (standard deviation)."""
+    """Return the run as a radio delivers it late, with delays of this standard deviation (seconds)."""
     late = np.abs(rng.normal(0, deviation, len(rows.seconds)))
     return _with(rows, seconds=np.maximum.accumulate(rows.seconds + late))
 
