@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 9
+#define REVISION 10
 
 enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
@@ -722,6 +722,8 @@ static int is_news(struct news *n, const struct row *r, struct keys *keys, const
     return fresh;
 }
 
+#include "_messages.h"
+
 /* --- the module ------------------------------------------------------------------------------------------------- */
 
 enum { OUTPUTS = 21, INPUTS = 5, MOST_INPUTS = INPUTS + 2 };
@@ -949,7 +951,10 @@ done:
     return Py_BuildValue("nnn(lllllll)llllN", i, n, filled, link, encrypted, tunnel, ipv4, ipv6, tcp, udp, fragments, overlong, packets, sampled, unknown);
 }
 
-static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc}, {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
+                                {"dns", dns, METH_VARARGS, dns_doc},
+                                {"hello", hello, METH_VARARGS, hello_doc},
+                                {NULL, NULL, 0, NULL}};
 
 static int draw_seed(void) {
     PyObject *os = PyImport_ImportModule("os"), *drawn = os ? PyObject_CallMethod(os, "urandom", "i", 8) : NULL;

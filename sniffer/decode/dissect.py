@@ -21,6 +21,7 @@ from sniffer.decode.reassembly import (
     COST_MESSAGE,
     STEPS_A_RECORD,
     STEPS_A_UNIT,
+    Address,
     Asked,
     Connection,
     DissectSettings,
@@ -68,9 +69,10 @@ class Dissector:
         self._questions = Questions(self.settings)
         self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
-        self._messages = dns.Reader()
         self._rendezvous = Rendezvous(self.settings.senders)
         self._settled = Settled(self.settings)
+        #: The address that each host, and the host that each address, was last told to have in this batch.
+        self._bound: dict[int | Address, int | Address] = {}
         self._sampled = (self._dns, self._dns_tcp, self._mdns, self._quic, self._gquic, self._hello)
         self.errors: Counter[str] = Counter()
         #: How many of what was read had been cut short by the snap length.
@@ -97,16 +99,24 @@ class Dissector:
         """
         out: list[Observation] = []
         self._settled.know(known, promising)
-        for row, read, cost in self._rows(batch, watched):
+        if not (chosen := self._choose(batch, watched)):
+            return out
+        index = np.concatenate([rows for rows, _, _ in chosen])
+        which = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _, _ in chosen])
+        order = np.argsort(index, kind="stable")
+        index = index[order]
+        columns = (index, which[order], batch.eth_src[index], subjects(batch)[index], batch.time_ns[index])
+        self._bound.clear()
+        for row, number, key, subject, time_ns in zip(*(column.tolist() for column in columns), strict=True):
+            _, read, cost = chosen[number]
             if read == self._hello and not self._continues(batch, row):
                 continue
-            key, time_ns = int(batch.eth_src[row]), int(batch.time_ns[row])
-            answer = int(batch.src_port[row]) == PORT_DNS
-            subject = int(batch.eth_dst[row]) if answer else key
             always = subject in watched
-            if not (always or read not in self._sampled or self._settled.reads(subject, time_ns, cost, answer=answer)):
-                self.errors["sampled"] += 1
-                continue
+            if not always and read in self._sampled:
+                answer = subject != key or int(batch.src_port[row]) == PORT_DNS
+                if not self._settled.reads(subject, time_ns, cost, answer=answer):
+                    self.errors["sampled"] += 1
+                    continue
             if not self._limiter.allows(key, time_ns, cost, watched=always):
                 self.errors["limited"] += 1
                 continue
@@ -123,11 +133,11 @@ class Dissector:
         found = Counter({reason: self.errors.pop(reason) for reason in LEFT_OUT if reason in self.errors})
         return found
 
-    def _rows(self, batch: PacketBatch, watched: Collection[int]) -> Iterator[tuple[int, _Reader, int]]:
-        """The rows that are read, in order, each with its reader and what that costs."""
-        if not len(batch):
-            return
+    def _choose(self, batch: PacketBatch, watched: Collection[int]) -> list[tuple[I64, _Reader, int]]:
+        """Return the rows of each reader, and what one costs."""
         chosen: list[tuple[I64, _Reader, int]] = []
+        if not len(batch):
+            return chosen
         sample = self.sample(watched)  # before each row is looked at by itself
         unread = None if sample is None else left_out(sample, subjects(batch), batch.time_ns)
 
@@ -159,13 +169,7 @@ class Dissector:
         choose(modern, self._quic, COST_INITIAL)
         choose(old, self._gquic)
         choose(hello_mask(batch, tcp, self._hellos), self._hello, COST_HELLO)
-        if not chosen:
-            return
-        rows = np.concatenate([rows for rows, _, _ in chosen])
-        readers = np.repeat(np.arange(len(chosen)), [len(rows) for rows, _, _ in chosen])
-        for index in np.argsort(rows, kind="stable"):
-            _, reader, cost = chosen[readers[index]]
-            yield int(rows[index]), reader, cost
+        return chosen
 
     # --- one packet each -------------------------------------------------------------------------------------------
 
@@ -175,7 +179,7 @@ class Dissector:
 
     def _arp(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
         binding = arp.parse_arp(batch.payload(row))
-        if binding is not None:
+        if binding is not None and self._is_new(*binding):
             yield AddressSeen(int(batch.time_ns[row]), *binding)
 
     def _neighbour(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
@@ -185,8 +189,14 @@ class Dissector:
             yield self._fact(batch, row, "network.router", "ra")
             return
         binding = arp.parse_neighbour(data, key, (int(batch.src_high[row]), int(batch.src_low[row])))
-        if binding is not None:
+        if binding is not None and self._is_new(*binding):
             yield AddressSeen(int(batch.time_ns[row]), *binding)
+
+    def _is_new(self, key: int, address: Address) -> bool:
+        """Note which host has an address; return whether this batch told nothing else of both since it told that."""
+        known = self._bound.get(key) == address and self._bound.get(address) == key
+        self._bound[key], self._bound[address] = address, key
+        return not known
 
     def _dns(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
         yield from self._dns_message(batch, row, batch.payload(row))
@@ -197,11 +207,12 @@ class Dissector:
             yield from self._dns_message(batch, row, data[2:])
 
     def _dns_message(self, batch: PacketBatch, row: int, data: Buffer) -> Iterator[Observation]:
-        message = self._messages.parse(data)
+        message = dns.parse(data)
         if message is None or not message.questions:
             self.errors["dns"] += message is None
             return
-        self._charge(batch, row, message)
+        if len(data) > dns.USUAL_BYTES:
+            self._charge(batch, row, message)
         time_ns, name = int(batch.time_ns[row]), message.questions[0].name
         source = int(batch.src_high[row]), int(batch.src_low[row])
         destination = int(batch.dst_high[row]), int(batch.dst_low[row])
@@ -290,9 +301,15 @@ class Dissector:
             yield self._fact(batch, row, "udp.discovery", f"{address_text(*group)}:{int(batch.dst_port[row])}")
 
     def _hello(self, batch: PacketBatch, row: int) -> Iterator[Observation]:
-        flow = FlowId.of(batch, row)
         data = bytes(batch.payload(row)[: tls.MAX_HELLO])
         begins = begins_hello(data)
+        flow = FlowId.of(batch, row)
+        if begins and flow not in self._hellos:
+            stream, more = tls.handshake_bytes(data)
+            hello = None if more else tls.parse(stream)
+            if hello is not None and hello.whole:  # in one segment, as most are
+                yield from self._client(batch, row, hello, set(), "sni")
+                return
         segments = self._hellos.get(flow)
         sequence = int(batch.tcp_seq[row])
         if segments is None or (begins and sequence != segments.start):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sniffer.decode.protocols import quic, tls
 from sniffer.model import KEY_FROM_ADDRESS, PacketBatch
@@ -51,8 +51,7 @@ class DissectSettings:
 Address = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class FlowId:
+class FlowId(NamedTuple):
     """One direction of one connection."""
 
     key: int
@@ -133,9 +132,10 @@ class _Bucket:
     last_ns: int
 
     def fill(self, time_ns: int, rate: int, most: int) -> None:
-        gained = max(0, time_ns - self.last_ns) * rate / SECOND
-        self.level = min(float(most), self.level + gained)
-        self.last_ns = max(self.last_ns, time_ns)
+        if time_ns > self.last_ns:
+            level = self.level + (time_ns - self.last_ns) * rate / SECOND
+            self.level = level if level < most else float(most)
+            self.last_ns = time_ns
 
 
 class Limiter:
@@ -198,10 +198,12 @@ class Settled:
     def reads(self, key: int, time_ns: int, cost: int, *, answer: bool) -> bool:
         """Whether a host is read at this time; then that is counted. An answer has a budget of its own: so it is read
         where its question was."""
-        settings, spent = self._settings, self._cost.pop(key, 0)
-        self._cost[key] = min(spent + cost, settings.promising_cost)
-        if self._cost[key] >= settings.settled_cost:
-            self._enough.add(key)
+        settings, spent = self._settings, self._cost.get(key, 0)
+        if spent < settings.promising_cost:
+            self._cost[key] = min(spent + cost, settings.promising_cost)
+            if spent + cost >= settings.settled_cost:
+                self._enough.add(key)
+        self._cost.move_to_end(key)
         if len(self._cost) > settings.senders:
             forgotten = self._cost.popitem(last=False)[0]
             self._enough.discard(forgotten)
@@ -224,8 +226,7 @@ class Settled:
 _MOST_RESOLVERS = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A question that a client put to a resolver."""
 
     time_ns: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sniffer.identify.facts import OWN_FACTS
@@ -52,6 +52,7 @@ class Scales:
     def __init__(self, rules: Sequence[DeviceRule]) -> None:
         self.rules = tuple(rules)
         self._microphone = tuple(rule.microphone or any(m.microphone for m in rule.models) for rule in rules)
+        self._absent = tuple(tuple(item.worth(0) for item in rule.evidence) for rule in rules)
         self._literal: dict[tuple[str, str], list[Place]] = {}
         self._patterns: dict[str, GlobTable[Place]] = {}
         self._cache: OrderedDict[tuple[str, str], tuple[tuple[Place, str], ...]] = OrderedDict()
@@ -121,11 +122,9 @@ class Scales:
 
     def promises(self, hits: Hits) -> bool:
         """Whether a rule for devices with a microphone may still win: a fact or two more would do."""
-        found = hits.found
-        mine = [self._score(number, found) for number in hits.rules if self._microphone[number]]
-        if max(mine, default=PROMISE - 1) < PROMISE:
-            return False
-        return max(mine) > max(self._score(number, found) for number in hits.rules) - BEHIND
+        scores = self._scores(hits.found)
+        mine = max((score for number, score in scores.items() if self._microphone[number]), default=PROMISE - 1)
+        return mine >= PROMISE and mine > max(scores.values()) - BEHIND
 
     def own(self, hits: Hits, opinion: Opinion | None) -> bool:
         """Whether an opinion rests, in part, on what a host shows of itself, and not only on what it may relay."""
@@ -158,20 +157,24 @@ class Scales:
         found = hits.found
         if forwards:
             found = {place: hit for place, hit in found.items() if hit[0].kind in OWN_FACTS}
-        best: tuple[float, int] | None = None
-        for number in sorted({place[0] for place in found}):
-            score = self._score(number, found)
-            if best is None or score > best[0]:
-                best = (score, number)
-        return None if best is None else self._opinion(best[1], best[0], found)
+        scores = self._scores(found)
+        best = min(scores, key=lambda number: (-scores[number], number), default=None)
+        return None if best is None else self._opinion(best, scores[best], found)
 
-    def _score(self, number: int, found: dict[Place, tuple[Fact, str]]) -> float:
-        rule = self.rules[number]
-        seen = [0] * len(rule.evidence)
-        for place in found:
-            if place[0] == number and place[1] >= 0:
-                seen[place[1]] += 1
-        return rule.prior + sum(item.worth(count) for item, count in zip(rule.evidence, seen, strict=True))
+    def _scores(self, found: Iterable[Place]) -> dict[int, float]:
+        """Return the log-odds of each rule that something fits."""
+        seen: dict[int, dict[int, int]] = {}
+        for number, item, _ in found:
+            counts = seen.setdefault(number, {})
+            if item >= 0:
+                counts[item] = counts.get(item, 0) + 1
+        scores: dict[int, float] = {}
+        for number, counts in seen.items():
+            worth = list(self._absent[number])
+            for item, count in counts.items():
+                worth[item] = self.rules[number].evidence[item].worth(count)
+            scores[number] = self.rules[number].prior + sum(worth)
+        return scores
 
     def _opinion(self, number: int, score: float, found: dict[Place, tuple[Fact, str]]) -> Opinion:
         rule = self.rules[number]

@@ -7,10 +7,10 @@ most `MAX_STEPS` labels and pointers. A message that was cut, or that asks for m
 
 from __future__ import annotations
 
-import functools
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from sniffer import native
 from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model import V4_MAPPED
 
@@ -21,22 +21,20 @@ MAX_NAME = 255
 MAX_STEPS = 1_024
 MAX_LABELS = 128
 MAX_TEXTS = 32
-#: So many messages of at most this length are remembered, when they come again.
-REMEMBERED, MAX_REMEMBERED = 256, 512
+#: A message of at most this length, the most that UDP carries without an extension, makes no more work than expected.
+USUAL_BYTES = 512
 
 A, CNAME, PTR, TXT, AAAA, SRV, SVCB, HTTPS = 1, 5, 12, 16, 28, 33, 64, 65
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A name that is asked for, in lower case."""
 
     name: str
     type: int
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One resource record. `name` is in lower case, `label` its first label as it was written.
 
     `addresses` come from A and AAAA, and from the hints of SVCB and HTTPS; `target` from CNAME, PTR and SRV;
@@ -53,8 +51,7 @@ class Record:
     ech: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A DNS message; `records` holds answers, authorities and additional records; `answers` counts the first."""
 
     id: int
@@ -74,25 +71,16 @@ def parse(data: Buffer) -> Message | None:
     return _parse(bytes(data))
 
 
-class Reader:
-    """Reads messages as `parse` does. Hosts ask the same again and again: what was said lately is not read anew."""
-
-    def __init__(self) -> None:
-        self._recent = functools.lru_cache(maxsize=REMEMBERED)(_parse)
-
-    def parse(self, data: Buffer) -> Message | None:
-        """The message, or None where this is not DNS. Never raises."""
-        if not 12 <= len(data) <= MAX_REMEMBERED:
-            return parse(data)
-        found = self._recent(b"\0\0" + bytes(data[2:]))  # but for its number
-        if found is None:
-            return None
-        identity = int.from_bytes(data[:2], "big")
-        code, asked, records = found.code, found.questions, found.records
-        return Message(identity, found.response, code, asked, records, found.answers, found.whole)
-
-
 def _parse(data: bytes) -> Message | None:
+    """Read a message: the usual in the compiled piece, all else here."""
+    if native.DECODE is not None:
+        found: Message | None = native.DECODE.dns(data, Message, Question, Record)
+        if found is not None:
+            return found
+    return _parse_python(data)
+
+
+def _parse_python(data: bytes) -> Message | None:
     identity, flags, questions, *counts = struct.unpack_from("!6H", data)
     if (flags >> 11) & 0xF not in (0, 4, 5) or questions > MAX_QUESTIONS:
         return None  # neither a query nor a notify or update: not what lives on these ports

@@ -7,7 +7,6 @@ then the frames must make sense, or nothing is believed.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from collections.abc import Callable, Iterator
@@ -180,8 +179,7 @@ def _frames(plain: bytes, *, cut: bool) -> list[tuple[int, bytes]] | None:
             kind = plain[at]
             at += 1
             if kind == 0:
-                while at < len(plain) and plain[at] == 0:
-                    at += 1
+                at = len(plain) - len(plain[at:].lstrip(b"\0"))
             elif kind == 1:
                 continue
             elif kind in (2, 3):
@@ -217,14 +215,14 @@ def _skip_ack(plain: bytes, at: int, kind: int) -> int:
 
 
 def _extract(salt: bytes, material: bytes) -> bytes:
-    return hmac.new(salt, material, hashlib.sha256).digest()
+    return hmac.digest(salt, material, "sha256")
 
 
 def _expand(secret: bytes, label: bytes, length: int) -> bytes:
     """HKDF-Expand-Label (RFC 8446, 7.1) for at most one block of SHA-256."""
     full = b"tls13 " + label
     info = struct.pack("!HB", length, len(full)) + full + b"\0"
-    return hmac.new(secret, info + b"\x01", hashlib.sha256).digest()[:length]
+    return hmac.digest(secret, info + b"\x01", "sha256")[:length]
 
 
 def _header_mask(key: bytes) -> Callable[[bytes], bytes]:

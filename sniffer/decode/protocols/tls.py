@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from sniffer import native
 from sniffer.decode.protocols.text import Buffer, printable
 from sniffer.model.protocols import TLS_CLIENT_HELLO, TLS_HANDSHAKE
 
@@ -29,8 +30,7 @@ _VERSION_NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(NamedTuple):
     """What a ClientHello says. `whole` is false where it was cut; then the lists hold what was there."""
 
     version: int
@@ -95,6 +95,14 @@ def parse(message: Buffer) -> ClientHello | None:
     if len(message) < 6 or message[0] != TLS_CLIENT_HELLO:
         return None
     data = bytes(message[:MAX_HELLO])
+    if native.DECODE is not None:
+        usual: ClientHello | None = native.DECODE.hello(data, ClientHello)
+        if usual is not None:
+            return usual
+    return _parse_python(data)
+
+
+def _parse_python(data: bytes) -> ClientHello | None:
     length = int.from_bytes(data[1:4], "big")
     version = int.from_bytes(data[4:6], "big")
     if version >> 8 not in (3, 0xFE) or length < 38:
