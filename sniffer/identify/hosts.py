@@ -16,9 +16,9 @@ MAX_SHOWN = 24
 #: Uploads shaped like speech by which a host that no rule knows is listed as what may be a speaker.
 ENOUGH_VOICES = 2
 MINUTE_NS = 60 * SECOND
-#: Different minutes in which a recognised speaker must be seen to forward, or how often, before it is taken for a
-#: router: a frame with its MAC address is soon forged, and must not hide it.
-FORWARDING_MINUTES, FORWARDING_SIGHTINGS = 5, 50
+#: Different minutes in which a recognised speaker must be seen to forward before it is taken for a router; fewer do
+#: where it was seen that often: frames with its MAC address are soon forged, and must not hide it.
+FORWARDING_MINUTES, OFTEN_MINUTES, FORWARDING_SIGHTINGS = 5, 3, 50
 
 Address = tuple[int, int]
 
@@ -59,7 +59,8 @@ class Host:
         minute = fact.time_ns // MINUTE_NS
         if len(self.forwarding) < FORWARDING_MINUTES:
             self.forwarding.add(minute)
-        return len(self.forwarding) >= FORWARDING_MINUTES or self.sightings >= FORWARDING_SIGHTINGS
+        minutes = len(self.forwarding)
+        return minutes >= FORWARDING_MINUTES or (minutes >= OFTEN_MINUTES and self.sightings >= FORWARDING_SIGHTINGS)
 
     def show(self, fact: Fact) -> bool:
         """Keep a fact for display; whether it is new."""

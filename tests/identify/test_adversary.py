@@ -13,7 +13,7 @@ from sniffer.decode.dissect import Dissector
 from sniffer.decode.protocols import dns
 from sniffer.decode.reassembly import DissectSettings
 from sniffer.identify import Identifier
-from sniffer.identify.hosts import FORWARDING_MINUTES
+from sniffer.identify.hosts import FORWARDING_MINUTES, OFTEN_MINUTES
 from sniffer.identify.settings import IdentifySettings
 from sniffer.identify.watchlist import ACTIVE_NS, Watchlist
 from sniffer.model import Fact, NameSeen, PacketBatch, mac_key
@@ -187,6 +187,19 @@ def test_a_speaker_is_not_hidden_by_a_few_frames_and_its_end_is_news(
     assert who.counts["lost"] == 1
     assert who.departed() == {key}
     assert any("was taken for Echo" in reason for reason in who.device(key).reasons)
+
+
+def test_many_forged_frames_within_two_minutes_hide_no_speaker() -> None:
+    who, dissector = identifier(), Dissector()
+    frames = booted()
+    feed(who, dissector, frames)
+    end_ns = frames[-1].time_ns
+    for second in range(60):
+        feed(who, dissector, gateway(end_ns + second * SECOND))
+    assert mac_key(ECHO) in who.watched()
+    for minute in range(1, OFTEN_MINUTES):
+        feed(who, dissector, gateway(end_ns + minute * 60 * SECOND))
+    assert mac_key(ECHO) not in who.watched()
 
 
 def test_a_configured_device_is_watched_whatever_is_forged() -> None:
