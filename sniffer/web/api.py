@@ -319,7 +319,8 @@ def _failed(error: SnifferError) -> JSONResponse:
 
 
 def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": message}, status_code=status, headers=dict(headers or {}))
+    shown = message.encode(errors="replace").decode()  # half a surrogate pair, which JSON can hold, is no text
+    return JSONResponse({"error": shown}, status_code=status, headers=dict(headers or {}))
 
 
 async def _refused(request: Request, error: Exception) -> Response:
