@@ -48,7 +48,7 @@ class LateRecords:
     def written(self) -> None:
         """Forget what waited, after the transaction."""
         if self._waiting:
-            logger.info("the store is written again; %d records had waited", len(self._waiting))
+            logger.warning("the store is written again; %d records had waited", len(self._waiting))
         self._waiting.clear()
 
     def write_turn(self, turn: Iterable[Record], sinks: Sequence[Sink]) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sniffer.app.repeated_lines import Limited
 from sniffer.capture.live.privileges import UNPRIVILEGED, Account, account, drop, hand_over, unprivileged
 from sniffer.cli._common import config_option, device_option, effective_config
 from sniffer.cli._imports import importing
@@ -72,7 +73,7 @@ def command(
       sniffer run -i br-lan -c sniffer.yaml
       sniffer run --capture evening.pcap --speed 1
     """
-    logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.basicConfig(format="sniffer: %(message)s", level=logging.INFO, handlers=[Limited(sys.stderr)])
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if capture is None and (speed or exit_at_end or wake or deliver):
         raise UsageError("--speed, --wake, --deliver and --exit go with --capture")
