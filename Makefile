@@ -181,6 +181,8 @@ hostile: packages $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q tests/hostile tests/web/test_limits.py tests/capture/live/test_descriptors.py tests/app/test_privileges.py tests/app/test_full_disk.py
 	SNIFFER_PLACES=$(PLACES) $(BIN)/python -m pytest -q --timeout 3600 tests/sinks/storage/test_damage.py
 	SNIFFER_CONFIGS=3000 $(BIN)/python -m pytest -q --timeout 3600 tests/app/test_validation.py
+	$(BIN)/python -m tests.hostile.live
+	$(BIN)/python -m tests.hostile.doors
 	$(BIN)/python -m tests.hostile.mutate --inputs $(INPUTS)
 	$(BIN)/python -m tests.hostile.floods
 	$(BIN)/python -m tests.hostile.storage

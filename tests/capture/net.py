@@ -38,9 +38,9 @@ def ip(*arguments: str) -> None:
 
 
 @contextmanager
-def namespace(pair: tuple[str, str] = ("lan0", "far0")) -> Iterator[str]:
+def namespace(pair: tuple[str, str] = ("lan0", "far0"), prefix: str = "sniffer") -> Iterator[str]:
     """This thread lives in a fresh namespace, with a pair of connected interfaces, both up, and IPv6 silent."""
-    name = f"sniffer-{uuid.uuid4().hex[:8]}"
+    name = f"{prefix}-{uuid.uuid4().hex[:8]}"
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     ip("netns", "add", name)
     try:

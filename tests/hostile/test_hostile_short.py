@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from tests.capture.net import why_not
@@ -42,3 +44,37 @@ def test_the_watch_goes_on_while_nothing_can_be_kept(fault: str) -> None:
     outcome = storage.measure(fault)
     assert outcome.held, outcome
     assert outcome.said, outcome
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@LIVE
+@pytest.mark.timeout(300)
+def test_one_attack_of_each_kind_fails() -> None:
+    """Side by side, each in a namespace of its own; `python -m tests.hostile.live` runs all of them."""
+    from tests.hostile import live
+    from tests.hostile.attacks import ATTACKS
+
+    chosen = (
+        "hide-17-segments-far-ahead",
+        "unwatch-forwarding",
+        "invent-answers-of-another-host",
+        "split-8-connections",
+    )
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        results = list(pool.map(live.run, (ATTACKS[name] for name in chosen)))
+    assert not [str(result) for result in results if result.failed]
+
+
+@pytest.mark.slow
+@pytest.mark.root
+@LIVE
+@pytest.mark.timeout(300)
+def test_callers_that_do_not_behave_change_nothing() -> None:
+    from tests.hostile import doors
+
+    with doors.watching() as world:
+        wrong = {name: message for name, trick in doors.TRICKS.items() if (message := trick(world))}
+        assert not wrong
+        assert "Traceback" not in world.daemon.said()
+        assert doors.memory_mib(world.daemon._process.pid) < 200
