@@ -7,10 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sniffer.errors import RuleError
 from sniffer.judge.testimony import Curve, Row, Table
+from sniffer.settings.yaml import built, read_text
 
 #: No single number weighs more than this (log-odds): e to the 12 is 160 000 to one.
 MOST_LOG_ODDS = 12.0
@@ -20,12 +19,10 @@ def load_table(path: Path) -> Table:
     """Return the table in a file; a folder means its `testimony.yml`. Raises RuleError."""
     if path.is_dir():
         path = path / "testimony.yml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"cannot be read: {error}", file=path) from None
-    except yaml.YAMLError as error:
-        raise RuleError(f"not YAML: {' '.join(str(error).split())}", file=path) from None
+    return built(read_text(path, RuleError), path, RuleError, lambda document, _: _table(document, path))
+
+
+def _table(document: Any, path: Path) -> Table:
     if not isinstance(document, dict) or not isinstance(document.get("rows"), list) or not document["rows"]:
         raise RuleError("needs the keys 'unheard' and 'rows'", file=path)
     unheard: Any = document.get("unheard")

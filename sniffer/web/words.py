@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from sniffer.errors import LocatedError
 from sniffer.model.clock import SECOND, parse_timestamp
+from sniffer.settings.yaml import built
 
 LOCALE = Path(__file__).parent / "locale"
 LANGUAGES = ("en", "de")
@@ -184,7 +184,8 @@ def choose_language(header: str, cookie: str | None = None) -> str:
 @functools.cache
 def texts(language: str) -> dict[str, str]:
     """The texts of a language: keys with dots, such as `now.title`."""
-    found = yaml.safe_load((LOCALE / f"{language}.yml").read_text(encoding="utf-8"))
+    file = LOCALE / f"{language}.yml"
+    found = built(file.read_text(encoding="utf-8"), file.name, LocatedError, lambda document, _: document)
     flat: dict[str, str] = {}
 
     def walk(prefix: str, value: Any) -> None:

@@ -158,7 +158,7 @@ GOOD = "unheard: 0.01\nrows:\n  - {voice: 0, snr_db: 0, room: -3, score: [[0, -1
     ("text", "reason"),
     [
         ("rows: []", "needs the keys"),
-        ("[", "not YAML"),
+        ("[", "expected the node content"),
         (GOOD.replace("0.01", "2"), "'unheard' is not"),
         (GOOD.replace("room: -3", "room: .nan"), "row 1: voice, snr_db and room"),
         (GOOD.replace("[1, 2]", "[1, -2]"), "do not rise"),

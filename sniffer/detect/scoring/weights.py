@@ -7,23 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sniffer.detect.scoring.evidence import ITEMS, Weights
 from sniffer.errors import RuleError
+from sniffer.settings.yaml import built, read_text
 
 
 def load_weights(path: Path) -> Weights:
     """The weights in a file; a folder means its `evidence.yml`. Raises RuleError."""
     if path.is_dir():
         path = path / "evidence.yml"
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RuleError(f"cannot be read: {error}", file=path) from None
-    except yaml.YAMLError as error:
-        raise RuleError(f"not YAML: {' '.join(str(error).split())}", file=path) from None
-    return _checked(document, path)
+    return built(read_text(path, RuleError), path, RuleError, lambda document, _: _checked(document, path))
 
 
 def _checked(document: Any, path: Path) -> Weights:

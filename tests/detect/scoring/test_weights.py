@@ -23,7 +23,7 @@ from sniffer.errors import RuleError
         ("intercept: 1\ncurves: {pace: [[0, 0], [0, 1]]}", "'pace' is not a list of points"),
         ("intercept: 1\ncurves: {pace: [[0, 0], [1, x]]}", "'pace' is not a list of points"),
         ("intercept: 1\ncurves: {pace: [[0, 0], [1, .inf]]}", "'pace' is not a list of points"),
-        ("intercept: [", "not YAML"),
+        ("intercept: [", "expected the node content"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, told: str) -> None:
