@@ -79,3 +79,10 @@ def test_the_command_table_is_the_folder_of_commands() -> None:
     modules = {path.stem for path in (PACKAGE / "cli").glob("*.py")} - {"__init__", "main"}
     public = {name for name in modules if not name.startswith("_")}
     assert public == {module for module, _ in COMMANDS.values()}
+
+
+def test_a_file_is_under_400_lines_or_its_docstring_says_why_not() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > 400:
+            assert "over 400 lines" in " ".join((ast.get_docstring(ast.parse(text)) or "").split()), path

@@ -1,7 +1,8 @@
 """The rare packets that say who a host is and whom it wants: picked from a batch in columns, then read one by one.
 
 Dissection is a function of the packets alone: how they were cut into batches does not matter. What is kept between
-batches is bounded: hellos that are not whole yet, and how much each sender has said lately.
+batches is bounded: hellos that are not whole yet, and how much each sender has said lately. It is over 400 lines since
+each protocol has its few lines here, between the choice of packets and the readers in `protocols`.
 """
 
 from __future__ import annotations

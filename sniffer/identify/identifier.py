@@ -1,4 +1,7 @@
-"""Facts in, devices out; and names for flows. No I/O, and no clock but the packets'."""
+"""Facts in, devices out; and names for flows. No I/O, and no clock but the packets'.
+
+It is over 400 lines since each method reads or changes the one table of hosts; what does not is in files beside it.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 It is an event simulation in the order of the items' own times: what arrived, what is due, what is settled. `advance`
 moves it to a time. How often that is called, and in which order items were added, makes no difference as long as they
-were added before they were due. It stays one file above 400 lines because the way of an upload, from its arrival to its
+were added before they were due. It is over 400 lines because the way of an upload, from its arrival to its
 last revision, is read from top to bottom here; what it decides and learns is in `verdict` and `teaching`.
 """
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from sniffer.model import Record
@@ -44,6 +44,18 @@ class Shown:
     def about(self) -> dict[str, Any]:
         """Say who publishes the entities."""
         return {"name": "sniffer", "sw_version": self.version}
+
+
+class Controls(Protocol):
+    """What Home Assistant may do where `controls` allow it. Each raises WakeError where it cannot be done."""
+
+    def mute(self, device: str, seconds: float) -> None: ...
+
+    def answer(self, upload: str, answer: str) -> None: ...
+
+    def mutes(self) -> Iterable[tuple[str, int]]:
+        """Devices without alerts (name or MAC, in lower case), and until when (ns)."""
+        ...
 
 
 class DeviceState:

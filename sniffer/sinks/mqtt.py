@@ -24,6 +24,7 @@ from sniffer.sinks.delivery.queue import Message
 from sniffer.sinks.delivery.target import ConfiguredTarget, UnansweredError
 from sniffer.sinks.homeassistant import (
     MUTE_SECONDS,
+    Controls,
     DeviceState,
     MonitorState,
     Shown,
@@ -52,18 +53,6 @@ class Retained(Protocol):
     def read(self) -> list[str]: ...
 
     def write(self, topics: Iterable[str]) -> None: ...
-
-
-class Controls(Protocol):
-    """What Home Assistant may do where `controls` allow it. Each raises WakeError where it cannot be done."""
-
-    def mute(self, device: str, seconds: float) -> None: ...
-
-    def answer(self, upload: str, answer: str) -> None: ...
-
-    def mutes(self) -> Iterable[tuple[str, int]]:
-        """Devices without alerts (name or MAC, in lower case), and until when (ns)."""
-        ...
 
 
 class Mqtt(ConfiguredTarget):

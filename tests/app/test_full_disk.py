@@ -14,7 +14,8 @@ import pytest
 from sniffer.errors import StoreError
 from sniffer.sinks.settings import EventLogSettings, StoreSettings
 from sniffer.sinks.storage.eventlog import EventLog
-from sniffer.sinks.storage.store import RESERVE_BYTES, Store
+from sniffer.sinks.storage.reserve import RESERVE_BYTES
+from sniffer.sinks.storage.store import Store
 from tests.sinks.builders import upload
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]

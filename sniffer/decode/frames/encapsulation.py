@@ -3,7 +3,8 @@
 What is usual is read in columns (`link`, `network`, `transport`); the frames that are left come here. A tunnel is
 peeled: what is inside counts as if it had been captured there, with the MAC addresses of the inner frame where there is
 one. A speaker that wraps an upload and sends it over the Internet does not hide it: UDP tunnels are peeled only where
-they end in the house (`ends_at_home`), and of others that do not, the MAC addresses of the outer frame stay.
+they end in the house (`ends_at_home`), and of others that do not, the MAC addresses of the outer frame stay. It is over
+400 lines since each kind of header may lead to each other one: they are the steps of one walk.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ from sniffer.sinks.settings import (
 from sniffer.sinks.storage.store import Store
 
 if TYPE_CHECKING:
-    from sniffer.sinks.mqtt import Controls, Mqtt
+    from sniffer.sinks.homeassistant import Controls
+    from sniffer.sinks.mqtt import Mqtt
 
 
 def build_targets(

@@ -26,15 +26,13 @@ from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.jsonl import checksum, decode, intact
 from sniffer.sinks.storage.ownership import beside, is_marked, own
 from sniffer.sinks.storage.removal import is_removed, write_again
+from sniffer.sinks.storage.reserve import RESERVE_SUFFIX, hold, release
 from sniffer.sinks.storage.room import FULL, make_room, used_bytes
 from sniffer.sinks.storage.rows import INSERT, conditions, row_of
 from sniffer.sinks.storage.salvage import salvage
 from sniffer.sinks.storage.schema import check, is_damage, prepare, reason_of
 
 logger = logging.getLogger("sniffer")
-
-#: The room that is held on the disk for the last write: the state of all stages is under a megabyte.
-RESERVE_BYTES, RESERVE_SUFFIX = 2 << 20, ".reserve"
 
 #: Records that are kept. The others (`listening`, `stats`) are of the moment; the event log has them.
 STORED = frozenset({"upload", "wake", "alert", "resolved", "loss", "drift", "digest", "device", "question", "answer"})
@@ -53,6 +51,7 @@ class Store:
     def __init__(self, settings: StoreSettings, *, read_only: bool = False) -> None:
         self.path, self.settings = settings.path, settings
         self._max_bytes = settings.max_bytes
+        self._reserve = beside(settings.path, RESERVE_SUFFIX)
         self._lock = threading.RLock()
         self._depth = 0
         self._broken = self._damage_seen = False
@@ -286,32 +285,14 @@ class Store:
         if not beside(self.path, ".lock").exists():
             self._owner = own(self.path)
             owner.close()
-        self._hold_reserve()
+        hold(self._reserve)
         logger.error(
             "%s: the store was removed while it was in use; it is written again, and nothing is lost", self.path
         )
 
     def release_reserve(self) -> None:
         """Give up the room that is held for the last write on a full disk."""
-        reserve = beside(self.path, RESERVE_SUFFIX)
-        with contextlib.suppress(OSError):  # emptied first: the folder may not be ours any more
-            os.truncate(reserve, 0)
-            reserve.unlink()
-
-    def _hold_reserve(self) -> None:
-        """Hold some room on the disk, so that a daemon that ends on a full one can write what waited."""
-        path = beside(self.path, RESERVE_SUFFIX)
-        with contextlib.suppress(OSError):
-            if path.stat().st_size == RESERVE_BYTES:
-                return
-        with contextlib.suppress(OSError):
-            held = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.posix_fallocate(held, 0, RESERVE_BYTES)
-            except OSError:
-                path.unlink(missing_ok=True)
-            finally:
-                os.close(held)
+        release(self._reserve)
 
     def _begin_anew(self) -> sqlite3.Connection:
         """Move the damaged file and its log aside; return a new one with what could be read."""
@@ -370,7 +351,7 @@ class Store:
                 if not (ours and is_damage(error)):  # the file of another program is left alone
                     raise
                 db = self._begin_anew()
-            self._hold_reserve()
+            hold(self._reserve)
         except BaseException:
             self._owner.close()
             raise

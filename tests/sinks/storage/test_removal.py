@@ -11,7 +11,8 @@ import pytest
 from sniffer.errors import StoreError
 from sniffer.sinks.settings import EventLogSettings, StoreSettings
 from sniffer.sinks.storage.eventlog import EventLog
-from sniffer.sinks.storage.store import RESERVE_SUFFIX, Store
+from sniffer.sinks.storage.reserve import RESERVE_SUFFIX
+from sniffer.sinks.storage.store import Store
 from tests.sinks.builders import upload
 
 
