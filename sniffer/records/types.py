@@ -4,8 +4,8 @@ The dataclasses are the one description of the records. JSON Schemas, the fields
 `sniffer export` and the tables of docs/events.md are generated from them (`sniffer.records.schemas`). A field name has
 one JSON type in all event types, so that column stores can load a log that mixes them.
 
-The file is over 400 lines because it is a table: one place for every field. `None` stands for *not known*. Times are ISO-8601 in
-UTC with microseconds. Make records with `sniffer.records.build` and `sniffer.records.alerts`.
+The file is over 400 lines because it is a table: one place for every field. `None` stands for *not known*. Times are
+ISO-8601 in UTC with microseconds. Make records with `sniffer.records.build` and `sniffer.records.alerts`.
 """
 
 from __future__ import annotations
