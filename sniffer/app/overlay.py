@@ -174,6 +174,15 @@ def _identity(key: str, item: Mapping[str, Any]) -> str:
         return text
 
 
+def _signature(path: Path) -> tuple[int, ...] | None:
+    """What differs where a file was replaced or written to; None where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 class OverlaidConfig:
     """The user's configuration with what was changed on the page; keeps the file. Safe to use from several threads.
 
@@ -184,17 +193,27 @@ class OverlaidConfig:
         self._read_base = read_base
         self._lock = threading.Lock()
         self.problems: Mapping[str, str] = {}
+        self._path: Path | None = None
+        self._kept: tuple[tuple[int, ...] | None, tuple[Change, ...]] = (None, ())
 
     def read(self) -> Config:
         """The configuration in force. A change that cannot be put over it is left out."""
         base = self._read_base()
-        found = overlaid(base, read_overlay(overlay_path(base.store.path)))
-        self.problems = found.problems
+        path = overlay_path(base.store.path)
+        found = overlaid(base, read_overlay(path))
+        self._path, self.problems = path, found.problems
         return found.config
 
     def changes(self) -> tuple[Change, ...]:
-        """What was changed, oldest first. Raises ConfigError."""
-        return read_overlay(overlay_path(self._read_base().store.path))
+        """What was changed, oldest first, of the configuration that was read last. The file is read again where it is
+        another than before. Raises ConfigError."""
+        path = self._path or overlay_path(self._read_base().store.path)
+        now = _signature(path)
+        before, changes = self._kept
+        if now is None or now != before:
+            changes = read_overlay(path)
+            self._kept = now, changes
+        return changes
 
     def add(
         self, piece: Mapping[str, Any], what: str, about: str, time: str, check: Callable[[Config], object]

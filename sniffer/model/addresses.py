@@ -108,7 +108,7 @@ def mac_text(key: int) -> str | None:
     """`aa:bb:cc:dd:ee:ff`, or None where the key was made from an IP address."""
     if key & KEY_FROM_ADDRESS:
         return None
-    return ":".join(f"{key:012x}"[i : i + 2] for i in range(0, 12, 2))
+    return key.to_bytes(6, "big").hex(":")
 
 
 def key_text(key: int) -> str:

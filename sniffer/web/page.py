@@ -7,9 +7,10 @@ import contextlib
 import datetime
 import functools
 import logging
+import threading
 import zoneinfo
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -75,6 +76,8 @@ class Site:
     assets: Assets
     live_events: Live
     zone: Any
+    #: One view is made at a time: more would take more time from the packets, and none would be ready sooner.
+    making: threading.Lock = field(default_factory=threading.Lock)
 
     # --- answering ---
 
@@ -90,8 +93,12 @@ class Site:
     def shown(self, act: Shown) -> Callable[[Request], Awaitable[Response]]:
         """Something that a signed-in reader sees: a response, or a template and its values."""
 
+        def made(request: Request) -> Response:
+            with self.making:
+                return self._answer(request, act, None)
+
         async def endpoint(request: Request) -> Response:
-            return await asyncio.to_thread(self._answer, request, act, None)
+            return await asyncio.to_thread(made, request)
 
         return endpoint
 

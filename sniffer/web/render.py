@@ -12,8 +12,8 @@ from markupsafe import Markup
 from sniffer.web.assets import UPLOT_SCRIPT, UPLOT_STYLE, Assets
 from sniffer.web.words import LANGUAGES, Words, plain
 
-#: Pieces of a page between two calls of `step_aside`: about a millisecond's.
-PIECES = 64
+#: Pieces of a page between two calls of `step_aside`: less than a millisecond's.
+PIECES = 32
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -40,17 +40,18 @@ class Renderer:
         self, template: str, words: Words, values: dict[str, Any], step_aside: Callable[[], None] = lambda: None
     ) -> str:
         """A page. `t` is the reader's words; `time(...)` is a time that the script turns into the reader's zone.
-        `step_aside` is called between pieces."""
+        `step_aside` is called between pieces, and at each time: a table is one piece."""
         made: list[str] = []
-        for piece in self._environment.get_template(template).generate(t=words, time=_times(words), **values):
+        for piece in self._environment.get_template(template).generate(t=words, time=_times(words, step_aside), **values):
             made.append(piece)
             if len(made) % PIECES == 0:
                 step_aside()
         return "".join(made)
 
 
-def _times(words: Words) -> Any:
+def _times(words: Words, step_aside: Callable[[], None]) -> Any:
     def time(value: int | str | None, form: str = "full") -> Markup:
+        step_aside()
         if value is None:
             return Markup("–")  # noqa: RUF001 - a dash for nothing
         at = words.local(value)

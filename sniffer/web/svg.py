@@ -38,7 +38,9 @@ def lane(marks: Sequence[Mark], grid: Iterable[float] = (), *, height: int = 32)
 
 
 def _mark(mark: Mark, height: int) -> str:
-    begin, width = 100 * mark.begin, max(MIN_WIDTH, 100 * (mark.end - mark.begin))
+    begin, width = 100 * mark.begin, 100 * (mark.end - mark.begin)
+    if width < MIN_WIDTH:
+        width = MIN_WIDTH
     if mark.kind in ("hidden", "quiet"):
         shape = f'<rect class="m-{mark.kind}" x="{begin:.2f}%" width="{width:.2f}%" y="0" height="{height}">'
     elif mark.kind == "answer":

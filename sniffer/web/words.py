@@ -20,6 +20,8 @@ DEFAULT_LANGUAGE = "en"
 MAX_NAME = 60
 #: Keeps a number and its unit in one line.
 NARROW = "\N{NO-BREAK SPACE}"
+#: Separators of a number in German, from those of English.
+_GERMAN = str.maketrans(",.", ".,")
 
 
 class Words:
@@ -50,7 +52,7 @@ class Words:
     def number(self, value: float, digits: int = 0) -> str:
         """A number with the separators of the language."""
         text = f"{value:,.{digits}f}"
-        return text.translate(str.maketrans(",.", ".,")) if self.language == "de" else text
+        return text.translate(_GERMAN) if self.language == "de" else text
 
     def duration(self, seconds: float) -> str:
         """Some time: `3.4 s`, `12 min`, `5.5 h`, `3 days`."""
@@ -84,8 +86,8 @@ class Words:
         """A time (nanoseconds, or ISO-8601) in the zone of the page."""
         time_ns = parse_timestamp(time) if isinstance(time, str) else time
         try:
-            moment = datetime.datetime.fromtimestamp(time_ns // SECOND, datetime.UTC)
-            return moment.replace(microsecond=time_ns % SECOND // 1000).astimezone(self.zone)
+            moment = datetime.datetime.fromtimestamp(time_ns // SECOND, self.zone)
+            return moment.replace(microsecond=time_ns % SECOND // 1000)
         except (OverflowError, OSError, ValueError):
             return datetime.datetime.fromtimestamp(0, datetime.UTC)
 
@@ -93,19 +95,15 @@ class Words:
         """A time in words. `form`: `clock` 18:04, `second` 18:04:05, `day` Sat 21 Nov, `short` 21 Nov 18:04, or
         `full` Sat 21 Nov 2026, 18:04:05 CET."""
         at = self.local(time)
+        if form == "clock":
+            return f"{at.hour:02}:{at.minute:02}"
+        if form == "second":
+            return f"{at.hour:02}:{at.minute:02}:{at.second:02}"
         day, month = self(f"day.{at.weekday()}"), self(f"month.{at.month}")
-        match form:
-            case "clock":
-                return f"{at:%H:%M}"
-            case "second":
-                return f"{at:%H:%M:%S}"
-            case "day":
-                return self("time.day", weekday=day, day=at.day, month=month, year=at.year)
-            case "short":
-                return self("time.short", weekday=day, day=at.day, month=month, clock=f"{at:%H:%M}")
-            case _:
-                date = self("time.day", weekday=day, day=at.day, month=month, year=at.year)
-                return f"{date}, {at:%H:%M:%S} {self.zone_name(at)}"
+        if form == "short":
+            return self("time.short", weekday=day, day=at.day, month=month, clock=f"{at:%H:%M}")
+        date = self("time.day", weekday=day, day=at.day, month=month, year=at.year)
+        return date if form == "day" else f"{date}, {at:%H:%M:%S} {self.zone_name(at)}"
 
     def zone_name(self, at: datetime.datetime | None = None) -> str:
         """What the zone is called at a time (`CET`)."""

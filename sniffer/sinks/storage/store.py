@@ -18,6 +18,7 @@ import stat
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Any
 
 from sniffer.errors import StoreError, UsageError
@@ -379,7 +380,7 @@ class Store:
 
     def _connect(self, uri: str) -> sqlite3.Connection:
         db = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None, check_same_thread=False)
-        db.text_factory = lambda data: data.decode(errors="replace")  # a flipped byte spoils one text, not the query
+        db.text_factory = partial(str, encoding="utf-8", errors="replace")  # a flipped byte spoils one text, no query
         return db
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from sniffer.web.words import Words, plain
 JUDGED = ("speech", "bulk", "media")
 VERDICTS = ("expected", "inconclusive", "unexpected")
 DAY_NS = 86_400 * SECOND
+#: What has to be quoted in an address; ids of uploads have nothing of it.
+_UNSAFE = re.compile(r"[^\w.-]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def _midnight(words: Words, date: datetime.date) -> int:
 
 def upload_link(identifier: str) -> str:
     """The page of an upload."""
-    return f"/uploads/{quote(identifier, safe='')}"
+    return f"/uploads/{quote(identifier, safe='') if _UNSAFE.search(identifier) else identifier}"
 
 
 def device_link(mac: str) -> str:

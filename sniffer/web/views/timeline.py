@@ -58,6 +58,7 @@ def context(page: Page) -> dict[str, Any]:
     moments = page.backend.moments(("wake", "answer", "loss"), begin - 3600 * SECOND, end, MOST_MOMENTS)
     lines = list(grid(words, begin, end))
     shared = [*_shadows(page, begin, end), *_gaps(words, moments, begin, end)]
+    events = list(_events(words, moments, begin, end))
     lanes = []
     for key in keys:
         page.backend.step_aside()
@@ -66,7 +67,7 @@ def context(page: Page) -> dict[str, Any]:
             marks = [
                 *shared,
                 *_uploads(words, some, begin, end, query),
-                *_moments(words, moments, some[-1], begin, end),
+                *(mark for known, mark in events if not known or known & _names(some[-1])),
             ]
             lanes.append(
                 {
@@ -167,27 +168,37 @@ def grid(words: Words, begin: int, end: int) -> Iterator[tuple[float, str, str]]
 
 def _uploads(words: Words, uploads: Sequence[UploadSummary], begin: int, end: int, query: Any) -> Iterator[Mark]:
     """Marks of uploads. Many of one verdict within one column are one mark, which zooms in."""
-    columns: dict[tuple[int, str], list[UploadSummary]] = {}
+    length = end - begin
+    columns: dict[str, dict[int, list[UploadSummary]]] = {"none": {}, **{verdict: {} for verdict in VERDICTS}}
     for upload in uploads:
-        column = int((upload.time_ns - begin) * COLUMNS // (end - begin))
-        columns.setdefault((column, upload.verdict or "none"), []).append(upload)
-    order = ("none", *VERDICTS)
-    for (column, verdict), some in sorted(columns.items(), key=lambda pair: order.index(pair[0][1])):
-        first, last = some[0], max(some, key=lambda one: one.time_ns + one.duration * SECOND)
-        share = (first.time_ns - begin) / (end - begin)
-        until = min(1.0, (last.time_ns + last.duration * SECOND - begin) / (end - begin))
-        if len(some) == 1:
-            what = words.amount(first.upload_class, first.speech_seconds, first.duration)
-            title = f"{words.time(first.time_ns, 'second')} · {words(f'verdict.{verdict}')} · {what}"
-            yield Mark(share, until, verdict, title, upload_link(first.id))
-        else:
-            title = words("timeline.several", n=len(some), verdict=words(f"verdict.{verdict}"))
-            middle = begin + int((column + 0.5) * (end - begin) / COLUMNS)
-            narrower = {"day": "1h", "6h": "1h"}.get(query.get("span", "day"), "10m")
-            yield Mark(share, until, verdict, title, _link({"span": narrower}, _iso(words, middle)))
+        column = (upload.time_ns - begin) * COLUMNS // length
+        columns[upload.verdict or "none"].setdefault(column, []).append(upload)
+    for verdict, drawn in columns.items():  # those that matter most are drawn last, over the others
+        called = words(f"verdict.{verdict}")
+        for column, some in drawn.items():
+            first = some[0]
+            share, until = (first.time_ns - begin) / length, max(map(_end_ns, some)) - begin
+            if len(some) == 1:
+                what = words.amount(first.upload_class, first.speech_seconds, first.duration)
+                title, link = f"{words.time(first.time_ns, 'second')} · {called} · {what}", upload_link(first.id)
+            else:
+                title = words("timeline.several", n=len(some), verdict=called)
+                narrower = {"day": "1h", "6h": "1h"}.get(query.get("span", "day"), "10m")
+                middle = begin + int((column + 0.5) * length / COLUMNS)
+                link = _link({"span": narrower}, _iso(words, middle))
+            yield Mark(share, min(1.0, until / length), verdict, title, link)
 
 
-def _moments(words: Words, moments: Sequence[Record], upload: UploadSummary, begin: int, end: int) -> Iterator[Mark]:
+def _end_ns(upload: UploadSummary) -> float:
+    return upload.time_ns + upload.duration * SECOND
+
+
+def _names(upload: UploadSummary) -> set[str]:
+    return {upload.device.casefold(), upload.mac.casefold()}
+
+
+def _events(words: Words, moments: Sequence[Record], begin: int, end: int) -> Iterator[tuple[set[str], Mark]]:
+    """Wake events and answers, with the names and addresses of the device that they are about; none: of every one."""
     for record in moments:
         kind = record["event_type"]
         if kind == "loss" or (kind == "wake" and record["kind"] != "wake"):
@@ -195,12 +206,10 @@ def _moments(words: Words, moments: Sequence[Record], upload: UploadSummary, beg
         device = record.get("device") or {}
         named = {device} if isinstance(device, str) else {device.get("name"), device.get("mac")}
         known = {str(name).casefold() for name in named if name}
-        if known and not known & {upload.device.casefold(), upload.mac.casefold()}:
-            continue
         share = (parse_timestamp(str(record["timestamp"])) - begin) / (end - begin)
         if 0 <= share < 1:
             title = f"{words.time(record['timestamp'], 'second')} · {words(f'timeline.{kind}')}"
-            yield Mark(share, share, str(kind), title)
+            yield known, Mark(share, share, str(kind), title)
 
 
 def _gaps(words: Words, moments: Sequence[Record], begin: int, end: int) -> Iterator[Mark]:
