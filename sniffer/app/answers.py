@@ -10,6 +10,7 @@ from sniffer.errors import WakeError
 from sniffer.explain.question import ANSWER_WORDS, question_text
 from sniffer.model import Answer, Record, Trust, WakeEvent, WakeKind
 from sniffer.model.clock import SECOND, Clock, parse_timestamp
+from sniffer.model.share import MOST_ANSWERS, unasked_share
 from sniffer.records import build as records
 from sniffer.sinks.storage.store import Store
 
@@ -63,6 +64,15 @@ class Answers:
         if record is None:
             raise WakeError("there is no upload with this id")
         return question_text(record)
+
+    def summed_up(self, digest: Record) -> Record:
+        """Return the record of a digest with what the answers of the last two weeks say."""
+        answers = self._store.records(("answer",), limit=MOST_ANSWERS, newest_first=True)
+        share = unasked_share(answers, parse_timestamp(digest["timestamp"]))
+        if share is None:
+            return digest
+        found = {"answers": share.answers, "low": share.low, "high": share.high}
+        return {**digest, "unasked_share": found, "text": f"{digest['text']}\n{share.sentence()}"}
 
     def state(self) -> list[tuple[str, str]]:
         """The links that were used, to be saved as `USED_LINKS`."""

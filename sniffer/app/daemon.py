@@ -359,6 +359,8 @@ class Daemon:
 
     def _emit(self, new: Iterable[Record]) -> None:
         for record in new:
+            if record["event_type"] == "digest":
+                record = self._answers.summed_up(record)
             self._turn.append(record)
             self._totals[f"{record['event_type']}s"] += 1
             sinks: tuple[Sink, ...] = (self._store, self._metrics, *self._sinks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -133,6 +134,7 @@ def command(
         _tell_link(service)
         _handle_signals(service)
         service.start()
+        gc.freeze()  # what was built until here stays: collections of what views and turns leave need not look at it
         try:
             service.daemon.run()
             if capture is not None and not exit_at_end and not service.daemon.stopping and service.address:

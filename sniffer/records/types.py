@@ -211,6 +211,15 @@ class DigestDevice:
     muted: Annotated[int, Field(description="Alerts that a maintenance window held back.")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnaskedShare:
+    """What people's answers say of recordings like those that they were asked about."""
+
+    answers: Annotated[int, Field(description="Clear answers (yes or no) in the two weeks before.")]
+    low: Annotated[int, Field(description="At least as many of 100 were not asked for (95 %).")]
+    high: Annotated[int, Field(description="At most as many of 100 were not asked for (95 %).")]
+
+
 # --- the event types --------------------------------------------------------------------------------------------------
 
 
@@ -497,7 +506,10 @@ class DigestRecord(Event):
     speech_seconds: Annotated[float, Field(description="All seconds of speech.")]
     unexpected: Annotated[int, Field(description="All uploads that were not asked for.")]
     summary: Summary
-    text: Annotated[str, Field(description="One line per device.")]
+    unasked_share: Annotated[
+        UnaskedShare | None, Field(description="By people's answers; null where fewer than five were clear.")
+    ] = None
+    text: Annotated[str, Field(description="One line per device, and what people's answers say.")]
 
 
 #: Every event type and the dataclass of its records, in the order of docs/events.md.

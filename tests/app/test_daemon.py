@@ -17,8 +17,9 @@ from sniffer.app.pipeline import Pipeline
 from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
 from sniffer.judge.settings import JudgeSettings, QuestionSettings
-from sniffer.model import FrameBlock, Loss, Record, WakeEvent, WakeKind, WakeSource
+from sniffer.model import Answer, FrameBlock, Loss, Record, Trust, WakeEvent, WakeKind, WakeSource
 from sniffer.model.clock import SECOND
+from sniffer.records.build import answer_record
 from sniffer.settings.base import DeviceSettings
 from sniffer.sinks.delivery.outbox import Outbox
 from sniffer.sinks.delivery.queue import Message, Messages
@@ -506,6 +507,26 @@ def test_every_record_is_as_its_schema_says(world: Callable[..., World]) -> None
     assert kinds >= {"upload", "listening", "device", "wake", "alert", "resolved", "loss", "stats", "digest"}
     for record in w.sink.records:
         check(dict(record))
+
+
+def test_the_digest_says_what_the_answers_of_two_weeks_mean(world: Callable[..., World]) -> None:
+    w = world()
+    for number in range(6):
+        moment = START - number * 86_400 * SECOND
+        event = WakeEvent(moment, "page", WakeKind.ANSWER, None, Trust.PERSON, moment, upload=f"u{number}",
+                          answer=Answer.NO if number == 0 else Answer.YES)  # fmt: skip
+        w.store.emit(answer_record(event).to_json())
+    w.source.frames = says(3.0, at=12.0)
+    w.run(20)
+    w.clock.advance(86_400)
+    w.run(2)
+    (digest,) = [record for record in w.sink.records if record["event_type"] == "digest"]
+    assert digest["unasked_share"] == {"answers": 6, "low": 3, "high": 57}  # Wilson: 3.01 to 56.35
+    assert digest["text"].splitlines()[-1] == (
+        "In the last two weeks you answered 6 questions clearly. "
+        "Of 100 recordings like these, 3 to 57 were not asked for."
+    )
+    check(dict(digest))
 
 
 def test_a_full_disk_ends_nothing_and_loses_nothing(

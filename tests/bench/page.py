@@ -325,6 +325,17 @@ def compared(what: str, turns: np.ndarray, found: Sequence[Slice]) -> Iterator[s
            f"read {reads / spent:.1f} views a second\n")  # fmt: skip
 
 
+def machine() -> str:
+    """How fast this machine is just now: other programs on it share its caches and cores."""
+    spent = []
+    for _ in range(20):
+        begun = time.thread_time()
+        sum(range(1_000_000))
+        spent.append(1000 * (time.thread_time() - begun))
+    return (f"this machine: load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; `sum(range(1_000_000))` takes "
+            f"{np.median(spent):.1f} ms (least {min(spent):.1f} ms)")  # fmt: skip
+
+
 def main() -> None:
     """Print both tables as Markdown."""
     if len(sys.argv) > 2 and sys.argv[1] == "--daemon":
@@ -345,6 +356,7 @@ def main() -> None:
                 for line in views(daemon):
                     print(line, flush=True)
                 daemon.end()
+            print(machine())
         if options.only != "views":
             daemon = Daemon(folder / "turns", LARGE)
             runs = {}
@@ -352,7 +364,7 @@ def main() -> None:
                 for what, pause in (("a view each second", 1.0), ("views without a pause", 0.0)):
                     runs[what] = slices(daemon, options.rounds, options.seconds, pause)
             turns = daemon.end()
-            print(f"\nload of the machine: {os.getloadavg()[0]:.1f} of {os.cpu_count()} cores\n")
+            print(f"\n{machine()}\n")
             print("| two readers | what | p50: nobody → two, ratio | p90 | p99 |\n|---|---|---:|---:|---:|")
             for what, found in runs.items():
                 for line in compared(what, turns, found):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sniffer.web.share import unasked_share
+from sniffer.model.share import MOST_ANSWERS, unasked_share
 from sniffer.web.views.common import Page, answer_words, called, names_of, row, summary_of, upload_link, upload_of
 
 #: Questions on one page, and answers that can be changed there.
-MOST, MOST_ANSWERS = 50, 20
+MOST, MOST_GIVEN = 50, 20
 
 
 def context(page: Page) -> dict[str, Any]:
@@ -17,10 +17,10 @@ def context(page: Page) -> dict[str, Any]:
     waiting = page.backend.questions()
     given: list[dict[str, Any]] = []
     seen: set[str] = set()
-    answers = page.backend.answers(200)
+    answers = page.backend.answers(MOST_ANSWERS)
     for record in answers:
         identifier = upload_of(record)
-        if identifier in seen or len(given) >= MOST_ANSWERS:
+        if identifier in seen or len(given) >= MOST_GIVEN:
             continue
         seen.add(identifier)
         upload = page.backend.upload(identifier)

@@ -14,6 +14,13 @@ from sniffer.model.intervals import wilson
 PERIOD_NS = 14 * 86_400 * SECOND
 #: Clear answers before a share is shown: with fewer, its interval says nothing.
 ENOUGH = 5
+#: Newest answers that are read: of two weeks, each device asks once a day, and an answer can be changed.
+MOST_ANSWERS = 2_000
+#: What it means, for the digest; the page has the same in its own languages.
+SENTENCE = (
+    "In the last two weeks you answered {n} questions clearly. Of 100 recordings like these, {low} to {high} were not "
+    "asked for."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +30,10 @@ class Share:
     answers: int
     low: int
     high: int
+
+    def sentence(self) -> str:
+        """Return what it means."""
+        return SENTENCE.format(n=self.answers, low=self.low, high=self.high)
 
 
 def unasked_share(newest_first: Iterable[Record], now_ns: int) -> Share | None:

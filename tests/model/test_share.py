@@ -6,7 +6,8 @@ import pytest
 
 from sniffer.model import Record
 from sniffer.model.clock import SECOND, timestamp
-from sniffer.web.share import PERIOD_NS, Share, unasked_share
+from sniffer.model.share import PERIOD_NS, SENTENCE, Share, unasked_share
+from sniffer.web.words import texts
 
 NOW = 1_790_000_000 * SECOND
 
@@ -36,3 +37,7 @@ def test_the_last_answer_counts_and_unsure_ones_and_old_ones_do_not() -> None:
     found = unasked_share(changed, NOW)
     assert found is not None and found.answers == 5
     assert found.low > 0
+
+
+def test_the_page_says_it_in_the_same_words() -> None:
+    assert texts("en")["questions.share"] == SENTENCE
