@@ -42,7 +42,9 @@ class Renderer:
         """A page. `t` is the reader's words; `time(...)` is a time that the script turns into the reader's zone.
         `step_aside` is called between pieces, and at each time: a table is one piece."""
         made: list[str] = []
-        for piece in self._environment.get_template(template).generate(t=words, time=_times(words, step_aside), **values):
+        for piece in self._environment.get_template(template).generate(
+            t=words, time=_times(words, step_aside), **values
+        ):
             made.append(piece)
             if len(made) % PIECES == 0:
                 step_aside()

@@ -350,7 +350,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, namespace():
         folder = Path(name)
         if options.only != "turns":
-            print("| home | view | processor ms, median | least | ms to the reader | kB |\n|---|---|---:|---:|---:|---:|")
+            print("| home | view | processor ms, median | least | ms to the reader | kB |")
+            print("|---|---|---:|---:|---:|---:|")
             for home in (ORDINARY, LARGE):
                 daemon = Daemon(folder / f"views-{home.uploads}", home)
                 for line in views(daemon):
