@@ -21,6 +21,7 @@ from typing import Any
 from sniffer.alerts.policy import EVERY_DEVICE
 from sniffer.app.answers import USED_LINKS, Answers
 from sniffer.app.capture_report import CaptureReport
+from sniffer.app.capture_state import CaptureState
 from sniffer.app.config_lint import unknown_name
 from sniffer.app.late_records import LateRecords
 from sniffer.app.mutes import Mute, mute_until, parse_any_time
@@ -103,8 +104,7 @@ class Daemon:
         self._watched: frozenset[int] | None = None
         self._captured: frozenset[int] | None = None
         self._reported_unknown: set[str] = set()
-        self._up: dict[str, bool] = {}
-        self._dropped: dict[str, int] = {}
+        self.capture = CaptureState(metrics, clock)
         self._totals: Counter[str] = Counter()
         self._looked = clock.now_ns(), clock.monotonic()
         self._began = self._next_save = self._next_stats = clock.monotonic()
@@ -210,11 +210,11 @@ class Daemon:
             self._metrics.packets(block.interface, len(block))
             self._metrics.fragments(block.interface, errors.fragments)
             self._metrics.last_packet(block.interface, self._last_packet_ns)
+            self.capture.packets(block.interface, len(block), newest_ns)
         for sink in self._sinks:
             if isinstance(sink, EvidenceKeeper):
                 sink.feed(batch, self._watched or ())
-        counts = self._source.statistics().get(batch.interface)
-        lost = counts is not None and counts.dropped != self._dropped.get(batch.interface, 0)
+        lost = self.capture.is_losing(self._source, batch.interface)
         self._report.packets(batch, self._watched or (), lost=lost)
         self._emit(self._pipeline.packets(batch))
         self._report.identified(stages)
@@ -232,18 +232,7 @@ class Daemon:
             logger.warning("the clock was set back by %.0f s: silence around that proves nothing", -leap_ns / SECOND)
 
     def _losses(self) -> None:
-        for interface, counts in self._source.statistics().items():
-            new = counts.dropped - self._dropped.get(interface, 0)
-            self._dropped[interface] = counts.dropped
-            self._metrics.dropped(interface, max(0, new))
-            self._totals["dropped"] += max(0, new)
-        up = dict(self._source.up())
-        if up != self._up:
-            self._up = up
-            for interface, capturing in up.items():
-                self._metrics.capturing(interface, capturing)
-        for label, health in getattr(self._source, "health", dict)().items():
-            self._metrics.sender(label, health.clock_offset_seconds, health.reconnects)
+        self._totals["dropped"] += self.capture.look(self._source)
         for loss in self._source.losses():
             self._report.forget(loss.interface)
             self._emit(self._pipeline.loss(loss))
@@ -300,7 +289,7 @@ class Daemon:
             self._save("judge", "history", "alerts")
         if self._last_packet_ns:
             self._report.unseen(self._pipeline.stages)
-        self._report.silent(self._up)
+        self._report.silent(self.capture.up())
         if now >= self._next_stats:
             self._next_stats = now + STATS_INTERVAL
             self._emit([self._stats_record()])
@@ -481,7 +470,7 @@ class Daemon:
 
     def interfaces(self) -> dict[str, bool]:
         """By interface, whether it is captured from."""
-        return dict(self._up)
+        return self.capture.up()
 
     def mutes(self) -> tuple[tuple[str, int], ...]:
         """Devices without alerts, and until when."""

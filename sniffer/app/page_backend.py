@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import secrets
@@ -164,7 +165,7 @@ class PageBackend:
             "replayed": self._replayed,
             "began_ns": self._began_ns,
             "last_packet_ns": self._daemon.last_packet_ns or None,
-            "interfaces": self._daemon.interfaces(),
+            "captures": [dataclasses.asdict(state) for state in self._daemon.capture.states()],
             "listening": listening if ready else (),
             "memory_bytes": _memory_bytes(),
             "store_bytes": self._reader().used_bytes(),

@@ -22,8 +22,9 @@ class PageBackend(Backend, Protocol):
 
     def state(self) -> Record:
         """How the daemon is: `now_ns`, `ready`, `reason`, `replayed`, `capture`, `began_ns`, `last_packet_ns`,
-        `interfaces` (name to up), `listening` (records), `memory_bytes`, `store_bytes`, `store_max_bytes`,
-        and the counters of `stats`."""
+        `captures` (the sources of packets: `name`, `up`, `since_ns`, `last_packet_ns`, `packets`, `dropped`, `remote`,
+        `own_clock`, `clock_offset_seconds`, `reconnects`, `problem`), `listening` (records), `memory_bytes`,
+        `store_bytes`, `store_max_bytes`, and the counters of `stats`."""
         ...
 
     def step_aside(self) -> None:

@@ -3,9 +3,9 @@
     sudo .venv/bin/python -m tests.bench page [--rounds 20] [--seconds 3] [--rate 2000]
 
 `sniffer run` runs as always, in a network namespace of its own, over a veth pair; readers are processes of their own,
-over HTTP, as browsers are. First each view is loaded, of an ordinary home and of one with 5,000 uploads and 200 devices
-in a day: processor time of the daemon's process, the time until a reader has it, its size, and how much resident memory
-grew by all of it. Then packets flow, someone speaks, and slices of a few seconds in which nobody reads alternate with
+over HTTP, as browsers are. First each view is loaded, of an ordinary home and of a day of 5,000 uploads of 200 devices:
+processor time of the daemon's process, the time until a reader has it, its size, and how much resident memory grew by
+all of it. Then packets flow, someone speaks, and slices of a few seconds in which nobody reads alternate with
 slices in which two readers load the heaviest views. Each turn of the daemon is timed where it runs: from the moment that
 packets are there to the end of all that follows from them.
 
@@ -39,7 +39,7 @@ from sniffer.model.clock import SECOND
 from sniffer.records.build import timestamp
 from sniffer.sinks.settings import StoreSettings
 from sniffer.sinks.storage.store import Store
-from tests.bench.live import SPEAKER_KEYS, sending
+from tests.bench.live import sending
 from tests.capture.net import namespace
 from tests.e2e.test_run_live import MAC, play, speech
 from tests.web.house import upload
@@ -228,7 +228,8 @@ def views(daemon: Daemon) -> Iterator[str]:
         yield (f"| {daemon.home.name} | `{path}` | {np.median(spent):.1f} | {min(spent):.1f} | {np.median(waits):.1f} "
                f"| {size / 1000:.0f} |")  # fmt: skip
     reader.end()
-    yield f"\n{daemon.home.name}: resident memory {before:.0f} MiB before, {daemon.memory_mib():.0f} MiB after all views"
+    after = daemon.memory_mib()
+    yield f"\n{daemon.home.name}: resident memory {before:.0f} MiB before, {after:.0f} MiB after all views"
 
 
 @dataclass(frozen=True)

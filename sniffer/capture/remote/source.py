@@ -44,11 +44,13 @@ class SourceStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a source is: seconds that are added to the sender's stamps (None: none came yet), and how often a connection
-    was made anew."""
+    """How a source is: seconds that are added to the sender's stamps (None: none came yet, or the stamps are ours, not
+    `own_clock`), how often a connection was made anew, and why there is none now (empty where there is one)."""
 
     clock_offset_seconds: float | None
     reconnects: int
+    own_clock: bool = False
+    problem: str = ""
 
 
 class RemoteSource:
@@ -128,7 +130,9 @@ class RemoteSource:
     def health(self) -> Mapping[str, Health]:
         """How the source is, under its label."""
         offset = self._sender.offset_ns if self._feed.own_clock else None
-        return {self._feed.label: Health(None if offset is None else offset / SECOND, self._reconnects)}
+        seconds = None if offset is None else offset / SECOND
+        problem = self._complaint if self._gone_ns is not None else ""
+        return {self._feed.label: Health(seconds, self._reconnects, self._feed.own_clock, problem)}
 
     def losses(self) -> list[Loss]:
         losses, self._losses = self._losses, []

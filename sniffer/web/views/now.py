@@ -87,13 +87,14 @@ def headline(
 def capture_line(words: Words, state: Record) -> list[dict[str, Any]]:
     """Whether packets are seen."""
     link = "/health"
-    down = [name for name, up in state["interfaces"].items() if not up]
+    down = next((source for source in state["captures"] if not source["up"]), None)
     if state["replayed"]:
         return [_line(words, "capture", "good", words("monitor.replay", capture=plain(state["capture"], 80)), link)]
     if not state["ready"]:
         return [_line(words, "capture", "alarm", words("monitor.starting", reason=state["reason"]), link)]
-    if down:
-        return [_line(words, "capture", "alarm", words("monitor.interface_down", name=plain(down[0], 20)), link)]
+    if down is not None:
+        key = "monitor.sender_down" if down["remote"] else "monitor.interface_down"
+        return [_line(words, "capture", "alarm", words(key, name=plain(down["name"], 40)), link)]
     last = state["last_packet_ns"]
     quiet = (state["now_ns"] - (last or state["began_ns"])) / SECOND
     if quiet > QUIET_SECONDS:
