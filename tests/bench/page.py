@@ -6,7 +6,7 @@
 over HTTP, as browsers are. First each view is loaded, of an ordinary home and of a day of 5,000 uploads of 200 devices:
 processor time of the daemon's process, the time until a reader has it, its size, and how much resident memory grew by
 all of it. Then packets flow, someone speaks, and slices of a few seconds in which nobody reads alternate with
-slices in which two readers load the heaviest views. Each turn of the daemon is timed where it runs: from the moment that
+slices in which two readers load the heaviest views. Each turn of the daemon is timed where it runs: from when
 packets are there to the end of all that follows from them.
 
 The daemon has a real-time priority, so that it has a processor when it wants one, whatever else this machine does: the
