@@ -6,10 +6,12 @@ calls give together does not.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
 
+from sniffer.detect.flows.dealt import SETTLED_NS, Piece
 from sniffer.detect.flows.gateways import Gateways
 from sniffer.detect.flows.repeats import Repeats
 from sniffer.detect.flows.rows import LocalNetworks, acknowledgements_to, packets_of
@@ -144,7 +146,8 @@ class Detector:
         """The capture is over: close everything."""
         if self._now_ns is None:
             return []
-        return [*self._settle(self._now_ns + 3 * self._silence_ns), *self._scorer.finish()]
+        settled_ns = self._now_ns + max(3 * self._silence_ns, SETTLED_NS + SECOND)
+        return [*self._settle(settled_ns), *self._scorer.finish()]
 
     def _settle(self, now_ns: int) -> list[Event]:
         """Everything that is known by `now_ns`, in the order in which it became known."""
@@ -152,8 +155,11 @@ class Detector:
         for flow, run in begun:
             self._scorer.begun(flow, run)
         events: list[Event] = []
+        dealt = deque(self._segmenter.dealt(now_ns))
         done = 0
         for task in tasks:
+            while dealt and dealt[0].due_ns < task.known_ns:
+                events += self._dealt(dealt.popleft())
             while done < len(short_bursts) and _before(short_bursts[done], task):
                 events += self._scorer.short_burst(short_bursts[done])
                 done += 1
@@ -164,7 +170,12 @@ class Detector:
                 events += self._scorer.look(task.flow, task.run, task.look_ns)
         for short_burst in short_bursts[done:]:
             events += self._scorer.short_burst(short_burst)
+        for piece in dealt:
+            events += self._dealt(piece)
         return [*events, *self._scorer.expire(now_ns)]
+
+    def _dealt(self, piece: Piece) -> list[Event]:
+        return [*self._scorer.expire(piece.due_ns), *self._scorer.dealt(piece)]
 
 
 def _before(short_burst: ShortBurst, task: Task) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from sniffer.detect.features.pacing import LEAST_ROWS, measure
 from sniffer.detect.features.rows import after
 from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
+from sniffer.detect.flows.dealt import Piece
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
 from sniffer.detect.flows.segmenter import ShortBurst
@@ -23,7 +24,7 @@ from sniffer.detect.scoring.observation import Observation, opening_ratio, opens
 from sniffer.detect.scoring.streams import Live, Stream, lock_step, stream_of
 from sniffer.detect.sessions import Sessions
 from sniffer.detect.spread import Spread, Sum
-from sniffer.detect.uploads import sum_of, upload_of
+from sniffer.detect.uploads import dealt_of, sum_of, upload_of
 from sniffer.model import (
     JUDGED_CLASSES,
     PROTO_UDP,
@@ -167,6 +168,15 @@ class Scorer:
         """A run that was over before it said anything."""
         final_ns, _, _, flow, minute, amount = burst
         return [self._slowly(flow, final_ns)] if self._slow.add(flow, ((minute, amount),), final_ns) else []
+
+    def dealt(self, piece: Piece) -> list[Event]:
+        """Rows of several connections that belong to no run: a part of what their server gets, and of ten minutes."""
+        flow, due_ns = piece.flows[0], piece.due_ns
+        service = self._services.service(flow.key, flow.flow, due_ns)
+        upload = dealt_of(piece, service)
+        if service.role not in _SILENT_ROLES:
+            self._spread.add(upload, _service_of(service, flow), piece.first_ns, piece.rows)
+        return list(self._add_up(flow, piece.first_ns, upload.bins, due_ns))
 
     # --- streams -----------------------------------------------------------------------------------------------------
 

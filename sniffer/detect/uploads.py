@@ -6,6 +6,7 @@ import numpy as np
 
 from sniffer.detect.features.pacing import BIN, body_bins
 from sniffer.detect.features.rows import Rows
+from sniffer.detect.flows.dealt import Piece
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import Run
 from sniffer.detect.hypotheses import Stretch
@@ -13,7 +14,7 @@ from sniffer.detect.scoring.classes import speech_seconds
 from sniffer.detect.scoring.evidence import Weighed, probability
 from sniffer.detect.scoring.observation import Observation
 from sniffer.detect.spread import Sum
-from sniffer.model import Evidence, Upload, UploadClass
+from sniffer.model import Evidence, Service, Upload, UploadClass
 
 #: Bytes that come back from which on an upload counts as answered.
 _ANSWER_BYTES = 4_000
@@ -50,6 +51,30 @@ def upload_of(
         answered=seen.down_after >= _ANSWER_BYTES,
         bins=bins,
         body=body_bins(shape, bins),
+    )
+
+
+def dealt_of(piece: Piece, service: Service) -> Upload:
+    """Rows of several connections that say nothing by themselves."""
+    return Upload(
+        key=piece.flows[0].key,
+        flows=tuple(flow.flow for flow in piece.flows[:_MAX_SUM_FLOWS]),
+        service=service,
+        start_ns=piece.first_ns,
+        end_ns=piece.last_ns,
+        final_ns=piece.due_ns,
+        upload_class=UploadClass.OTHER,
+        score=0.0,
+        probability=0.5,
+        bytes=int(piece.rows.bytes.sum()),
+        bytes_toclient=piece.down,
+        packets=len(piece.rows.bytes),
+        chunk_bytes=None,
+        chunks_per_second=None,
+        speech_seconds=0.0,
+        evidence=(),
+        one_sided=piece.one_sided,
+        bins=_bins(piece.rows),
     )
 
 

@@ -301,3 +301,48 @@ def test_cuts_do_not_change_what_is_forged() -> None:
         found.append(detector.forged_packets)
     assert found == [found[0]] * 4
     assert found[0] > 40
+
+
+# --- a voice that is dealt over connections, on none of which it is a run ---------------------------------------------
+
+
+def dealt(connections: int, *, size: int = 437, rate: float = 20, seconds: float = 8, every: float = 0) -> Wire:
+    """Three utterances, each piece of which goes over the next connection. `every`: seconds between bursts to all."""
+    wire = Wire()
+    for number in range(connections):
+        wire.send(5 + number * 0.1, 0, port=PORT + number, flags=0x02)
+        wire.send(5.03 + number * 0.1, 0, port=PORT + number, flags=0x12, down=True)
+    for start in (70.0, 110.0, 150.0):
+        for index in range(round(seconds * rate)):
+            at = start + (index // connections * every if every else index / rate)
+            wire.send(at, size, port=PORT + index % connections)
+            wire.send(at + 0.03, 0, port=PORT + index % connections, down=True, flags=0x10)
+    return wire
+
+
+@pytest.mark.parametrize(("connections", "size", "rate"), [(16, 437, 20), (40, 437, 20), (64, 300, 25), (20, 160, 50)])
+def test_a_voice_dealt_over_connections_is_speech(connections: int, size: int, rate: float) -> None:
+    found = uploads(dealt(connections, size=size, rate=rate))
+    assert [upload.upload_class for upload in found] == [UploadClass.SPEECH] * 3
+    assert {upload.one_sided for upload in found} == {False}
+    assert all(6 < upload.speech_seconds < 10 for upload in found)
+
+
+def test_signs_of_life_of_many_connections_are_no_voice() -> None:
+    assert not [upload for upload in uploads(dealt(12, size=120, seconds=30, every=2.0)) if upload.score > 0]
+
+
+def test_what_nothing_answers_is_one_sided_however_it_is_dealt() -> None:
+    wire = Wire()
+    for start in (70.0, 110.0):
+        for index in range(160):
+            wire.send(start + index / 20, 437, port=PORT + index % 16)
+    assert {upload.one_sided for upload in uploads(wire)} == {True}
+
+
+def test_cuts_do_not_change_what_is_dealt() -> None:
+    wire = dealt(16)
+    wire.speech(100, 4.0, port=PORT + 900)
+    pieces = [uploads_in_pieces(wire, size) for size in (1, 13, 350, len(wire.batch()))]
+    assert pieces[0] == pieces[1] == pieces[2] == pieces[3]
+    assert len(pieces[0]) == 4

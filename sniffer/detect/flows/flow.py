@@ -122,15 +122,18 @@ class Flows:
         self._guess[connection >> int(self._shift)] = place
         return place
 
-    def forget(self) -> I64:
-        """Forget a tenth: those that were quiet longest, and where all are uploading, some of these too."""
+    def dispensable(self) -> I64:
+        """A tenth of the places: those that were quiet longest, and where all are uploading, some of these too."""
         used = np.flatnonzero(self.connection)
         order = np.lexsort((self.connection[used], self.seen_ns[used], self.last_ns[used] != UNSEEN))
         places: I64 = used[order[: max(len(used) - self._limit * 9 // 10, 1)]]
+        return places
+
+    def forget(self, places: I64) -> None:
+        """Forget the connections at these places."""
         for place in places.tolist():
             del self._places[int(self.connection[place])]
             self.flow[place] = None
             self.repeats.pop(place, None)
         self.connection[places] = 0
         self._free += places.tolist()
-        return places

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sniffer.detect.features.rows import TINY
+from sniffer.detect.flows.dealt import Dealt, Piece
 from sniffer.detect.flows.flow import UNSEEN, Flow, Flows
 from sniffer.detect.flows.rows import Flags, LocalNetworks, Packets
 from sniffer.detect.flows.run import (
@@ -82,6 +83,21 @@ class Segmenter:
         self._runs = 0  # so far
         self._tasks: list[Task] = []
         self._short_bursts: list[ShortBurst] = []
+        self._dealt = Dealt(self.flows)
+
+    def dealt(self, now_ns: int) -> list[Piece]:
+        """What was dealt over several connections, as far as it is known by `now_ns`."""
+        self._retire(self._recent[TIME] >= now_ns - self._horizons(self._recent[PLACE]))
+        return self._dealt.due(now_ns)
+
+    def _retire(self, stays: Flags) -> None:
+        """Keep the rows that may still become part of a run; hand on the others that belong to none."""
+        if stays.all():
+            return
+        gone = ~stays & ~self._taken
+        if gone.any():
+            self._dealt.add(self._recent[:, gone])
+        self._recent, self._taken = self._recent[:, stays], self._taken[stays]
 
     def settle(self, now_ns: int) -> tuple[list[tuple[Flow, Run]], list[Task], list[ShortBurst]]:
         """The runs that have begun, and, in order, what has to be said by `now_ns`."""
@@ -111,14 +127,15 @@ class Segmenter:
 
     def forget(self, now_ns: int, number: int) -> None:
         """There is no room for the connection of packet `number`: make some."""
-        places = self.flows.forget()
+        places = self.flows.dispensable()
         gone = set(places.tolist())
+        self._retire(~np.isin(self._recent[PLACE], places))
+        self._dealt.forget(places)
+        self.flows.forget(places)
         self._note_heard()
         for place, flow, run in self.open:
             if place in gone and not run.over:
                 self._end(place, flow, run, now_ns, (now_ns, 0, number))
-        stays = ~np.isin(self._recent[PLACE], places)
-        self._recent, self._taken = self._recent[:, stays], self._taken[stays]
 
     def _note_heard(self) -> None:
         for place, _, run in self.open:
@@ -149,8 +166,8 @@ class Segmenter:
             rows = rows[:, order]
             taken = np.concatenate((self._taken, np.zeros(fresh.shape[1], dtype=np.bool_)))[order]
             taken = self._group(rows, taken, received, now_ns)
-            stays = rows[TIME] >= now_ns - self._horizons(rows[PLACE])
-            self._recent, self._taken = rows[:, stays], taken[stays]
+            self._recent, self._taken = rows, taken
+            self._retire(rows[TIME] >= now_ns - self._horizons(rows[PLACE]))
         for place, _, run in self.open:
             run.repeats = self.flows.repeats.get(place, run.repeats)
             if not run.over:
