@@ -12,18 +12,19 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from sniffer.testing import wire
 from sniffer.testing.pcap import Frame
 from tests.capture.net import ip, namespace, raw_socket
 from tests.e2e.test_run import Process
 from tests.hostile.attacks import ATTACKS
-from tests.hostile.attacks.story import END, LAPTOP, MAC, Attack, Outcome, verdicts
+from tests.hostile.attacks.story import END, LAPTOP, MAC, ROUTER, Attack, Outcome, Story, verdicts
 
 TOKEN = "t0p-secret-of-the-ear"
 CONFIG = """
@@ -61,6 +62,10 @@ def run(attack: Attack) -> Result:
     ):
         for end in ("lan0", "far0"):
             ip("link", "set", end, "mtu", "9000")
+        if attack.on_router:
+            ip("link", "set", "lan0", "address", ROUTER)
+            ip("address", "add", "192.168.1.1/24", "dev", "lan0")
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         place = Path(folder)
         place.chmod(0o777)
         (place / "sniffer.yaml").write_text(CONFIG + attack.config)
@@ -85,7 +90,12 @@ def _happen(attack: Attack, daemon: Process) -> Outcome:
         *((story.at(at), dict(body)) for at, body in attack.events),
     ]
     due.sort(key=lambda item: item[0])
-    _send(frames, due, lambda body: daemon.post("/api/v1/wake", body, TOKEN))
+    _send(
+        frames,
+        _leaving(story) if attack.on_router else frozenset(),
+        due,
+        lambda body: daemon.post("/api/v1/wake", body, TOKEN),
+    )
     while time.time_ns() < story.at(END):
         time.sleep(0.2)
     daemon.post("/api/v1/wake", {"kind": "source_up"}, TOKEN)
@@ -99,28 +109,39 @@ def _happen(attack: Attack, daemon: Process) -> Outcome:
     return outcome
 
 
-def _send(frames: Iterable[Frame], due: list[tuple[int, dict[str, object]]], post: Callable[[object], int]) -> None:
+def _leaving(story: Story) -> frozenset[int]:
+    """The true frames of the router."""
+    router = wire.mac_bytes(ROUTER)
+    return frozenset(id(frame.data) for frame in story.frames if frame.data[6:12] == router)
+
+
+def _send(
+    frames: Iterable[Frame],
+    leaving: Collection[int],
+    due: list[tuple[int, dict[str, object]]],
+    post: Callable[[object], int],
+) -> None:
     """Send frames when they are due, and the listener's reports between them."""
-    events, line = iter(due), raw_socket("far0")
+    events = iter(due)
     following = next(events, None)
-    with line:
+    with raw_socket("far0") as far, raw_socket("lan0") as near:
         for frame in frames:
             while following is not None and following[0] <= frame.time_ns:
                 time.sleep(max(0.0, (following[0] - time.time_ns()) / 1e9))
                 post(following[1])
                 following = next(events, None)
             time.sleep(max(0.0, (frame.time_ns - time.time_ns()) / 1e9))
-            line.send(frame.data)
+            (near if id(frame.data) in leaving else far).send(frame.data)
     while following is not None:
         time.sleep(max(0.0, (following[0] - time.time_ns()) / 1e9))
         post(following[1])
         following = next(events, None)
 
 
-def _read(attack: Attack, story: object, daemon: Process) -> Outcome:
+def _read(attack: Attack, story: Story, daemon: Process) -> Outcome:
     alive = daemon._process.poll() is None
     records = [record for kind in ("upload", "listening", "device", "loss") for record in daemon.records(kind)]
-    return Outcome(story, records, daemon.said(), daemon.get("/metrics") if alive else "", alive)  # type: ignore[arg-type]
+    return Outcome(story, records, daemon.said(), daemon.get("/metrics") if alive else "", alive)
 
 
 def main() -> int:

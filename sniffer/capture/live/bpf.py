@@ -38,6 +38,8 @@ from sniffer.model.protocols import (
 BPF_MAXINSNS = 4096
 #: What a conditional jump reaches.
 MAX_JUMP = 255
+#: Instructions of `not_forged`.
+FORGED_INSNS = 7
 #: Devices of which a program holds at least so many, whatever their addresses.
 ROOM = 500
 #: Bits that may be left out at the end of each address, one after the other: the last leaves the maker's prefix.
@@ -54,6 +56,9 @@ AND_K, RSH_K, ADD_X, SUB_X = 0x54, 0x74, 0x0C, 0x1C
 JA, JEQ_K, JGT_K, JGE_K, JSET_K = 0x05, 0x15, 0x25, 0x35, 0x45
 TAX, TXA = 0x07, 0x87
 RET_K = 0x06
+
+#: Where the kernel says whether a packet arrives or leaves (SKF_AD_OFF + SKF_AD_PKTTYPE, linux/filter.h).
+_PACKET_TYPE = 0xFFFF_F000 + 4
 
 ETHER_HEADER = 14
 #: Tags that are left in the frame: the kernel strips the outermost one, a second (QinQ) stays.
@@ -147,6 +152,21 @@ def compile_filter(
 def pass_all(length: int) -> tuple[Instruction, ...]:
     """Every packet, up to `length` bytes: for links without MAC addresses, and where no other program fits."""
     return (Instruction(RET_K, 0, 0, length),)
+
+
+def not_forged(own: int) -> tuple[Instruction, ...]:
+    """What stands before a program on the router of a network, whose MAC address is `own`: frames with that address
+    which arrive instead of leaving were made by another host, and are dropped."""
+    outgoing = 4  # PACKET_OUTGOING (linux/if_packet.h)
+    return (
+        Instruction(LD_W_ABS, 0, 0, _PACKET_TYPE),
+        Instruction(JEQ_K, 5, 0, outgoing),
+        Instruction(LD_W_ABS, 0, 0, 8),
+        Instruction(JEQ_K, 0, 3, own & 0xFFFF_FFFF),
+        Instruction(LD_H_ABS, 0, 0, 6),
+        Instruction(JEQ_K, 0, 1, own >> 32),
+        Instruction(RET_K, 0, 0, 0),
+    )
 
 
 def tunnel_filter(sender: str, full_length: int) -> tuple[Instruction, ...]:

@@ -89,6 +89,18 @@ def forwards() -> bool:
     return False
 
 
+def is_gateway(interface: str) -> bool:
+    """Return whether this host is the router of the network on an interface: it forwards, and has a private address
+    there."""
+    try:
+        found = links()
+    except (CaptureError, OSError):
+        return False
+    return forwards() and any(
+        link.name == interface and any(_is_private(address) for address in link.addresses) for link in found
+    )
+
+
 def describe(found: Iterable[Link]) -> list[Interface]:
     """Links, as far as the choice is concerned."""
     by_index = {link.index: link for link in found}

@@ -14,8 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sniffer.capture.interleave import interleave
-from sniffer.capture.live.bpf import Program, compile_filter, pass_all, tunnel_filter
-from sniffer.capture.live.packet_socket import PacketSocket, hardware_type
+from sniffer.capture.live.bpf import (
+    BPF_MAXINSNS,
+    FORGED_INSNS,
+    Program,
+    compile_filter,
+    not_forged,
+    pass_all,
+    tunnel_filter,
+)
+from sniffer.capture.live.interfaces import is_gateway
+from sniffer.capture.live.packet_socket import PacketSocket, hardware_address, hardware_type
 from sniffer.capture.live.privileges import raised
 from sniffer.capture.live.ring import FULL_LENGTH, LINK_ETHERNET
 from sniffer.capture.settings import CaptureSettings
@@ -55,6 +64,11 @@ class _Link:
         self.received = self.dropped = self.looks = 0
         self.drained_ns = self.seen_well_ns = now_ns
         self.gone_ns: int | None = None if self.socket.is_up(name) else now_ns
+
+    def guard(self) -> Program:
+        """What stands before its filter: on a router, no frame arrives with its own MAC address."""
+        own = hardware_address(self.called)
+        return not_forged(own) if own is not None and is_gateway(self.called) else ()
 
 
 def _open(name: str, settings: CaptureSettings) -> PacketSocket:
@@ -132,7 +146,7 @@ class LiveCapture:
         if keys is None:
             return pass_all(self._settings.snap_length)
         try:
-            return compile_filter(keys, self._settings.snap_length, FULL_LENGTH)
+            return compile_filter(keys, self._settings.snap_length, FULL_LENGTH, BPF_MAXINSNS - FORGED_INSNS)
         except ValueError as error:
             self._events.append(f"{error}: all packets are captured and sorted out later")
             return pass_all(FULL_LENGTH)
@@ -143,7 +157,7 @@ class LiveCapture:
             return
         while True:
             try:
-                link.socket.attach(self._program)
+                link.socket.attach((*link.guard(), *self._program))
                 return
             except CaptureError as error:
                 smaller = self._smaller()

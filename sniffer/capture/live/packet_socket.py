@@ -162,6 +162,14 @@ def hardware_type(interface: str) -> int:
     return found
 
 
+def hardware_address(interface: str) -> int | None:
+    """Return the MAC address of an interface as a number, or None where it is not there or has none."""
+    try:
+        return int.from_bytes(_ask(_SIOCGIFHWADDR, interface)[18:24], "big") or None
+    except OSError:
+        return None
+
+
 def is_wireless(interface: str) -> bool:
     """Return whether an interface is a Wi-Fi client or access point."""
     try:

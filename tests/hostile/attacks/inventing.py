@@ -76,7 +76,7 @@ def _forged(
         for number in range(90):
             yield framed(story.at(begin + number * 0.05), make(number, seq))
             seq += 437
-            if answer is not None and number % 2:
+            if answer is not None and number % 20 == 5:  # few: a voice does not wait for each
                 yield framed(story.at(begin + number * 0.05 + 0.02), answer(seq))
 
 
@@ -153,6 +153,16 @@ def attacks() -> list[Attack]:
             Attack(f"invent-{name}", "invent", beside(maker), nobody_accused, CONFIGURED, silent)
             for name, maker in invented.items()
         ),
+        Attack(
+            "invent-both-sides-on-router",
+            "invent",
+            beside(answered_by(ROUTER)),
+            nobody_accused,
+            CONFIGURED,
+            silent,
+            on_router=True,
+        ),
+        Attack("on-router", "invent", lambda story: story.frames, on_router=True),
         Attack("invent-echo-by-dns-answers", "invent", beside(dns_to_laptop), nobody_accused, RECOGNISED, calling),
         Attack("invent-echo-by-its-address", "invent", beside(names_for_laptop), nobody_accused, RECOGNISED, calling),
     ]

@@ -189,6 +189,8 @@ class Attack:
     holds: Check = ACCUSED
     config: str = CONFIGURED
     story: Callable[[int], Story] = field(default_factory=tell)
+    #: Whether the daemon runs on the router: what the router sends leaves then, instead of arriving.
+    on_router: bool = False
     #: Presence and other wake events besides the listener's own: seconds and the body that its token sends.
     events: Sequence[tuple[float, dict[str, Any]]] = ()
 
