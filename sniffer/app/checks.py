@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import socket
@@ -29,6 +28,7 @@ from sniffer.capture.source_settings import AnyPacketSource
 from sniffer.capture.sources import open_source
 from sniffer.decode import decode
 from sniffer.diagnostics import offload
+from sniffer.diagnostics.clock_state import read_clock_state, sentence
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.silence import Surroundings, missing
 from sniffer.diagnostics.silence import cause as cause_of_silence
@@ -233,19 +233,14 @@ def clock() -> Iterator[Check]:
     if now < NOT_BEFORE:
         yield Check("clock", "fail", f"the clock shows {time.strftime('%Y-%m-%d', time.gmtime(now))}", "start NTP")
         return
-    state = _synchronised()
-    if state is False:
-        yield Check(
-            "clock", "warning", "the clock is not synchronised", "`timedatectl set-ntp true`, or another NTP client"
-        )
+    state = read_clock_state()
+    doubt = sentence(state)
+    if doubt is not None:
+        what, _, remedy = doubt.rpartition("; ")
+        yield Check("clock", "warning", what, f"{remedy}: `timedatectl set-ntp true`, or another one")
     else:
-        yield Check("clock", "ok", "synchronised" if state else "plausible; whether it is synchronised cannot be asked")
-
-
-def _synchronised() -> bool | None:
-    buffer = ctypes.create_string_buffer(512)  # struct timex with modes 0: only asks
-    result = ctypes.CDLL(None).adjtimex(buffer)
-    return None if result < 0 else result != 5  # TIME_ERROR
+        known = state.synchronised is not None
+        yield Check("clock", "ok", "synchronised" if known else "plausible; whether it is synchronised cannot be asked")
 
 
 def secrets(config: Config, path: Path | None) -> Iterator[Check]:

@@ -30,6 +30,8 @@ from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.app.subscribers import Subscribers
 from sniffer.app.turns import Turns
 from sniffer.decode import decode
+from sniffer.diagnostics.clock_state import ClockState
+from sniffer.diagnostics.clock_state import sentence as clock_sentence
 from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.errors import MisdatedError, SnifferError, StoreError, WakeError
 from sniffer.model import (
@@ -73,7 +75,7 @@ class Daemon:
 
     `reload` is called when a reload was asked for: it gives the new edges (the pipeline built on the state of the old
     one), or raises SnifferError, and then everything stays as it was. `events` are known before the first packet.
-    `silence` watches whether packets of other hosts arrive.
+    `silence` watches whether packets of other hosts arrive, `clock_state` tells whether the clock is synchronised.
     """
 
     def __init__(
@@ -89,10 +91,12 @@ class Daemon:
         replayed: bool = False,
         events: Sequence[WakeEvent] = (),
         silence: SilenceWatch | None = None,
+        clock_state: Callable[[], ClockState] | None = None,
     ) -> None:
         self._source, self._store, self._metrics, self._clock = source, store, metrics, clock
         self._pipeline, self._sinks = edges.pipeline, edges.sinks
         self._poll_timeout, self._reload, self._replayed = poll_timeout, reload, replayed
+        self._clock_state = clock_state
         self._known_events = events
         self._stopping, self._reloading = threading.Event(), threading.Event()
         self._waiting: queue.Queue[WakeEvent | Mute] = queue.Queue(MAX_WAITING)
@@ -231,6 +235,14 @@ class Daemon:
         elif leap_ns < -STEP_NS and not self._replayed:
             logger.warning("the clock was set back by %.0f s: silence around that proves nothing", -leap_ns / SECOND)
 
+    def _doubt_clock(self) -> None:
+        """Ask whether the clock is synchronised: quiet hours need the time of day."""
+        if self._clock_state is None or self._replayed:
+            return
+        state = self._clock_state()
+        if self._pipeline.stages.judge.doubt_clock(self._clock.now_ns(), state.doubt_ns):
+            logger.warning("%s", clock_sentence(state) or "the clock is synchronised: quiet hours hold again")
+
     def _losses(self) -> None:
         self._totals["dropped"] += self.capture.look(self._source)
         for loss in self._source.losses():
@@ -283,6 +295,7 @@ class Daemon:
         now = self._clock.monotonic()
         self._metrics.flows(self._pipeline.stages.detector.flows)
         if now >= self._next_save:
+            self._doubt_clock()
             self._next_save = now + SAVE_INTERVAL
             self._save()
         elif self._pipeline.changes != self._saved_changes:

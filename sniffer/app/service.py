@@ -21,6 +21,7 @@ from sniffer.app.page import PageSite
 from sniffer.app.pipeline import Pipeline
 from sniffer.app.surroundings import silence_watch
 from sniffer.app.validation import require_startable
+from sniffer.diagnostics.clock_state import read_clock_state
 from sniffer.errors import ConfigError, SnifferError
 from sniffer.model import Sink, WakeEvent
 from sniffer.model.clock import SECOND, Clock, SystemClock
@@ -105,6 +106,7 @@ class Service:
             replayed=replayed,
             events=self.events,
             silence=None if replayed else silence_watch(),
+            clock_state=read_clock_state,
         )
         self._tokens = _tokens(config)
         self._sources = self._build_sources(config)

@@ -172,3 +172,23 @@ class Losses:
         """Forget losses that ended before a time."""
         if self.items and self.items[0][1] < before_ns:
             self.items = [item for item in self.items if item[1] >= before_ns]
+
+
+@dataclass(slots=True)
+class ClockDoubt:
+    """By how much the clock may have been off, from when on: pairs of times in nanoseconds."""
+
+    items: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, time_ns: int, doubt_ns: int) -> bool:
+        """Note the doubt from a time on. Returns whether it changed."""
+        if doubt_ns == (self.items[-1][1] if self.items else 0):
+            return False
+        before = [item for item in self.items if item[0] < time_ns]  # the clock may have been set back
+        self.items = [*before[-MAX_MARKS:], (time_ns, doubt_ns)]
+        return True
+
+    def at(self, time_ns: int) -> int:
+        """Return the doubt at a time."""
+        place = bisect.bisect_right(self.items, (time_ns, 1 << 63))
+        return self.items[place - 1][1] if place else 0

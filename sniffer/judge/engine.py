@@ -19,7 +19,7 @@ from sniffer.judge import state as saved
 from sniffer.judge.answers import AnswerBook
 from sniffer.judge.case import Case, Speaker, Stage, covers, upload_key
 from sniffer.judge.correlation import OWN_WORD, correlate
-from sniffer.judge.coverage import Losses, Mark, Marks
+from sniffer.judge.coverage import ClockDoubt, Losses, Mark, Marks
 from sniffer.judge.hearing import Hearings
 from sniffer.judge.learning import Learning
 from sniffer.judge.policy import LONGEST_NS, SESSION_NS, Switches
@@ -103,7 +103,7 @@ class Judge:
         self._teacher = Teacher(settings, self._book, self._learning)
         self._log = WakeLog()
         witnesses = Witnesses(self._book, self._log, lambda: self._cases)
-        self._world = World(settings, self._book, Switches(), Losses(), self._answers, witnesses)
+        self._world = World(settings, self._book, Switches(), Losses(), ClockDoubt(), self._answers, witnesses)
         self._questions = Questions(settings)
         self._identify = identify
         self._hearings = Hearings(self._book, table, settings.rates.budget)
@@ -143,6 +143,10 @@ class Judge:
         have, because no source had that time to report."""
         self._put_off(loss.end_ns - loss.start_ns)
         self._queue.add(loss.start_ns, LossArrives(loss))
+
+    def doubt_clock(self, time_ns: int, doubt_ns: int) -> bool:
+        """From this time on the clock may be off by so much. Returns whether that is news for quiet hours."""
+        return self._world.clock.add(time_ns, doubt_ns) and bool(self._settings.quiet_hours)
 
     # --- time ---
 
@@ -488,6 +492,7 @@ class Judge:
                 outages=self._book.outages,
                 switches={name: marks.items for name, marks in self._world.switches.named()},
                 losses=self._world.losses.items,
+                clock_doubt=self._world.clock.items,
                 learned=self._learning.state(),
             )
         )
@@ -521,6 +526,7 @@ class Judge:
         for name, switch in self._world.switches.named():
             switch.items = state.switches.get(name, [])
         self._world.losses.items = state.losses
+        self._world.clock.items = state.clock_doubt
 
 
 def _made_here(item: Item) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +18,8 @@ from sniffer.model.clock import EARLIEST_NS, SECOND
 SWITCH_NS = 2 * SECOND
 #: A call or view may be reported this long after its first packet, and may start this long before it.
 SESSION_NS = 10 * SECOND
+#: A clock that may be off by this says nothing about the time of day.
+_NO_TIME_OF_DAY_NS = 12 * 3600 * SECOND
 #: A call or view whose end is never reported ends after this.
 LONGEST_NS = 4 * 3600 * SECOND
 
@@ -44,22 +46,37 @@ class Broken(NamedTuple):
 
 
 def broken_rule(
-    case: Case, asked: bool, switches: Switches, uptime: Mapping[str, SourceUptime], settings: JudgeSettings
+    case: Case,
+    asked: bool,
+    switches: Switches,
+    uptime: Mapping[str, SourceUptime],
+    settings: JudgeSettings,
+    *,
+    doubt_ns: int = 0,
+    inferred: Container[str] = (),
 ) -> Broken | None:
     """Return the rule that an upload broke, if any; of several, one that no request excuses. `asked`: an independent
-    wake event explains it."""
+    wake event explains it. `doubt_ns` is by how much the clock may be off, `inferred` are the sources that conclude
+    from silence that nobody is at home."""
     if _muted(case, switches.mute, uptime):
         return Broken(Reason.MUTED)
     if case.camera:
         return None
-    start, zone, away = case.upload.start_ns, settings.time_zone, settings.away
+    zone = settings.time_zone
+    times = {case.upload.start_ns + shift for shift in (-doubt_ns, 0, doubt_ns)}
     broken = [
         Broken(Reason.QUIET_HOURS, hours.unless_asked)
         for hours in settings.quiet_hours
-        if not (asked and hours.unless_asked) and _quiet(case, hours, zone, start)
+        if not (asked and hours.unless_asked)
+        and doubt_ns < _NO_TIME_OF_DAY_NS
+        and all(_quiet(case, hours, zone, time_ns) for time_ns in times)
     ]
-    if not (asked and away.unless_asked) and _away(case, switches.away, uptime, settings):
-        broken.append(Broken(Reason.AWAY, away.unless_asked))
+    mark = _away(case, switches.away, uptime, settings)
+    if mark is not None:
+        unless = settings.away.unless_asked
+        excused = mark.source in inferred if unless is None else unless
+        if not (asked and excused):
+            broken.append(Broken(Reason.AWAY, excused))
     return min(broken, key=lambda rule: rule.unless_asked, default=None)
 
 
@@ -100,13 +117,14 @@ def _muted(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime]) -> bool
     return (bool(mark.device) or not case.camera) and _still_known(mark, start, uptime)
 
 
-def _away(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime], settings: JudgeSettings) -> bool:
+def _away(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime], settings: JudgeSettings) -> Mark | None:
+    """Return the report that nobody is at home, if it holds for an upload."""
     start, grace = case.upload.start_ns, round(settings.away.grace * SECOND)
     mark = latest(marks, case.speaker.names, start - grace)
     after = latest(marks, case.speaker.names, start + grace)
     if mark is None or not mark.on or after is None or not after.on:
-        return False
-    return _still_known(mark, start, uptime)
+        return None
+    return mark if _still_known(mark, start, uptime) else None
 
 
 def in_quiet_hours(case: Case, settings: JudgeSettings, time_ns: int) -> bool:

@@ -84,10 +84,11 @@ class QuietHours(Section):
 
 class AwaySettings(Section):
     """What a presence source's `away` means: uploads from speakers are unexpected until `home`, save for `grace`
-    seconds after leaving and before the return was noticed. `unless_asked` as in quiet hours."""
+    seconds after leaving and before the return was noticed. `unless_asked` as in quiet hours; where it is not set, it
+    is true for sources of type `presence`: phones that are silent may be off, and their addresses can be forged."""
 
     grace: Annotated[float, Field(ge=0, le=3600)] = 120.0
-    unless_asked: bool = False
+    unless_asked: bool | None = None
 
 
 class BaseRates(Section):

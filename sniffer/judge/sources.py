@@ -71,6 +71,8 @@ class SourceBook:
 
     def __init__(self, sources: Sequence[WakeSource]) -> None:
         self.configured = {source.name: source for source in sources}
+        #: The sources that conclude from silence that nobody is at home.
+        self.inferred = frozenset(source.name for source in sources if source.infers_absence)
         self.unknown: dict[str, WakeSource] = {}
         self.uptime = {source.name: _uptime(source) for source in sources}
         self.outages: dict[str, list[tuple[int, int]]] = {}

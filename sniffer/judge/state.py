@@ -43,6 +43,7 @@ class JudgeState:
     misdated: dict[str, list[int]] = field(default_factory=dict)
     answers: list[WakeEvent] = field(default_factory=list)
     questions: dict[int, list[int]] = field(default_factory=dict)
+    clock_doubt: list[tuple[int, int]] = field(default_factory=list)
     learned: Learned = field(default_factory=Learned)
     version: int = VERSION
 

@@ -14,7 +14,7 @@ from sniffer.judge import policy
 from sniffer.judge.answers import AnswerBook, log_odds
 from sniffer.judge.case import Case, Hit
 from sniffer.judge.correlation import Episode, Match, addresses
-from sniffer.judge.coverage import Losses, SourceUptime
+from sniffer.judge.coverage import ClockDoubt, Losses, SourceUptime
 from sniffer.judge.hearing import shown
 from sniffer.judge.policy import Switches
 from sniffer.judge.probability import CERTAIN, MORE_LIKELY, base_odds, missed_by_all, nobody_asked
@@ -39,6 +39,7 @@ class World:
     book: SourceBook
     switches: Switches
     losses: Losses
+    clock: ClockDoubt
     answers: AnswerBook
     witnesses: Witnesses
 
@@ -205,7 +206,15 @@ def broken_rule(situation: Situation) -> Decision | None:
     """Nothing should be sent now: muted, quiet hours, away."""
     case, world = situation.case, situation.world
     asked = situation.match is not None
-    broken = policy.broken_rule(case, asked, world.switches, world.book.uptime, situation.settings)
+    broken = policy.broken_rule(
+        case,
+        asked,
+        world.switches,
+        world.book.uptime,
+        situation.settings,
+        doubt_ns=world.clock.at(case.upload.start_ns),
+        inferred=world.book.inferred,
+    )
     if broken is None:
         return None
     if broken.unless_asked and (request := _request_elsewhen(situation)) is not None:

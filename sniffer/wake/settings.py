@@ -60,7 +60,13 @@ class SourceSettings(Section):
             assumed_up=self.assumed_up,
             expires=self.expires,
             heard_within=self.heard_within if "wake" in hears and self.trust is Trust.INDEPENDENT else None,
+            infers_absence=self.infers_absence,
         )
+
+    @property
+    def infers_absence(self) -> bool:
+        """It concludes from silence that nobody is at home."""
+        return False
 
     @property
     def expires(self) -> float | None:
@@ -288,6 +294,10 @@ class PresenceSource(SourceSettings):
 
     @property
     def assumed_up(self) -> bool:
+        return True
+
+    @property
+    def infers_absence(self) -> bool:
         return True
 
 

@@ -14,6 +14,7 @@ from sniffer.app.build import build_pipeline, load_rulebook
 from sniffer.app.config import Config
 from sniffer.app.daemon import Daemon, Edges
 from sniffer.app.pipeline import Pipeline
+from sniffer.diagnostics.clock_state import ClockState
 from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.errors import ConfigError, StoreError, UsageError, WakeError
 from sniffer.judge.settings import JudgeSettings, QuestionSettings
@@ -159,6 +160,17 @@ def test_a_daemon_that_sees_no_other_host_says_so(
     w.source.frames = says(3.0, at=65.0)
     w.run(20)
     assert w.metric("sniffer_capture_sees_others", interface="br-lan") == 1
+
+
+def test_a_clock_that_may_be_wrong_is_reported_once_and_when_it_is_right(
+    world: Callable[..., World], caplog: pytest.LogCaptureFixture
+) -> None:
+    quiet = Config.model_validate({"judge": {"quiet_hours": [{"start": "00:00", "end": "23:59:59"}]}})
+    states = iter([ClockState(False, False)] * 3 + [ClockState(True, False)] * 100)
+    w = world(config=quiet, clock_state=lambda: next(states))
+    w.run(150)
+    said = [record.message for record in caplog.records if "clock" in record.message]
+    assert [line[:32] for line in said] == ["the clock is not synchronised, a", "the clock is synchronised: quiet"]
 
 
 def test_a_configured_device_that_is_never_seen_is_reported(

@@ -35,8 +35,8 @@ sinks: {event_log: null, evidence: null}
 wake:
   sources:
     - {type: http, name: ear, miss_rate: 0.0001, hold_off: 0.5, heartbeat: 60, window: {before: 1, after: 1}}
-judge: {max_skew: 1, call_setup: 1}
 """
+JUDGE = "judge: {max_skew: 1, call_setup: 1}\n"
 #: Seconds between two signs of life of the listener.
 ALIVE_EVERY = 4.0
 
@@ -68,7 +68,7 @@ def run(attack: Attack) -> Result:
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         place = Path(folder)
         place.chmod(0o777)
-        (place / "sniffer.yaml").write_text(CONFIG + attack.config)
+        (place / "sniffer.yaml").write_text(CONFIG + attack.sources + JUDGE + attack.config)
         daemon = Process(place, "-c", "sniffer.yaml")
         stack.callback(daemon.end)
         daemon.until(lambda: daemon.get("/-/ready") == "capturing\n", 120)
@@ -84,7 +84,8 @@ def _happen(attack: Attack, daemon: Process) -> Outcome:
     if late > 0:  # building took longer
         story = attack.story(time.time_ns() + 2_000_000_000 + 2 * late)
         frames = sorted(attack.forge(story), key=lambda frame: frame.time_ns)
-    due = [(story.at(1.0 + ALIVE_EVERY * number), {"kind": "source_up"}) for number in range(round(END / ALIVE_EVERY))]
+    end = max(END, *(end + 3 for _, end in story.sentences), END)
+    due = [(story.at(1.0 + ALIVE_EVERY * number), {"kind": "source_up"}) for number in range(round(end / ALIVE_EVERY))]
     due += [
         *((story.at(2.5), {"device": mac}) for mac in (MAC, LAPTOP)),
         *((story.at(at), dict(body)) for at, body in attack.events),
@@ -96,14 +97,14 @@ def _happen(attack: Attack, daemon: Process) -> Outcome:
         due,
         lambda body: daemon.post("/api/v1/wake", body, TOKEN),
     )
-    while time.time_ns() < story.at(END):
+    while time.time_ns() < story.at(end):
         time.sleep(0.2)
     daemon.post("/api/v1/wake", {"kind": "source_up"}, TOKEN)
     outcome = _read(attack, story, daemon)
-    end = time.monotonic() + 25
-    while outcome.alive and time.monotonic() < end and (not story.sentences or attack.holds(outcome)):
+    patience = time.monotonic() + 25
+    while outcome.alive and time.monotonic() < patience and (not story.sentences or attack.holds(outcome)):
         time.sleep(1)  # verdicts wait for silence
-        if not story.sentences and time.monotonic() > end - 15:
+        if not story.sentences and time.monotonic() > patience - 15:
             break
         outcome = _read(attack, story, daemon)
     return outcome
@@ -140,7 +141,7 @@ def _send(
 
 def _read(attack: Attack, story: Story, daemon: Process) -> Outcome:
     alive = daemon._process.poll() is None
-    records = [record for kind in ("upload", "listening", "device", "loss") for record in daemon.records(kind)]
+    records = [record for kind in ("upload", "listening", "device", "loss", "wake") for record in daemon.records(kind)]
     return Outcome(story, records, daemon.said(), daemon.get("/metrics") if alive else "", alive)
 
 

@@ -311,6 +311,33 @@ def test_a_clock_that_was_never_set_breaks_no_quiet_hours() -> None:
         assert verdicts(judge(ear(), quiet_hours=[night]), says(long_ago)) == ["no_wake_event"]
 
 
+@pytest.mark.parametrize(
+    ("doubt_s", "start", "reason"),
+    [
+        (0, "22:13:00", "quiet_hours"),
+        (900, "22:00", "no_wake_event"),  # the story begins at 22:13:20
+        (900, "21:50", "quiet_hours"),
+        (900, "08:00", "quiet_hours"),
+        (86_400, "08:00", "no_wake_event"),
+    ],
+)
+def test_quiet_hours_accuse_only_where_the_clock_cannot_be_wrong_by_as_much(
+    doubt_s: int, start: str, reason: str
+) -> None:
+    court = judge(ear(), quiet_hours=[{"start": start, "end": "06:00"}])
+    assert court.doubt_clock(START - SECOND, doubt_s * SECOND) is (doubt_s > 0)
+    assert not court.doubt_clock(START, doubt_s * SECOND)
+    again = Judge(court._settings, (ear(),), DEVICES.__getitem__, court.state())
+    assert verdicts(again, says(0)) == [reason]
+
+
+def test_a_clock_that_is_synchronised_later_is_believed_from_then_on() -> None:
+    court = judge(ear(), quiet_hours=[{"start": "08:00", "end": "06:00"}])
+    court.doubt_clock(START - SECOND, 86_400 * SECOND)
+    court.doubt_clock(START + 100 * SECOND, 0)
+    assert verdicts(court, says(0), says(200)) == ["no_wake_event", "quiet_hours"]
+
+
 def test_a_request_that_may_belong_to_an_upload_excuses_it_where_the_hours_say_so() -> None:
     night = {"start": "22:00", "end": "06:00"}
     unless = judge(ear(), quiet_hours=[night | {"unless_asked": True}])
@@ -340,6 +367,24 @@ def test_nobody_home() -> None:
     away, home = told(WakeKind.AWAY, 0, source="phones"), told(WakeKind.HOME, 1000, source="phones")
     items = [away, home, says(60), says(500), says(950), says(1200)]
     assert verdicts(judge(phones), *items) == ["no_wake_source", "away", "no_wake_source", "no_wake_source"]
+
+
+@pytest.mark.parametrize(
+    ("infers", "setting", "reasons"),
+    [
+        (True, {}, ["wake_event", "away"]),
+        (False, {}, ["away", "away"]),
+        (True, {"away": {"unless_asked": False}}, ["away", "away"]),
+        (False, {"away": {"unless_asked": True}}, ["wake_event", "away"]),
+    ],
+)
+def test_phones_that_are_silent_accuse_nothing_that_was_asked_for(
+    infers: bool, setting: dict[str, object], reasons: list[str]
+) -> None:
+    """A phone may be off, or was never there: one frame with its address is easily forged, and silence follows."""
+    reporter = ear("phones", hears=frozenset(), infers_absence=infers)
+    items = [told(WakeKind.AWAY, 0, source="phones"), hears(400), says(400.3), says(600)]
+    assert verdicts(judge(ear(), reporter, **setting), *items) == reasons
 
 
 def test_an_event_for_another_name_that_sent_nothing_accuses_nobody() -> None:

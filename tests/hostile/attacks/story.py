@@ -191,6 +191,8 @@ class Attack:
     story: Callable[[int], Story] = field(default_factory=tell)
     #: Whether the daemon runs on the router: what the router sends leaves then, instead of arriving.
     on_router: bool = False
+    #: More wake sources: lines of a YAML list.
+    sources: str = ""
     #: Presence and other wake events besides the listener's own: seconds and the body that its token sends.
     events: Sequence[tuple[float, dict[str, Any]]] = ()
 

@@ -11,20 +11,24 @@ from scapy.layers.inet6 import ICMPv6ND_RA, IPv6
 from scapy.layers.l2 import ARP, Ether
 from scapy.packet import Packet, Raw
 
+from sniffer.testing import House
 from sniffer.testing.pcap import Frame
 from tests.hostile.attacks.story import (
+    CONFIGURED,
     FIRST_FORGED,
     INTRUDER,
     MAC,
     RECOGNISED,
     Attack,
+    Outcome,
     Story,
     beside,
     framed,
+    introduce,
     tell,
 )
 
-OWN = "192.168.1.20"
+OWN, PHONE = "192.168.1.20", "a4:83:e7:11:22:33"
 
 
 def _repeated(story: Story, packet: Packet, count: int = 30) -> Iterator[Frame]:
@@ -92,6 +96,29 @@ def looks_everything_up(story: Story) -> Iterator[Frame]:
         yield framed(story.at(FIRST_FORGED + number * 0.03), packet / body)
 
 
+def _phone(story: Story) -> Iterator[Frame]:
+    """One frame with the address of a phone that is off."""
+    packet = Ether(src=PHONE, dst="ff:ff:ff:ff:ff:ff") / ARP(hwsrc=PHONE, psrc="192.168.1.50", pdst="192.168.1.1")
+    yield framed(story.at(1.0), packet)
+
+
+def asked_for(outcome: Outcome) -> str:
+    """The last sentence had a wake word: it is explained, though the phones have been silent for a minute."""
+    if not any(record["event_type"] == "wake" and record["kind"] == "away" for record in outcome.records):
+        return "the phones were never away"
+    last = max(outcome.uploads, key=lambda record: str(record["timestamp"]), default=None)
+    return "" if last is not None and last["verdict"] == "expected" else "what was asked for is not explained"
+
+
+def late(start_ns: int) -> Story:
+    """One sentence, more than a minute after the phone's frame."""
+    house = House(seed=9, start_ns=start_ns)
+    speaker = house.host("kitchen", mac=MAC)
+    introduce(speaker)
+    speaker.says(4, answer=300).to("avs-alexa-4-na.amazon.com", at=70)
+    return Story(house, ((70.0, 74.0),))
+
+
 def attacks() -> list[Attack]:
     """All of this kind."""
     makers = {
@@ -105,4 +132,14 @@ def attacks() -> list[Attack]:
         "names-of-a-computer": looks_everything_up,
     }
     found = [Attack(f"unwatch-{name}", "unwatch", beside(maker), config=RECOGNISED) for name, maker in makers.items()]
-    return [Attack("recognised", "unwatch", lambda story: story.frames, config=RECOGNISED, story=tell()), *found]
+    away = Attack(
+        "unwatch-empty-house",
+        "unwatch",
+        beside(_phone),
+        asked_for,
+        config=CONFIGURED,
+        sources=f'    - {{type: presence, name: phones, macs: ["{PHONE}"], away_after: 60}}\n',
+        story=late,
+        events=((69.8, {"device": "kitchen"}),),
+    )
+    return [away, Attack("recognised", "unwatch", lambda story: story.frames, config=RECOGNISED, story=tell()), *found]
