@@ -24,16 +24,16 @@ from sniffer.web.settings import HttpSettings
 class Config(Section):
     """Everything that can be set; every key has a default, so an empty file is a valid configuration."""
 
-    capture: CaptureSettings = CaptureSettings()
+    capture: CaptureSettings = CaptureSettings.model_construct()
     devices: tuple[DeviceSettings, ...] = ()
-    identify: IdentifySettings = IdentifySettings()
-    detect: DetectSettings = DetectSettings()
-    wake: WakeSettings = WakeSettings()
-    judge: JudgeSettings = JudgeSettings()
-    alerts: AlertSettings = AlertSettings()
+    identify: IdentifySettings = IdentifySettings.model_construct()
+    detect: DetectSettings = DetectSettings.model_construct()
+    wake: WakeSettings = WakeSettings.model_construct()
+    judge: JudgeSettings = JudgeSettings.model_construct()
+    alerts: AlertSettings = AlertSettings.model_construct()
     sinks: SinkSettings = Field(default_factory=SinkSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
-    http: HttpSettings = HttpSettings()
+    http: HttpSettings = HttpSettings.model_construct()
 
     @field_validator("devices")
     @classmethod

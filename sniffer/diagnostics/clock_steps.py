@@ -8,7 +8,7 @@ minutes and hours.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ _LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
 #: Steps that are remembered of one capture.
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
+_NO_BYTES = memoryview(b"")
 #: Stands for a time that does not come.
 NEVER = int(np.iinfo(np.int64).max)
 
@@ -64,7 +65,7 @@ class ClockSteps:
 
     def add(self, time_ns: I64) -> None:
         """Look at the times of the next frames."""
-        if not len(time_ns):
+        if not len(time_ns) or self._is_plain(time_ns):
             return
         self._date(time_ns)
         highest = np.maximum.accumulate(np.maximum(time_ns, self._latest_ns))
@@ -76,6 +77,21 @@ class ClockSteps:
             return
         for moment in time_ns.tolist():
             self._one(moment)
+
+    def _is_plain(self, time_ns: I64) -> bool:
+        """Take times that only ever go on, as nearly all do; return whether these were."""
+        first, last = int(time_ns[0]), int(time_ns[-1])
+        before = self._latest_ns or first
+        if self._back is not None or not max(before, EARLIEST_NS) <= first <= last <= self._limit_ns:
+            return False
+        longest, shortest = first - before, 0
+        if len(time_ns) > 1:
+            gaps = np.diff(time_ns)
+            longest, shortest = max(longest, int(gaps.max())), int(gaps.min())
+        if shortest < 0 or longest > _ALWAYS_NS:
+            return False
+        self._latest_ns = last
+        return True
 
     def _date(self, time_ns: I64) -> None:
         for late, wrong in ((True, time_ns > self._limit_ns), (False, time_ns < EARLIEST_NS)):
@@ -127,7 +143,8 @@ class ClockSteps:
         for row in (np.flatnonzero(np.diff(batch.time_ns) > _GAP_NS) + 1).tolist():
             before = batch.take(slice(max(row - _REMEMBERED_ROWS, 0), row))
             self._gap(before, batch.take(slice(row, row + _REMEMBERED_ROWS)))
-        self._recent = batch.take(np.arange(max(len(batch) - _REMEMBERED_ROWS, 0), len(batch)))
+        recent = batch.take(np.arange(max(len(batch) - _REMEMBERED_ROWS, 0), len(batch)))
+        self._recent = replace(recent, data=_NO_BYTES)  # their bytes are not needed, and are those of the whole batch
 
     def _gap(self, before: PacketBatch, after: PacketBatch) -> None:
         """Take a gap for a step if an upload goes on behind it unchanged: same connection, pace and pieces."""

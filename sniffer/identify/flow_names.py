@@ -87,9 +87,10 @@ class Names:
         self._flows: History[Connection, Entry] = History(max(1, limit // 4), FLOW_HISTORY)
         self._starts: History[Connection, int] = History(max(1, limit // 4), FLOW_HISTORY)
 
-    def learn(self, seen: NameSeen) -> None:
+    def learn(self, seen: NameSeen, *, flow: bool = True) -> None:
+        """Take a name in: of its address, and (where `flow` is set) of the connection that it was seen in."""
         entry = Entry(seen.time_ns, seen.name, seen.source, seen.ttl_seconds)
-        if seen.client_port is not None and seen.port is not None:
+        if flow and seen.client_port is not None and seen.port is not None:
             connection = (seen.key, seen.proto or PROTO_TCP, seen.client_port, seen.address, seen.port)
             self._flows.add(connection, entry)
         for key in (seen.key, ANYBODY):

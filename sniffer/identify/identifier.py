@@ -123,19 +123,19 @@ class Identifier:
         for key, live, time_ns in routed_rows(batch):
             if self._routed.add(key):
                 changed |= self._fact(Fact(time_ns, key, "network.nat", f"time to live {live}"))
-        for connection, time_ns in handshakes(batch):
-            self.names.started(connection, time_ns)
+        self._started(batch)
         return [self.device(key) for key in changed]
 
     def observe(self, observations: Iterable[Observation]) -> list[Device]:
         """Take in what the identity packets said; return the devices that became known or changed."""
         changed: dict[int, None] = {}
+        innocent = self.innocent()
         for observation in observations:
             match observation:
                 case Fact():
                     changed |= self._fact(observation)
                 case NameSeen():
-                    self.names.learn(observation)
+                    self.names.learn(observation, flow=observation.key not in innocent)
                     purpose = self._roles.purpose(observation.name)
                     if purpose is not None and purpose.encrypted_dns and observation.source != "dns":
                         fact = Fact(observation.time_ns, observation.key, "dns.encrypted", f"doh {observation.name}")
@@ -147,11 +147,19 @@ class Identifier:
 
     def names_only(self, batch: PacketBatch, observations: Iterable[Observation]) -> None:
         """Learn names of flows, and nothing about who is who: for a second pass over packets whose hosts are known."""
-        for connection, time_ns in handshakes(batch):
-            self.names.started(connection, time_ns)
+        self._started(batch)
+        innocent = self.innocent()
         for observation in observations:
             if isinstance(observation, NameSeen):
-                self.names.learn(observation)
+                self.names.learn(observation, flow=observation.key not in innocent)
+
+    def _started(self, batch: PacketBatch) -> None:
+        """Note which connections begin: not those of hosts that are taken for something else, whose names of flows will
+        not be asked for. Should one be watched later, its connections from then on have names."""
+        innocent = self.innocent()
+        for connection, time_ns in handshakes(batch):
+            if connection[0] not in innocent:
+                self.names.started(connection, time_ns)
 
     def look_again(self) -> None:
         """Before a second pass over the same packets: forget names (they would be of the future), keep devices, and

@@ -76,13 +76,21 @@ def _assigned(data: bytes, start: int, end: int, file: str | Path) -> tuple[I64,
     listed = np.maximum.accumulate(np.where(before == _TAB, starts, 0)) > lines
     said = (letters[lines] != _COMMENT) & (ends > starts)
     words, names = np.flatnonzero(said & listed), np.flatnonzero(said & ~listed)
-    length = ends[words] - starts[words]
+    first, length = starts[words], ends[words] - starts[words]
     wrong = ~np.isin(length, _LENGTHS)
+    values = np.append(_HEX[letters], np.full(_DIGITS, 255, dtype=np.uint8))
     prefixes = np.zeros(len(words), dtype=np.int64)
-    for place in range(_DIGITS):
-        digits = _HEX[letters[np.minimum(starts[words] + place, len(letters) - 1)]]
-        wrong |= (digits > 15) & (place < length)
-        prefixes = prefixes << 4 | np.where(place < length, digits, 0)
+    for place in range(_LENGTHS[-1]):
+        digits = values[first + place]
+        wrong |= digits > 15
+        prefixes = prefixes << 4 | digits
+    prefixes <<= 4 * (_DIGITS - _LENGTHS[-1])
+    longer = np.flatnonzero(length > _LENGTHS[-1])  # few are
+    for place in range(_LENGTHS[-1], _DIGITS):
+        longer = longer[length[longer] > place]
+        digits = values[first[longer] + place]
+        wrong[longer] |= digits > 15
+        prefixes[longer] |= digits.astype(np.int64) << 4 * (_DIGITS - 1 - place)
     bad = np.append(lines[words[wrong]], np.setdiff1d(lines[names], lines[words]))
     if len(bad):
         number = data.count(b"\n", 0, start + int(bad.min())) + 1

@@ -151,16 +151,16 @@ class JudgeSettings(Section):
     bound: Annotated[float, Field(ge=0.5, le=0.98)] = 0.9
     rates: BaseRates = BaseRates()
     confidence: ExplanationConfidence = ExplanationConfidence()
-    questions: QuestionSettings = QuestionSettings()
+    questions: QuestionSettings = QuestionSettings.model_construct()
     shared_misses: Annotated[float, Field(ge=0, le=1)] = 0.1
-    follow_up: FollowUpSettings = FollowUpSettings()
+    follow_up: FollowUpSettings = FollowUpSettings.model_construct()
     arbitration: Annotated[float, Field(ge=0, le=10)] = 2.5
     call_setup: Annotated[float, Field(ge=0, le=300)] = 45.0
     max_skew: Annotated[float, Field(ge=0, le=60)] = 10.0
     time_zone: str = "UTC"
     quiet_hours: tuple[QuietHours, ...] = ()
-    away: AwaySettings = AwaySettings()
-    rules: RuleSettings = RuleSettings()
+    away: AwaySettings = AwaySettings.model_construct()
+    rules: RuleSettings = RuleSettings.model_construct()
 
     @field_validator("time_zone")
     @classmethod

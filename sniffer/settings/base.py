@@ -14,7 +14,8 @@ from sniffer.model.addresses import host_key
 
 class Section(BaseModel):
     """A part of the configuration: immutable, and an unknown key is an error. Each stage defines its own in its
-    `settings.py`; `sniffer.app.config` puts them together."""
+    `settings.py`; `sniffer.app.config` puts them together. A section that is another's default is made by
+    `model_construct`: that needs no validator, which takes long to build."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, allow_inf_nan=False)
 

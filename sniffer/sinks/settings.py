@@ -192,7 +192,7 @@ class SinkSettings(Section):
     collectors: tuple[CollectorSettings, ...] = ()
     notify: tuple[NotifySettings, ...] = ()
     mqtt: MqttSettings | None = None
-    outbox: OutboxSettings = OutboxSettings()
+    outbox: OutboxSettings = OutboxSettings.model_construct()
 
     @property
     def receivers(self) -> list[str]:

@@ -37,7 +37,7 @@ class SourceSettings(Section):
     hears: tuple[Hears, ...] | None = None
     devices: tuple[str, ...] = ()
     vendor: str | None = None
-    window: WindowSettings = WindowSettings()
+    window: WindowSettings = WindowSettings.model_construct()
     hold_off: Seconds = 3.0
     miss_rate: Annotated[float, Field(ge=0, lt=1)] = 0.05
     heartbeat: Annotated[float, Field(ge=5, le=86400)] | None = None

@@ -109,7 +109,7 @@ class HttpSettings(Section):
         """Whether reading uploads, devices and the stream needs a token."""
         return not self.is_local if self.read_token is None else self.read_token
 
-    page: PageSettings = PageSettings()
+    page: PageSettings = PageSettings.model_construct()
 
     @property
     def in_clear(self) -> bool:

@@ -170,6 +170,8 @@ class CaptureReader:
         Where time leaps back and stays, or where stretches would overlap, the clock was set: the order stays.
         """
         leaps = np.diff(block.time_ns)
+        if not len(leaps) or int(leaps.min()) >= -LEAP_NS:
+            return block
         cuts = np.flatnonzero(np.abs(leaps) > LEAP_NS) + 1
         far = leaps[cuts - 1]
         if not (far < 0).any() or int(far.sum()) < 0:
