@@ -17,6 +17,8 @@ from sniffer.model.addresses import MIX
 #: Gateways of a device, and devices, of which this is remembered.
 _MAX_GATEWAYS, _MAX_DEVICES = 8, 1024
 _MIX = np.uint64(MIX[0])
+#: Stands for a time that does not come.
+NEVER = int(np.iinfo(np.int64).max)
 
 #: A device and the version of IP: a network may have a gateway for each.
 _Device = tuple[int, int]
@@ -72,21 +74,27 @@ class Gateways:
         neighbour, pairs, abroad = _sides(packets, rows, upstream=False)
         doubtful = np.flatnonzero(~np.isin(pairs, settled))
         doubtful = doubtful[abroad(doubtful)]
-        forged = [int(rows[at]) for at in doubtful.tolist() if self._is_forged(packets, int(rows[at]), neighbour[at])]
-        if not forged:
+        if not doubtful.size:
             return packets
-        self.forged += len(forged)
+        _, first, pair = np.unique(pairs[doubtful], return_index=True, return_inverse=True)
+        limits = [self._limits(packets, int(rows[at]), int(neighbour[at])) for at in doubtful[first].tolist()]
+        since, until = np.array(limits, dtype=np.int64)[pair].T
+        times = packets.time_ns[rows[doubtful]]
+        forged = rows[doubtful[(since <= times) & (times < until)]]
+        if not forged.size:
+            return packets
+        self.forged += forged.size
         kept = np.ones(len(packets), dtype=np.bool_)
         kept[forged] = False
         return packets.part(np.flatnonzero(kept))
 
-    def _is_forged(self, packets: Packets, row: int, sender: np.uint64) -> bool:
+    def _limits(self, packets: Packets, row: int, sender: int) -> tuple[int, int]:
+        """Return from when on (ns) another sender is known to deliver to a device, and when this one turned out to be a
+        gateway: between these, what it sends in the name of the Internet is forged."""
         key = int(packets.device[row]), int(packets.batch.ip_version[packets.rows[row]])
-        gateways, time_ns = self._sent.get(key, {}), int(packets.time_ns[row])
-        if gateways.get(int(sender), time_ns + 1) <= time_ns:
-            return False
-        came = self._came.get(key, {})
-        return any(since <= time_ns and came.get(mac, time_ns + 1) <= time_ns for mac, since in gateways.items())
+        gateways, came = self._sent.get(key, {}), self._came.get(key, {})
+        delivers = (max(sent_ns, came.get(mac, NEVER)) for mac, sent_ns in gateways.items())
+        return min(delivers, default=NEVER), gateways.get(sender, NEVER)
 
 
 class _Abroad:
