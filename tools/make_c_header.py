@@ -46,6 +46,9 @@ def render() -> str:
         "/* Those that are read now and then, once the host is known. */",
         *_content("is_sampled_content", sampled=True),
         "",
+        "/* A bit for each of the identity protocols that a packet is of, in the order of their table. */",
+        *_bits(),
+        "",
     ]
     return "\n".join(lines)
 
@@ -65,14 +68,46 @@ def _content(function: str, *, sampled: bool) -> list[str]:
         if ports:
             lines.append(f"        if ({_any('from', ports)}) return 1;")
             lines.append(f"        if ({_any('to', ports)}) return 1;")
-        for protocol in shapes:
-            tests = [f"seen >= {max(field.end for field in protocol.fields)}"]
-            tests += [f"length >= {protocol.least}"] if protocol.least else []
-            tests += [_test(field) for field in protocol.fields]
-            lines.append(f"        if ({' && '.join(tests)}) return 1; /* {protocol.name} */")
+        lines += [f"        if ({_shape(protocol)}) return 1; /* {protocol.name} */" for protocol in shapes]
         lines.append("        return 0;")
         lines.append("    }")
     return [*lines, "    return 0;", "}"]
+
+
+def _bits() -> list[str]:
+    """Return a function that tells the identity protocols of a packet."""
+    lines = [
+        "static inline uint32_t identity_bits(int ether_type, int version, int proto, int from, int to, const uint8_t *at, "
+        "int64_t seen, int64_t length) {",
+        "    uint32_t value, bits = 0;",
+        "    (void)value;",
+    ]
+    tests = [(bit, q, f"ether_type == {q.ether_type:#x}") for bit, q in enumerate(p.IDENTITY) if not q.proto]
+    lines += [f"    if ({test}) bits |= 1u << {bit}; /* {q.name} */" for bit, q, test in tests]
+    lines.append("    if (!version) return bits;")
+    for proto, name in ((PROTO_TCP, "TCP"), (PROTO_UDP, "UDP"), (PROTO_ICMPV6, "ICMPV6")):
+        lines.append(f"    if (proto == {name}{' && version == 6' if proto == PROTO_ICMPV6 else ''}) {{")
+        lines += [
+            f"        if ({_of(protocol)}) bits |= 1u << {bit}; /* {protocol.name} */"
+            for bit, protocol in enumerate(p.IDENTITY)
+            if protocol.proto == proto
+        ]
+        lines.append("    }")
+    return [*lines, "    return bits;", "}"]
+
+
+def _of(protocol: p.IdentityProtocol) -> str:
+    """Return the condition that a packet over the right IP protocol is of an identity protocol."""
+    if protocol.fields:
+        return _shape(protocol)
+    return f"{_any('from', protocol.ports)} || {_any('to', protocol.ports)}"
+
+
+def _shape(protocol: p.IdentityProtocol) -> str:
+    """Return the condition that a payload has the fields of a protocol."""
+    tests = [f"seen >= {max(field.end for field in protocol.fields)}"]
+    tests += [f"length >= {protocol.least}"] if protocol.least else []
+    return " && ".join([*tests, *(_test(field) for field in protocol.fields)])
 
 
 def _any(name: str, values: object) -> str:

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REVISION 10
+#define REVISION 11
 
 enum { MAX_TAGS = 8, MAX_EXTENSIONS = 16 };
 
@@ -951,8 +951,50 @@ done:
     return Py_BuildValue("nnn(lllllll)llllN", i, n, filled, link, encrypted, tunnel, ipv4, ipv6, tcp, udp, fragments, overlong, packets, sampled, unknown);
 }
 
+PyDoc_STRVAR(identity_doc,
+    "identity(data, ether_type, ip_version, proto, src_port, dst_port, payload_offset, payload_captured, payload_len, bits) -> all\n\n"
+    "Write the identity protocols of each row of a batch, a bit for each in the order of their table; return the bits of all rows.");
+
+static PyObject *identity(PyObject *self, PyObject *args) {
+    enum { COLUMNS = 10 };
+    static const Py_ssize_t widths[COLUMNS] = {1, 2, 1, 1, 2, 2, 8, 4, 4, 4};
+    PyObject *given[COLUMNS];
+    Py_buffer b[COLUMNS];
+    int taken = 0;
+    uint32_t all = 0;
+    (void)self;
+    if (!PyArg_ParseTuple(args, "OOOOOOOOOO", &given[0], &given[1], &given[2], &given[3], &given[4], &given[5], &given[6], &given[7], &given[8], &given[9]))
+        return NULL;
+    for (; taken < COLUMNS; taken++)
+        if (PyObject_GetBuffer(given[taken], &b[taken], taken == COLUMNS - 1 ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0) goto done;
+    Py_ssize_t rows = b[COLUMNS - 1].len / 4;
+    for (int k = 1; k < COLUMNS; k++)
+        if (b[k].len != rows * widths[k]) {
+            PyErr_SetString(PyExc_ValueError, "columns of different lengths");
+            goto done;
+        }
+    const uint16_t *type = b[1].buf, *from = b[4].buf, *to = b[5].buf;
+    const uint8_t *data = b[0].buf, *version = b[2].buf, *proto = b[3].buf;
+    const int64_t *offset = b[6].buf;
+    const int32_t *seen = b[7].buf, *length = b[8].buf;
+    uint32_t *bits = b[9].buf;
+    for (Py_ssize_t i = 0; i < rows; i++) {
+        int64_t captured = seen[i] > 0 ? seen[i] : 0;
+        if (captured && (offset[i] < 0 || offset[i] > b[0].len || captured > b[0].len - offset[i])) {
+            PyErr_SetString(PyExc_ValueError, "a payload lies outside its buffer");
+            goto done;
+        }
+        bits[i] = identity_bits(type[i], version[i], proto[i], from[i], to[i], captured ? data + offset[i] : data, captured, length[i]);
+        all |= bits[i];
+    }
+done:
+    for (int k = 0; k < taken; k++) PyBuffer_Release(&b[k]);
+    return PyErr_Occurred() ? NULL : PyLong_FromUnsignedLong(all);
+}
+
 static PyMethodDef methods[] = {{"decode", decode, METH_VARARGS, decode_doc},
                                 {"dns", dns, METH_VARARGS, dns_doc},
+                                {"identity", identity, METH_VARARGS, identity_doc},
                                 {"hello", hello, METH_VARARGS, hello_doc},
                                 {NULL, NULL, 0, NULL}};
 

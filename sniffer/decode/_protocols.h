@@ -63,3 +63,32 @@ static inline int is_sampled_content(int proto, int from, int to, const uint8_t 
     }
     return 0;
 }
+
+/* A bit for each of the identity protocols that a packet is of, in the order of their table. */
+static inline uint32_t identity_bits(int ether_type, int version, int proto, int from, int to, const uint8_t *at, int64_t seen, int64_t length) {
+    uint32_t value, bits = 0;
+    (void)value;
+    if (ether_type == 0x806) bits |= 1u << 0; /* arp */
+    if (!version) return bits;
+    if (proto == TCP) {
+        if (from == 53 || to == 53) bits |= 1u << 3; /* dns.tcp */
+        if (seen >= 6 && (value = u16(at + 0), value == 0x1603u) && (value = at[5], value == 0x1u)) bits |= 1u << 10; /* hello */
+    }
+    if (proto == UDP) {
+        if (from == 53 || to == 53) bits |= 1u << 2; /* dns */
+        if (from == 67 || from == 68 || to == 67 || to == 68) bits |= 1u << 4; /* dhcp */
+        if (from == 0x222 || from == 0x223 || to == 0x222 || to == 0x223) bits |= 1u << 5; /* dhcpv6 */
+        if (from == 0x14e9 || to == 0x14e9) bits |= 1u << 6; /* mdns */
+        if (from == 0x76c || to == 0x76c) bits |= 1u << 7; /* ssdp */
+        if (from == 0x7d64 || to == 0x7d64) bits |= 1u << 8; /* pppp */
+        if (from == 0x4cf8 || to == 0x4cf8) bits |= 1u << 9; /* discovery */
+        if (seen >= 5 && length >= 1200 && (value = (at[0] & 0xf0), value == 0xc0u) && (value = u32(at + 1), value == 0x1u || (value >= 0xff000017u && value <= 0xff000022u) || value == 0x51303530u || (value >= 0x54303530u && value <= 0x54303531u) || value == 0xfaceb002u || value == 0xfaceb00eu)) bits |= 1u << 11; /* quic */
+        if (seen >= 5 && length >= 1200 && (value = (at[0] & 0xf0), value == 0xd0u) && (value = u32(at + 1), value == 0x6b3343cfu)) bits |= 1u << 12; /* quic.2 */
+        if (seen >= 3 && length >= 1200 && (value = u16(at + 1), value == 0x5130u)) bits |= 1u << 13; /* gquic */
+        if (seen >= 11 && length >= 1200 && (value = u16(at + 9), value == 0x5130u)) bits |= 1u << 14; /* gquic.id */
+    }
+    if (proto == ICMPV6 && version == 6) {
+        if (seen >= 1 && (value = at[0], (value >= 0x85u && value <= 0x89u))) bits |= 1u << 1; /* neighbour */
+    }
+    return bits;
+}

@@ -12,8 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
-from sniffer.decode.frames.layout import Mask
-from sniffer.decode.identity import left_out, protocol_mask, subjects
+from sniffer.decode.identity import Protocols, left_out, subjects
 from sniffer.decode.protocols import arp, dhcp, dns, gquic, mdns, quic, ssdp, tls
 from sniffer.decode.protocols.text import Buffer
 from sniffer.decode.reassembly import (
@@ -34,12 +33,11 @@ from sniffer.decode.reassembly import (
     Settled,
     keep,
 )
-from sniffer.decode.selection import begins_hello, hello_mask, quic_masks
+from sniffer.decode.selection import Waiting, begins_hello, hello_rows, quic_rows
 from sniffer.model import (
     I64,
     KEY_FROM_ADDRESS,
     MAC_GROUP,
-    PROTO_TCP,
     AddressSeen,
     Fact,
     NameSeen,
@@ -69,6 +67,8 @@ class Dissector:
         self._limiter = Limiter(self.settings)
         self._questions = Questions(self.settings)
         self._hellos: OrderedDict[FlowId, Segments] = OrderedDict()
+        #: The clients of these hellos; None where they have changed since they were counted.
+        self._waiting: set[Waiting] | None = None
         self._initials: OrderedDict[FlowId, Connection] = OrderedDict()
         self._rendezvous = Rendezvous(self.settings.senders)
         self._settled = Settled(self.settings)
@@ -142,34 +142,40 @@ class Dissector:
         sample = self.sample(watched)  # before each row is looked at by itself
         unread = None if sample is None else left_out(sample, subjects(batch), batch.time_ns)
 
-        def choose(mask: Mask, reader: _Reader, cost: int = COST_MESSAGE) -> None:
-            rows = np.flatnonzero(mask)
+        def choose(rows: I64, reader: _Reader, cost: int = COST_MESSAGE) -> None:
+            if not len(rows):
+                return
             if unread is not None and reader in self._sampled:
                 kept = rows[~unread[rows]]
-                if len(kept) < len(rows):
-                    self.errors["sampled"] += len(rows) - len(kept)
+                self.errors["sampled"] += len(rows) - len(kept)
                 rows = kept
             if len(rows):
                 chosen.append((rows, reader, cost))
 
-        full = batch.payload_captured > 0
-        tcp = (batch.proto == PROTO_TCP) & full
-        dhcp = protocol_mask(batch, "dhcp") & np.isin(batch.src_port, DHCP_PORTS) & np.isin(batch.dst_port, DHCP_PORTS)
-        dhcpv6 = (batch.src_port == DHCPV6_PORTS[0]) & (batch.dst_port == DHCPV6_PORTS[1])
-        modern, old = quic_masks(batch)
-        choose(protocol_mask(batch, "arp") & full, self._arp)
-        choose(protocol_mask(batch, "neighbour"), self._neighbour)
-        choose(protocol_mask(batch, "dns") & full, self._dns)
-        choose(protocol_mask(batch, "dns.tcp") & full, self._dns_tcp)
-        choose(protocol_mask(batch, "mdns") & full, self._mdns)
-        choose(protocol_mask(batch, "ssdp") & full, self._ssdp)
-        choose(dhcp & full, self._dhcp)
-        choose(protocol_mask(batch, "dhcpv6") & dhcpv6 & full, self._dhcp_v6)
-        choose(protocol_mask(batch, "pppp") & (batch.payload_len == PPPP_HELLO_BYTES), self._pppp)
-        choose(protocol_mask(batch, "discovery"), self._discovery)
+        def full(rows: I64) -> I64:
+            return rows[batch.payload_captured[rows] > 0] if len(rows) else rows
+
+        found = Protocols(batch)
+        dhcp, dhcpv6, pppp = full(found.rows("dhcp")), full(found.rows("dhcpv6")), found.rows("pppp")
+        dhcp = dhcp[np.isin(batch.src_port[dhcp], DHCP_PORTS) & np.isin(batch.dst_port[dhcp], DHCP_PORTS)]
+        at_client = batch.src_port[dhcpv6] == DHCPV6_PORTS[0]
+        dhcpv6 = dhcpv6[at_client & (batch.dst_port[dhcpv6] == DHCPV6_PORTS[1])]
+        modern, old = quic_rows(batch, found)
+        choose(full(found.rows("arp")), self._arp)
+        choose(found.rows("neighbour"), self._neighbour)
+        choose(full(found.rows("dns")), self._dns)
+        choose(full(found.rows("dns.tcp")), self._dns_tcp)
+        choose(full(found.rows("mdns")), self._mdns)
+        choose(full(found.rows("ssdp")), self._ssdp)
+        choose(dhcp, self._dhcp)
+        choose(dhcpv6, self._dhcp_v6)
+        choose(pppp[batch.payload_len[pppp] == PPPP_HELLO_BYTES], self._pppp)
+        choose(found.rows("discovery"), self._discovery)
         choose(modern, self._quic, COST_INITIAL)
         choose(old, self._gquic)
-        choose(hello_mask(batch, tcp, self._hellos), self._hello, COST_HELLO)
+        if self._waiting is None:
+            self._waiting = {(flow.client_port, flow.source[1]) for flow in self._hellos}
+        choose(hello_rows(batch, found, self._waiting), self._hello, COST_HELLO)
         return chosen
 
     # --- one packet each -------------------------------------------------------------------------------------------
@@ -311,6 +317,7 @@ class Dissector:
             if hello is not None and hello.whole:  # in one segment, as most are
                 yield from self._client(batch, row, hello, set(), "sni")
                 return
+        self._waiting = None
         segments = self._hellos.get(flow)
         sequence = int(batch.tcp_seq[row])
         if segments is None or (begins and sequence != segments.start):

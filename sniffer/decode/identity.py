@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from sniffer import native
 from sniffer.decode.frames.layout import Bytes, Index, Mask
 from sniffer.model import I64, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, U64, PacketBatch, Sample
 from sniffer.model.clock import SECOND
 from sniffer.model.protocols import IDENTITY, PORT_DNS, Field, IdentityProtocol, identity_ports, identity_shapes
 
 _BY_NAME = {protocol.name: protocol for protocol in IDENTITY}
+_BITS = {protocol.name: 1 << number for number, protocol in enumerate(IDENTITY)}
 _ETHER_TYPES = tuple(protocol.ether_type for protocol in IDENTITY if not protocol.proto)
 
 
@@ -71,6 +73,29 @@ def left_out(sample: Sample, keys: U64, time_ns: I64) -> Mask:
     every = np.uint64(sample.every)
     now = (time_ns // SECOND).astype(np.uint64) % every == keys % every
     return np.asarray(~now & np.isin(keys, sample.keys), dtype=np.bool_)
+
+
+class Protocols:
+    """Which rows of a batch belong to which identity protocols."""
+
+    def __init__(self, batch: PacketBatch) -> None:
+        self.bits = np.zeros(len(batch), dtype=np.uint32)
+        if native.DECODE is not None:
+            columns = (batch.ether_type, batch.ip_version, batch.proto, batch.src_port, batch.dst_port)
+            payloads = (batch.payload_offset, batch.payload_captured, batch.payload_len)
+            given = [np.ascontiguousarray(column) for column in (*columns, *payloads)]
+            self._all = native.DECODE.identity(batch.data, *given, self.bits)
+        else:
+            for name, bit in _BITS.items():
+                self.bits |= np.where(protocol_mask(batch, name), np.uint32(bit), np.uint32(0))
+            self._all = int(np.bitwise_or.reduce(self.bits))
+
+    def rows(self, *names: str) -> I64:
+        """Return the rows of any of these protocols, in order."""
+        wanted = sum(_BITS[name] for name in names)
+        if not self._all & wanted:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(self.bits & np.uint32(wanted)).astype(np.int64, copy=False)
 
 
 def protocol_mask(batch: PacketBatch, name: str) -> Mask:

@@ -2,45 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Set
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sniffer.decode.frames.layout import Mask
-from sniffer.decode.identity import protocol_mask
+from sniffer.decode.identity import Protocols
 from sniffer.decode.protocols.text import Buffer
-from sniffer.decode.reassembly import FlowId, Segments
-from sniffer.model import I64, PacketBatch
+from sniffer.decode.reassembly import Segments
+from sniffer.model import I64, PROTO_TCP, PacketBatch
 from sniffer.model.protocols import PORT_HTTPS, TLS_CLIENT_HELLO, TLS_HANDSHAKE, TLS_HEADER_BYTES
 
-
-def quic_masks(batch: PacketBatch) -> tuple[Mask, Mask]:
-    """Return which rows hold a client's Initial packet of QUIC, and which a hello of gQUIC."""
-    from_client = batch.src_port != PORT_HTTPS
-    modern = (protocol_mask(batch, "quic") | protocol_mask(batch, "quic.2")) & from_client
-    old = (protocol_mask(batch, "gquic") | protocol_mask(batch, "gquic.id")) & from_client & ~modern
-    return modern, old
+#: A client's port, and the lower half of its address.
+Waiting = tuple[int, int]
 
 
-def hello_mask(batch: PacketBatch, tcp: Mask, pending: Iterable[FlowId]) -> Mask:
-    """Segments that start a ClientHello, and the following ones of those that need more than one."""
-    mask = protocol_mask(batch, "hello")
-    rows = np.flatnonzero(mask)
-    waiting = {(flow.client_port, flow.source[1]) for flow in pending}
+def quic_rows(batch: PacketBatch, protocols: Protocols) -> tuple[I64, I64]:
+    """Return the rows of a client's Initial packets of QUIC, and of its hellos of gQUIC."""
+    modern, old = protocols.rows("quic", "quic.2"), protocols.rows("gquic", "gquic.id")
+    modern, old = (rows[batch.src_port[rows] != PORT_HTTPS] for rows in (modern, old))
+    return modern, old[~np.isin(old, modern)] if len(modern) and len(old) else old
+
+
+def hello_rows(batch: PacketBatch, protocols: Protocols, waiting: Set[Waiting]) -> I64:
+    """Return the segments that start a ClientHello, and the following ones of those that need more than one: of the
+    clients that it is known of (`waiting`), or that this batch shows."""
+    rows = protocols.rows("hello")
     if len(rows):
         data = np.frombuffer(batch.data, np.uint8)
         start = batch.payload_offset[rows]
         record = TLS_HEADER_BYTES + (data[start + 3].astype(np.int32) << 8 | data[start + 4])
         more = (record > batch.payload_len[rows]) | _spans_records(data, start, record, batch.payload_captured[rows])
-        waiting |= {(int(batch.src_port[r]), int(batch.src_low[r])) for r in rows[more]}
-    if waiting:
-        ports = np.fromiter({port for port, _ in waiting}, np.uint16)
-        hosts = np.fromiter({low for _, low in waiting}, np.uint64)
-        further = tcp & np.isin(batch.src_port, ports) & np.isin(batch.src_low, hosts)
-        mask |= _first_of_each(batch, further)
-    return mask
+        waiting = waiting | {(int(batch.src_port[r]), int(batch.src_low[r])) for r in rows[more]}
+    if not waiting:
+        return rows
+    tcp = np.flatnonzero((batch.proto == PROTO_TCP) & (batch.payload_captured > 0))
+    if not len(tcp):
+        return rows
+    ports = np.fromiter({port for port, _ in waiting}, np.uint16)
+    hosts = np.fromiter({low for _, low in waiting}, np.uint64)
+    further = np.zeros(len(batch), dtype=np.bool_)
+    further[tcp[np.isin(batch.src_port[tcp], ports) & np.isin(batch.src_low[tcp], hosts)]] = True
+    further = _first_of_each(batch, further)
+    further[rows] = True
+    return np.flatnonzero(further)
 
 
 def begins_hello(data: Buffer) -> bool:

@@ -3,13 +3,16 @@
 import random
 from ipaddress import ip_address
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.decode.dissect import Dissector
+from sniffer.decode.identity import Protocols, protocol_mask
 from sniffer.decode.reassembly import DissectSettings
 from sniffer.model import AddressSeen, Fact, NameSeen, Observation, PacketBatch
+from sniffer.model.protocols import IDENTITY
 from sniffer.testing import Frame, House, packet_batch, wire
 
 ECHO = "68:db:f5:90:19:64"
@@ -119,6 +122,21 @@ def _busy_house() -> House:
     echo.advertises("_sonos._tcp", at=5, txt=["md=One"])
     echo.announces("urn:x:device:y:1", "Linux", at=6)
     return house
+
+
+def test_identity_protocols_are_the_same_compiled_and_in_columns() -> None:
+    frames = [frame.snapped(length) for frame in _busy_house().frames() for length in (60, 70, 96, 1500)]
+    batch = _sane(packet_batch(frames))
+    found = Protocols(batch)
+    for protocol in IDENTITY:
+        assert found.rows(protocol.name).tolist() == np.flatnonzero(protocol_mask(batch, protocol.name)).tolist()
+    assert (
+        found.rows("arp", "dns", "hello", "quic").tolist()
+        == np.flatnonzero(
+            np.logical_or.reduce([protocol_mask(batch, name) for name in ("arp", "dns", "hello", "quic")])
+        ).tolist()
+    )
+    assert len(found.rows("dns")) and len(found.rows("hello")) and len(found.rows("quic"))
 
 
 def hello_frames(hello: bytes, sizes: list[int], order: list[int]) -> list[Frame]:
