@@ -9,7 +9,7 @@ from sniffer.app.config import Config
 from sniffer.app.overlay import Change
 from sniffer.model import Record, WakeSource
 from sniffer.rules.engine import RuleSet
-from sniffer.rules.exceptions import expired
+from sniffer.rules.exceptions import ends_ns, expired
 from sniffer.sinks.settings import SinkSettings
 from sniffer.sinks.storage.store import Store
 
@@ -97,7 +97,7 @@ def rule_overview(config: Config, ruleset: RuleSet, mutes: Iterable[tuple[str, i
                 "rule": one.rule,
                 "device": one.device,
                 "reason": one.reason,
-                "expires": str(one.expires),
+                "expires_ns": ends_ns(one),
                 "expired": expired(one, now_ns),
             }
             for one in ruleset.exceptions

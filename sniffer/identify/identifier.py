@@ -49,6 +49,7 @@ from sniffer.model import (
     key_text,
 )
 from sniffer.model.clock import timestamp
+from sniffer.model.hosts import NAMED
 from sniffer.settings.base import DeviceSettings
 
 #: A device that was recognised stays so until the facts speak clearly against it.
@@ -404,7 +405,7 @@ class Identifier:
             confidence=1.0,
             microphone=settings.watch,
             configured=True,
-            reasons=("named in the configuration", *device.reasons),
+            reasons=(NAMED, *device.reasons),
             since_ns=0,
             earshot=settings.earshot,
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from sniffer.identify.hosts import ENOUGH_VOICES, Host
 from sniffer.model import Device, Fact
+from sniffer.model.hosts import SENDS_VOICE
 
 #: Below this a guess is not shown as one.
 GUESS_CONFIDENCE = 0.5
@@ -55,7 +56,7 @@ def _sounds(host: Host) -> str | None:
     if host.voices < ENOUGH_VOICES:
         return None
     times = f"{host.voices} times, {host.voice_probability:.0%} sure at best"
-    return f"sends what could be a voice ({times}), and no rule says what it is"
+    return f"{SENDS_VOICE} ({times}), and no rule says what it is"
 
 
 def suffix(key: int) -> str:

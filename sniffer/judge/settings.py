@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import zoneinfo
 from pathlib import Path
@@ -21,6 +22,14 @@ class ExceptionSettings(Section):
     device: str | None = None
     expires: datetime.datetime | datetime.date | Literal["never"]
     reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+    @field_validator("expires", mode="before")
+    @classmethod
+    def _a_date_is_no_midnight(cls, value: object) -> object:
+        """A date as text lasts as long as one that YAML reads as a date: to its end."""
+        with contextlib.suppress(ValueError, TypeError):
+            return datetime.date.fromisoformat(value)  # type: ignore[arg-type]
+        return value
 
 
 class RuleSettings(Section):

@@ -7,6 +7,11 @@ from typing import Literal, Protocol
 
 from sniffer.model.addresses import PROTO_NAMES, address_text
 
+#: The reasons of a device that the page tells apart: the configuration names it; it behaves like a speaker, and no rule
+#: says what it is (the first words of the reason).
+NAMED = "named in the configuration"
+SENDS_VOICE = "sends what could be a voice"
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

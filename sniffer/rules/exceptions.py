@@ -16,15 +16,21 @@ def applies(exception: ExceptionSettings, rule: str, record: Mapping[str, Any], 
 
 
 def expired(exception: ExceptionSettings, now_ns: int) -> bool:
-    """Return whether an exception has ended. A date lasts to its end, in UTC."""
+    """Return whether an exception has ended."""
+    end_ns = ends_ns(exception)
+    return end_ns is not None and now_ns > end_ns
+
+
+def ends_ns(exception: ExceptionSettings) -> int | None:
+    """Return when an exception ends, in nanoseconds; None where it never does. A date lasts to its end, in UTC."""
     if exception.expires == "never":
-        return False
+        return None
     end = exception.expires
     if not isinstance(end, datetime):
         end = datetime.combine(end, time.max)
     if end.tzinfo is None:
         end = end.replace(tzinfo=UTC)
-    return now_ns > end.timestamp() * 1e9
+    return round(end.timestamp() * 1e9)
 
 
 def _names(exception: ExceptionSettings, record: Mapping[str, Any]) -> bool:

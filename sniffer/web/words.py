@@ -107,8 +107,8 @@ class Words:
 
     def zone_name(self, at: datetime.datetime | None = None) -> str:
         """What the zone is called at a time (`CET`)."""
-        at = at or datetime.datetime.now(self.zone)
-        return at.tzname() or "UTC"
+        name = (at or datetime.datetime.now(self.zone)).tzname() or "UTC"
+        return self._texts.get(f"zone.{name}", name)
 
     @property
     def zone_key(self) -> str:

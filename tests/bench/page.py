@@ -279,7 +279,7 @@ def traffic(rate: int, seconds: float) -> Iterator[None]:
     def talk() -> None:
         for seed in itertools.count():
             play(speech(3.0, seed=seed))
-            if stop.wait(3):
+            if stop.wait(0.5):
                 return
 
     talker = threading.Thread(target=talk)

@@ -203,6 +203,7 @@ def test_no_record_can_break_a_rule(made: dict[str, Any], inner: Any) -> None:
         ({"device": "68:db:f5:90:19:65", "expires": "never"}, NOON, False),
         ({"expires": date(2026, 11, 22)}, NOON, True),
         ({"expires": date(2026, 11, 22)}, NOON + DAY, False),
+        ({"expires": "2026-11-22"}, NOON, True),  # as the page writes it
         ({"expires": datetime(2026, 11, 22, 12)}, NOON, True),  # noqa: DTZ001 - a time without a zone is UTC
         ({"expires": datetime(2026, 11, 22, 11, 59, tzinfo=UTC)}, NOON, False),
     ],

@@ -9,8 +9,10 @@ from urllib.parse import quote
 
 from sniffer.model import Record, host_key, key_text
 from sniffer.model.clock import SECOND
+from sniffer.model.hosts import NAMED, SENDS_VOICE
 from sniffer.web.svg import Mark, lane
 from sniffer.web.views.common import DAY_NS, VERDICTS, Page, add_up, count, counts_by_device, day_of, device_link, row
+from sniffer.web.views.timeline import grid
 from sniffer.web.words import Words, plain
 
 #: Kinds that a person can choose; what they mean for judging is in docs/devices.md.
@@ -26,22 +28,25 @@ def context(page: Page) -> dict[str, Any]:
     begin, end = day_of(words, page.now_ns())
     today = counts_by_device(page.backend.counts(begin, end))
     settings = {str(device["mac"]): device for device in page.backend.settings()["devices"]}
-    watched, others, left_out = [], [], []
+    watched, candidates, others, left_out = [], [], [], []
     for record in page.backend.devices()[:MOST_DEVICES]:
         page.backend.step_aside()
         shown = described(words, record)
         configured = settings.get(shown["host"])
+        sounds = any(reason.startswith(SENDS_VOICE) for reason in shown["reasons"])
         counted = add_up(today.get(shown["mac"], ()))
         shown |= {"seconds": counted.total, "number": counted.number, "uploads": counted.uploads}
         if configured is not None and not configured["watch"]:
             left_out.append(shown)
         elif record["microphone"]:
             watched.append(shown)
+        elif sounds and configured is None:
+            candidates.append(shown)
         else:
             others.append(shown)
     watched.sort(key=lambda one: (-one["uploads"]["unexpected"], -one["seconds"], one["name"].casefold()))
     others.sort(key=lambda one: (-one["score"], one["name"].casefold()))
-    return {"watched": watched, "others": others, "left_out": left_out}
+    return {"watched": watched, "candidates": candidates, "others": others, "left_out": left_out}
 
 
 def described(words: Words, record: Record) -> dict[str, Any]:
@@ -61,7 +66,7 @@ def described(words: Words, record: Record) -> dict[str, Any]:
         "score": float(device.get("confidence") or 0),
         "configured": bool(record.get("configured")),
         "microphone": bool(record.get("microphone")),
-        "reasons": [plain(reason, 160) for reason in (record.get("reasons") or ())[:12]],
+        "reasons": [plain(reason, 160) for reason in (record.get("reasons") or ()) if reason != NAMED][:12],
     }
 
 
@@ -110,6 +115,7 @@ def one(page: Page, record: Record) -> dict[str, Any]:
         counted = count(some)
         days.append({"time_ns": first, "picture": lane(marks, [0.25, 0.5, 0.75]), "uploads": counted.uploads,
                      "number": counted.number, "seconds": counted.total})  # fmt: skip
+    first, last = day_of(words, page.now_ns())
     grafana = page.backend.settings()["grafana"]
     return {
         **shown,
@@ -119,6 +125,7 @@ def one(page: Page, record: Record) -> dict[str, Any]:
         "watch": configured.get("watch", True),
         "kinds": KINDS if shown["kind"] in KINDS else (shown["kind"], *KINDS),
         "days": days,
+        "grid": list(grid(words, first, last)),
         "counted": count(uploads),
         "rows": [row(words, upload) for upload in reversed(judged[-MOST_UPLOADS:])],
         "habits": habits(words, page.backend.habits(shown["mac"])),
@@ -171,9 +178,9 @@ def _drifts(page: Page, mac: str, begin: int, end: int) -> list[dict[str, Any]]:
     return [
         {
             "time": record["timestamp"],
-            "what": words.either(f"habit.{record['what']}", str(record["what"]).replace("_", " ")),
-            "before": words.number(float(record["before"]), 1),
-            "after": words.number(float(record["after"]), 1),
+            "what": words.either(f"drift.{record['what']}", str(record["what"]).replace("_", " ")),
+            "before": words.size(float(record["before"])) if record["before"] else "",
+            "after": words.size(float(record["after"])),
         }
         for record in page.backend.moments(("drift",), begin, end, 500)
         if (record["device"].get("mac") or record["device"].get("ip")) == mac

@@ -51,7 +51,8 @@ def context(page: Page) -> dict[str, Any]:
             for rule in rules
         ],
         "exceptions": [
-            {**one, "device": plain(one["device"] or words("rules.every_device")), "reason": plain(one["reason"], 300),
+            {**one, "title": titles.get(str(one["rule"]), str(one["rule"])),
+             "device": plain(one["device"] or words("rules.every_device")), "reason": plain(one["reason"], 300),
              "change": changes.get((one["rule"], str(one["device"] or "")), "")}
             for one in state["exceptions"]
         ],
