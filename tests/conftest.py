@@ -1,8 +1,10 @@
 """What all tests share: where the real captures are, and whether this process may make network namespaces."""
 
+import functools
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,14 @@ def _root_only(request: pytest.FixtureRequest) -> None:
 def _state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the state of this machine."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{uuid.uuid4().hex[:12]}"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shipped_rules_are_parsed_once() -> Iterator[None]:
+    """Hundreds of tests build a daemon. What a text of rules means depends on the text alone."""
+    import sniffer.identify.rules as rules
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rules, "parse_yaml", functools.lru_cache(maxsize=256)(rules.parse_yaml))
+        patch.setattr(rules, "OuiTable", functools.lru_cache(maxsize=2)(rules.OuiTable))
+        yield

@@ -31,7 +31,7 @@ from sniffer.evaluation.discover import find
 from sniffer.evaluation.lab.contenders import Ours
 from sniffer.evaluation.lab.score import Score, compare
 from sniffer.evaluation.lab.speakers import FAMILIES, HELD_OUT, Family
-from sniffer.evaluation.lab.trials import trial
+from sniffer.evaluation.lab.trials import KINDS_OF, trial
 from sniffer.evaluation.run import Played, prepare
 from sniffer.evaluation.score import matched, streams_in
 
@@ -125,10 +125,10 @@ def _count(row: Row, played: Played) -> None:
     row.count("real views and calls", whole, streams)
 
 
-def simulated(job: tuple[int, Family], chosen: Sequence[Choice], times: int) -> list[Row]:
+def simulated(job: tuple[int, Family], chosen: Sequence[Choice], times: int, kinds: str) -> list[Row]:
     """One trial under each choice."""
     seed, family = job
-    made = trial(seed, family, times)
+    made = trial(seed, family, times, KINDS_OF[kinds])
     rows = []
     for _, off in chosen:
         ours = Ours([made.mac], made.names, off=off)
@@ -181,6 +181,7 @@ def tables(
     chosen: Sequence[Choice],
     times: int,
     n: int,
+    kinds: str,
 ) -> Mapping[str, Row]:
     """The counts under each choice."""
     total = {name: Row() for name, _ in chosen}
@@ -188,7 +189,7 @@ def tables(
         for rows in pool.map(partial(real, chosen=chosen), [captures[k :: 4 * n] for k in range(4 * n)]):
             for row, (name, _) in zip(rows, chosen, strict=True):
                 total[name].add(row)
-        for rows in pool.map(partial(simulated, chosen=chosen, times=times), jobs):
+        for rows in pool.map(partial(simulated, chosen=chosen, times=times, kinds=kinds), jobs):
             for row, (name, _) in zip(rows, chosen, strict=True):
                 total[name].add(row)
     return total
@@ -201,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=43_000, help="of the first speaker of each family")
     parser.add_argument("--trials", type=int, default=6, help="speakers of each codec family")
     parser.add_argument("--times", type=int, default=5, help="how often each does everything")
+    parser.add_argument("--kinds", choices=tuple(KINDS_OF), default="everyday", help="what the speakers do")
     parser.add_argument("--only", action="append", help="a part to switch off, or several with commas between them")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args(arguments)
@@ -209,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = [chosen[0], *((names, frozenset(names.split(","))) for names in options.only)]
     captures = find(options.data).captures if options.data else []
     jobs = [(options.seed + n, family) for n in range(options.trials) for family in (*FAMILIES, *HELD_OUT)]
-    found = tables(captures, jobs, chosen, options.times, options.jobs)
+    found = tables(captures, jobs, chosen, options.times, options.jobs, options.kinds)
     base = found["nothing"]
     print(
         "| switched off | real: found, captures with a false alarm, views whole | requests | false `speech` |", end=""

@@ -297,3 +297,23 @@ def game(luck: Luck, seconds: float, flows: tuple[int, int]) -> Writes:
     at = np.arange(0, seconds, float(luck.choice([1 / 60, 1 / 30, 1 / 25, 1 / 20])))
     size = int(luck.integers(100, 700))
     return joined([writes(at + 0.0004 * place, True, size, flow) for place, flow in enumerate(flows)])
+
+
+def slow_file(luck: Luck, flow: int) -> Writes:
+    """A file or a log over a line that takes little: full packets as fast as it lets them."""
+    rate, size = log_uniform(luck, 3_000, 60_000), log_uniform(luck, 15_000, 250_000)
+    packet = int(luck.integers(1_180, 1_420))
+    n = max(int(size / packet), 4)
+    pace = np.cumsum(packet / rate * luck.gamma(20.0, 1 / 20.0, n))
+    sizes = np.full(n, packet)
+    sizes[-1] = int(luck.integers(40, packet))
+    return joined([writes(pace, True, sizes, flow), writes(pace + luck.uniform(0.01, 0.1), False, 0, flow)])
+
+
+def fetch(luck: Luck, seconds: float, flow: int) -> Writes:
+    """Pieces of a file, asked for one after another at an even pace: maps, pictures, the parts of a film."""
+    gap, size = log_uniform(luck, 0.05, 0.4), int(luck.integers(180, 900))
+    at = np.arange(0, seconds, gap)
+    at = at + luck.uniform(0, 0.1 * gap, len(at))
+    down = int(log_uniform(luck, 4_000, 60_000))
+    return joined([writes(at, True, size, flow), writes(at + luck.uniform(0.01, 0.04), False, down, flow)])

@@ -46,7 +46,8 @@ class Ear:
         """What a person would configure: who it is, not how well it hears."""
         if self.vendor:
             return WakeSource(self.name, trust=Trust.SELF_REPORT, hold_off=60.0, assumed_up=True)
-        return WakeSource(self.name, assumed_up=True, miss_rate=0.05 if self.room is None else 0.2)
+        miss_rate = 0.05 if self.room is None else 0.2
+        return WakeSource(self.name, assumed_up=True, miss_rate=miss_rate, heard_within=float(DAY))
 
     def events(
         self, luck: np.random.Generator, truths: Iterable[Truth], days: int, macs: Sequence[int]

@@ -334,6 +334,30 @@ class Day:
         luck = self.house.luck
         self.happened("view", at, do.view(luck, luck.uniform(3, 40), self.resident.connect("view")))
 
+    def _long_view(self, at: float) -> None:
+        luck = self.house.luck
+        self.happened("view", at, do.view(luck, luck.uniform(40, 180), self.resident.connect("view")))
+
+    def _clip(self, at: float) -> None:
+        luck = self.house.luck
+        self.happened("clip", at, do.view(luck, luck.uniform(1, 4), self.resident.connect("view")))
+
+    def _slow_file(self, at: float) -> None:
+        luck = self.house.luck
+        purpose = str(luck.choice(["telemetry", "voice", "logs"]))
+        fresh = luck.random() < 0.5
+        flow = self.resident.connect(purpose) if fresh else self.resident.flow(purpose)
+        self.happened("slow_file", at, do.slow_file(luck, flow))
+
+    def _fetch(self, at: float) -> None:
+        luck = self.house.luck
+        self.happened("fetch", at, do.fetch(luck, luck.uniform(2, 30), self.resident.connect("media")))
+
+    def _tcp_game(self, at: float) -> None:
+        luck = self.house.luck
+        flows = self.resident.connect("control"), self.resident.connect("control")
+        self.happened("game", at, do.game(luck, luck.uniform(2, 30), flows))
+
     def _report_rows(self, at: float) -> None:
         self.happened("report_rows", at, do.report_rows(self.house.luck, self.resident.connect("control")))
 

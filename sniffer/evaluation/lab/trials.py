@@ -6,6 +6,7 @@ says what is found of each kind, and nothing of how often a kind comes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,12 @@ KINDS = (
     "speech", "speech", "false_wake", "view", "short_call", "short_game", "plain_rows", "headed_rows", "answered_rows",
     "report_rows", "even_rows", "app_state", "metrics_flush", "volume", "relayed", "opening", "boot", "log_sink",
 )  # fmt: skip
-#: Seconds from one to the next: longer than a view, and than what was a view is remembered.
+#: What no house does often enough to be seen in a trial of everything: long streams, and uploads whose pace is the line's.
+RARE_KINDS = (
+    "speech", "speech", "long_view", "clip", "slow_file", "slow_file", "fetch", "fetch", "tcp_game", "tcp_game",
+)  # fmt: skip
+KINDS_OF = {"everyday": KINDS, "rare": RARE_KINDS}
+#: Seconds from one to the next: longer than what was a view is remembered.
 _APART_S = 240.0
 
 
@@ -35,10 +41,10 @@ class Trial:
     truths: list[Truth]
 
 
-def trial(seed: int, family: Family, times: int) -> Trial:
+def trial(seed: int, family: Family, times: int, kinds: Sequence[str] = KINDS) -> Trial:
     """One speaker that sends speech so, and does everything so many times, in any order."""
     house = House(seed, residents=1, family=family)
-    order = np.random.default_rng([seed, 0x7121A1]).permutation(len(KINDS) * times)
-    plan = [(60.0 + _APART_S * place, KINDS[number % len(KINDS)]) for place, number in enumerate(order.tolist())]
+    order = np.random.default_rng([seed, 0x7121A1]).permutation(len(kinds) * times)
+    plan = [(60.0 + _APART_S * place, kinds[number % len(kinds)]) for place, number in enumerate(order.tolist())]
     batch, truths = house.planned(plan)
     return Trial(seed, house.residents[0].mac, house.names, batch, truths)
