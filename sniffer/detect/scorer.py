@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sniffer.detect.features.pacing import LEAST_ROWS, measure
 from sniffer.detect.features.rows import after
-from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
+from sniffer.detect.features.video import bursts_in, key_frames
 from sniffer.detect.flows.dealt import Piece
 from sniffer.detect.flows.flow import Flow
 from sniffer.detect.flows.run import BIN_NS, LEAST_BYTES, LEAST_PACKETS, Run, patience_ns
@@ -206,16 +206,14 @@ class Scorer:
         recent = part.rows
         if at_ns - part.first_ns > _FRAMES_BACK_NS:
             recent = recent.between((at_ns - _FRAMES_BACK_NS - part.first_ns) / 1e9, float("inf"))
-        bursts = bursts_in(recent)
         live = Live(
             seen=plain[1],
             port=flow.flow.dst_port,
             score=self._hypotheses.best(flow, run, plain, at_ns)[2] if flow.flow.proto == PROTO_UDP else plain[2],
             two_way=_two_way(run, part.first_ns, part.last_ns),
-            frames=key_frames(bursts),
+            frames=key_frames(bursts_in(recent)),
             twin=self._twin(flow, run, part, at_ns),
             opened=opened,
-            bursts=late_bursts(bursts),
         )
         return stream_of(live, self._parts.without)
 

@@ -83,15 +83,6 @@ def test_two_equal_streams_to_two_peers_are_no_microphone(seconds: float) -> Non
     assert UploadClass.SPEECH not in [upload.upload_class for upload in judged(wire)]
 
 
-def test_a_stream_with_a_picture_in_the_middle_is_a_view() -> None:
-    wire = Wire()
-    for number in range(200):
-        wire.send(1.0 + number * 0.05, 580)
-    wire.burst(5.02, 16_000, spacing=0.002)
-    (upload,) = judged(wire)
-    assert (upload.upload_class, upload.duration) == (UploadClass.MEDIA, pytest.approx(10, abs=0.5))
-
-
 def test_signs_of_life_behind_a_view_are_no_part_of_it() -> None:
     wire = Wire()
     for number in range(160):

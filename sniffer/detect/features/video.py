@@ -114,7 +114,7 @@ class Bursts:
 
 
 def bursts_in(rows: Rows) -> Bursts | None:
-    """Return what `key_frames` and `late_bursts` look at; None where there are no bursts, or no stream."""
+    """Return what `key_frames` looks at; None where there are no bursts, or no stream."""
     rows = some(rows, rows.bytes >= TINY)
     if len(rows.bytes) < 8 or rows.seconds[-1] - rows.seconds[0] < 2 * _LEAST_DISTANCE_S:
         return None
@@ -138,20 +138,6 @@ def key_frames(bursts: Bursts | None) -> KeyFrames | None:
     if not (_regular(found, stream) or _pair(found, stream) or _single(found, stream)):
         return None
     return KeyFrames(tuple(bursts.begin + one.second for one in found), int(np.median([one.bytes for one in found])))
-
-
-def late_bursts(bursts: Bursts | None) -> int:
-    """How many bursts stand in a stream that goes on before and behind them."""
-    if bursts is None:
-        return 0
-    stream = bursts.stream
-    return sum(
-        burst.second >= _LEAST_DISTANCE_S
-        and burst.bytes >= _SINGLE_SECONDS / 2 * stream.rate
-        and stream.unbroken(burst)
-        and stream.flows(burst.second, _AROUND_S)
-        for burst in bursts.found
-    )
 
 
 def _variation(bins: F64, found: list[_Burst]) -> float:

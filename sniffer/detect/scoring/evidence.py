@@ -150,11 +150,6 @@ ITEMS: tuple[Item, ...] = (
         ),
     ),
     Item(
-        "full_packets",
-        numbers.full_packets,
-        lambda c, v: f"{v:.0%} of the data left in the largest packets the line takes, as files and logs do",
-    ),
-    Item(
         "too_fast",
         numbers.too_fast,
         lambda c, v: f"{v / 1000:.0f} kB a second is more than a live microphone needs",

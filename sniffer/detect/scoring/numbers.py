@@ -72,10 +72,6 @@ def burst_then_pace(seen: Observation) -> tuple[float, float] | None:
     return _had_room(seen) * _confidence(seen) * (1 - 0.8 * _asked(seen)) * (1 - _recovering(seen)), shape.head_ratio
 
 
-def full_packets(seen: Observation) -> tuple[float, float] | None:
-    return seen.shape.full_share * (1 - _had_room(seen)), seen.shape.full_share
-
-
 def too_fast(seen: Observation) -> tuple[float, float] | None:
     """A moment that is fast is a head; only what goes on so is no microphone."""
     return max(0.0, math.log2(max(seen.shape.rate, 1) / 40_000)) * min(1.0, seen.shape.body / 0.5), seen.shape.rate

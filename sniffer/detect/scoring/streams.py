@@ -62,7 +62,7 @@ class Stream:
 class Live:
     """A run as far as rules for streams are concerned. `two_way` is the share of quarter seconds in which a comparable
     amount came back, `twin` whether another connection of the device sends the same at the same time, `opened` how much
-    faster the run opened than it went on, `bursts` how many stood in it later."""
+    faster the run opened than it went on."""
 
     seen: Observation
     port: int
@@ -71,7 +71,6 @@ class Live:
     frames: KeyFrames | None
     twin: bool = False
     opened: float | None = None
-    bursts: int = 0
 
     @property
     def quic(self) -> bool:
@@ -104,17 +103,6 @@ def _key_frames(live: Live) -> Stream | None:
     else:
         text = f"A burst of {size} stood in the middle of a steady stream, as a camera's picture does"
     return Stream(StreamKind.VIEW, True, Evidence("key_frames", float(count), 0.0, text))
-
-
-def _late_bursts(live: Live) -> Stream | None:
-    """Bursts in the middle. Speech has one, at its beginning; where it had that, a state report may be another."""
-    opened = live.opened is None or live.opened > _NOT_OPENED
-    if not live.bursts or (opened and (live.bursts < 3 or live.seen.shape.duration < _SURE_S)):
-        return None
-    if (live.seen.pieces or 0.0) > OWN_PIECES:
-        return None
-    text = f"{live.bursts} bursts stood in the middle of a steady stream, as a camera's pictures do"
-    return Stream(StreamKind.VIEW, True, Evidence("late_bursts", float(live.bursts), 0.0, text))
 
 
 def _long_without_opening(live: Live) -> Stream | None:
@@ -206,7 +194,6 @@ def lock_step(seen: Observation) -> bool:
 
 RULES: Mapping[str, Rule] = {
     "key_frames": _key_frames,
-    "late_bursts": _late_bursts,
     "no_beginning": _long_without_opening,
     "picture_rate": _pictures,
     "two_way": _exchange,

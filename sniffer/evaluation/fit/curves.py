@@ -26,7 +26,6 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
     "narrow_sizes": (SHARE, 2.0),
     "mixed_sizes": (SHARE, -4.5),
     "burst_then_pace": (SHARE, 2.0),
-    "full_packets": (SHARE, -4.0),
     "too_fast": ((0, 0.5, 1, 2, 4), -3.0),
     "too_slow": ((0, 0.3, 0.7, 1.5, 3), -4.5),
     "too_few_chunks": ((0, 0.5, 1, 2, 3), -2.0),
@@ -42,7 +41,7 @@ SHAPES: dict[str, tuple[tuple[float, ...], float]] = {
 }
 INTERCEPT = -5.5
 #: What no microphone does: here the fit may not fall below half of what the physics says, however few houses show it.
-FIRM = ("too_fast", "too_slow", "full_packets", "asked_for_each")
+FIRM = ("too_fast", "too_slow", "asked_for_each")
 #: ... and what is no sound by itself: in houses without much else that is large, the fit may not rise by more than so
 #: much for each unit.
 AT_MOST = {"amount": 1.5, "answer": 4.0}

@@ -21,7 +21,7 @@ KINDS = (
     "speech", "speech", "false_wake", "view", "short_call", "short_game", "plain_rows", "headed_rows", "answered_rows",
     "report_rows", "even_rows", "app_state", "metrics_flush", "volume", "relayed", "opening", "boot", "log_sink",
 )  # fmt: skip
-#: What no house does often enough to be seen in a trial of everything: long streams, and uploads whose pace is the line's.
+#: What a trial of everything has none of: long streams, and uploads whose pace is that of a line or of a server.
 RARE_KINDS = (
     "speech", "speech", "long_view", "clip", "slow_file", "slow_file", "fetch", "fetch", "tcp_game", "tcp_game",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniffer.detect.features.rows import Rows
-from sniffer.detect.features.video import bursts_in, key_frames, late_bursts
+from sniffer.detect.features.video import bursts_in, key_frames
 
 
 def rows(pieces: list[tuple[float, int]]) -> Rows:
@@ -41,14 +41,6 @@ def test_a_view_has_key_frames(distance: float, rate: float, size: int, key: int
 
 def test_one_burst_in_the_middle_of_a_stream_is_a_picture() -> None:
     assert key_frames(bursts_in(rows(pictures(6, 8, 700) + burst(3.0, 18_000)))) is not None
-
-
-def test_bursts_in_the_middle_are_counted_and_a_head_is_not() -> None:
-    stream = pictures(12, 20, 437)
-    heads = [(0.01, 20), *stream, *burst(0.05, 30_000)]
-    assert late_bursts(bursts_in(rows(stream))) == 0
-    assert late_bursts(bursts_in(rows(heads))) == 0
-    assert late_bursts(bursts_in(rows(heads + burst(5.0, 16_000) + burst(9.0, 40_000)))) == 2
 
 
 def test_a_tiny_packet_before_the_stream_does_not_move_its_key_frames() -> None:
