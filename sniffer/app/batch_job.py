@@ -50,6 +50,8 @@ class Outcome:
 
     capture: str
     packets: int = 0
+    first_ns: int = 0  # of its packets; 0 where there are none, or nobody looked
+    last_ns: int = 0
     undecoded: int = 0  # frames of which something could not be decoded
     problems: list[str] = field(default_factory=list)
     hosts: list[Device] = field(default_factory=list)
@@ -92,7 +94,7 @@ class OfflineJudge:
         Raises CaptureError where nothing can be read; what is wrong further on is in `outcome.problems`.
         """
         pipeline, look, reader, measured = self._who_is_who(path, outcome.capture, progress)
-        outcome.packets = look.packets
+        outcome.packets, outcome.first_ns, outcome.last_ns = look.packets, look.first_ns, look.last_ns
         outcome.problems.extend(reader.problems)
         _note_unread(look.unread, outcome)
         outcome.problems.extend(clock_steps.sentences(look.steps))

@@ -54,12 +54,17 @@ class FirstLook:
         self._events: list[tuple[int, list[Event]]] = []
         self._held = 0
         self.packets = 0
+        self.first_ns = self.last_ns = 0
         self.steps = ClockSteps(time.time_ns() + FUTURE_NS)
         self.start_ns = self.time_ns = 0
 
     def block(self, block: FrameBlock) -> None:
         """Look at the next block."""
         self.packets += len(block)
+        if len(block):
+            first_ns = int(block.time_ns.min())
+            self.first_ns = min(self.first_ns or first_ns, first_ns)
+            self.last_ns = max(self.last_ns, int(block.time_ns.max()))
         self.steps.add(block.time_ns)
         if block.link_type != ETHERNET:  # hosts are known by what is learned of their addresses, perhaps later
             self._detector = None

@@ -174,6 +174,8 @@ class Report:
             dataclasses.replace(
                 hashed(Path(outcome.capture)),
                 packets=outcome.packets,
+                first_ns=outcome.first_ns or None,
+                last_ns=outcome.last_ns or None,
                 undecoded=outcome.undecoded,
                 devices=len(outcome.hosts),
                 watched=len(outcome.watched),

@@ -31,7 +31,8 @@ ORDER = ("unexpected", "inconclusive", "expected")
 class Input:
     """One capture, or the store: its name, what it holds, and its SHA-256 so that a second person has the same.
 
-    `problems` say what could not be read. `seconds` is its length where it is known.
+    `problems` say what could not be read; `first_ns` and `last_ns` are the times of its first and last packet, where
+    they are known.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Input:
     devices: int | None = None
     watched: int | None = None
     problems: Sequence[str] = ()
+    first_ns: int | None = None
+    last_ns: int | None = None
 
 
 def report(
@@ -88,8 +91,8 @@ def report(
     judged = sorted(summaries.values(), key=lambda one: one.time_ns)
     told = [record for verdict in ORDER for record in held[verdict].values()][:MOST_DESCRIBED]
     told.sort(key=lambda record: str(record["timestamp"]))
-    first = since_ns if since_ns is not None else min([one.time_ns for one in judged], default=None)
-    last = until_ns if until_ns is not None else max([one.time_ns for one in judged], default=None)
+    first = since_ns if since_ns is not None else min([one.first_ns for one in inputs if one.first_ns], default=None)
+    last = until_ns if until_ns is not None else max([one.last_ns for one in inputs if one.last_ns], default=None)
     per_device = [
         {"name": plain(some[-1].device), "mac": plain(mac), "count": count(some)}
         for mac, some in sorted(by_device(judged).items(), key=lambda pair: pair[1][0].device.casefold())
@@ -109,7 +112,7 @@ def report(
         "count": count(judged),
         "per_device": per_device,
         "others": len(others),
-        "uploads": [described(words, record) for record in told],
+        "uploads": [{**described(words, record), "asked": asked(words, record)} for record in told],
         "rest": len(judged) - len(told),
         "losses": [
             {"time": record["timestamp"], "end": record["end"], "packets": record["packets"],
@@ -128,6 +131,17 @@ def report(
         "zone": words.zone_name(words.local(first) if first is not None else None),
     }  # fmt: skip
     return Renderer(Assets()).html("report.html", words, values)
+
+
+def asked(words: Words, record: Record) -> str:
+    """Who says that it was asked for, and when; empty where no event explains it."""
+    wake = record.get("wake") or {}
+    gap = wake.get("gap_seconds")
+    if not wake.get("seen") or gap is None:
+        return ""
+    key = "upload.before" if gap >= 0 else "upload.after"
+    return words("report.asked", source=plain(wake.get("source") or "?"),
+                 when=words(key, duration=words.duration(abs(float(gap)))))  # fmt: skip
 
 
 def _days(words: Words, summaries: Sequence[Any]) -> Iterable[dict[str, Any]]:

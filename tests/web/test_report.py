@@ -53,6 +53,10 @@ def test_it_says_what_was_found_from_what_and_how(tmp_path: Path) -> None:
     assert "1,616" in text
     assert "What was not looked at" in text
     assert "Limits" in text
+    # from the first packet of the capture to the last (scapy), not from the first upload to the last
+    assert re.search(r"From \w+ 21 Nov 2026, \d\d:00:01 \S+ . \w+ 21 Nov 2026, \d\d:02:35", text)
+    assert "Reported by demo-ear, 0.4 s before it began." in text
+    assert text.count("Listening at that time:") >= 1
     assert html.count('class="bars"') == 3
 
 
