@@ -24,6 +24,10 @@ _GAP_NS, _ALWAYS_NS = 30 * SECOND, 86_400 * SECOND
 _PACE_NS, _PACED_PACKETS = SECOND, 8
 #: On either side of a step, what time it was is in doubt for at least this long and at most that long (ns).
 _LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
+#: Times that go back by more than this and come back (ns) are those of a clock that was set to and fro.
+_UNSTEADY_NS = 300 * SECOND
+#: As many packets with one time, or with whole seconds only, have lost the times of their capture.
+_MANY = 100
 #: Steps that are remembered of one capture.
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
@@ -57,6 +61,10 @@ class ClockSteps:
         self.disordered = 0
         #: Packets whose time cannot be right.
         self.misdated = 0
+        #: How often times went far back and came back, and between which (ns).
+        self.unsteady = 0
+        self.to_and_fro_ns = NEVER, 0
+        self._frames = self._fractions = 0
         self._misdated: dict[bool, tuple[int, int]] = {}  # too late, or too early: first and last time
         self._limit_ns = latest_ns
         self._latest_ns = 0
@@ -68,6 +76,8 @@ class ClockSteps:
         if not len(time_ns) or self._is_plain(time_ns):
             return
         self._date(time_ns)
+        self._frames += len(time_ns)
+        self._fractions += int(np.count_nonzero(time_ns % SECOND))
         highest = np.maximum.accumulate(np.maximum(time_ns, self._latest_ns))
         if not (time_ns < highest - _JITTER_NS).any() and self._back is None:
             before = np.concatenate(([self._latest_ns or time_ns[0]], highest[:-1]))
@@ -105,8 +115,16 @@ class ClockSteps:
         """Yield the times in which nothing may be concluded from silence: around steps, and where no time is right."""
         for step in self.steps:
             yield step.doubt(capture)
+        low, high = self.to_and_fro_ns
+        if self.unsteady:
+            yield Loss(capture, max(low - _MOST_DOUBT_NS, 0), high + _MOST_DOUBT_NS, 0)
         for first, last in self._misdated.values():
             yield Loss(capture, max(first - _MOST_DOUBT_NS, 0), min(last, NEVER - _MOST_DOUBT_NS) + _MOST_DOUBT_NS, 0)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether all times are whole seconds: then nothing shows how what was sent is paced."""
+        return self._frames >= _MANY and self._fractions == 0
 
     def _one(self, moment: int) -> None:
         if self._back is not None:
@@ -114,6 +132,9 @@ class ClockSteps:
             if moment >= start - _JITTER_NS:  # it came back: blocks in the wrong order
                 self.disordered += rows
                 self._back = None
+                if start - to > _UNSTEADY_NS:
+                    self.unsteady += 1
+                    self.to_and_fro_ns = min(self.to_and_fro_ns[0], to), max(self.to_and_fro_ns[1], start)
             elif (rows >= 256 and moment - to > _JITTER_NS) or rows >= 4096:
                 self._step(start, to)
                 self._back, self._latest_ns = None, moment
@@ -186,7 +207,7 @@ def _is_flow(batch: PacketBatch, other: PacketBatch, row: int) -> npt.NDArray[np
 
 def sentences(steps: ClockSteps) -> Iterator[str]:
     """Say what was found."""
-    for step in steps.steps:
+    for step in () if steps.unsteady else steps.steps:
         seconds = (step.after_ns - step.before_ns) / SECOND
         way = "forward" if seconds > 0 else "back"
         yield (
@@ -199,5 +220,13 @@ def sentences(steps: ClockSteps) -> Iterator[str]:
             f"{what} dated before 2010 or in the future: the capturing clock was wrong, and at those times nothing is "
             "concluded from silence"
         )
-    if steps.disordered:
+    if steps.unsteady:
+        low, high = (timestamp(time_ns) for time_ns in steps.to_and_fro_ns)
+        yield (
+            f"the times jump back and forth between {low} and {high}, {steps.unsteady} times: uploads at these times are "
+            "hardly found, and nothing is concluded from silence"
+        )
+    if steps.coarse:
+        yield "the times of all packets are whole seconds: uploads cannot be found without the fractions"
+    if steps.disordered and not steps.unsteady:
         yield f"{steps.disordered} packets stand behind later ones: the file is not in the order of time"

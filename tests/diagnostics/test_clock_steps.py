@@ -74,3 +74,28 @@ def test_nobody_is_accused_by_a_clock_that_was_never_right(call: Call, tmp_path:
     verdicts = {json.loads(line)["verdict"] for line in out.splitlines()}
     assert "inconclusive" in verdicts
     assert "unexpected" not in verdicts
+
+
+@pytest.mark.parametrize("distance", [600, 3_600, 86_000])
+def test_times_that_jump_to_and_fro_accuse_nobody(call: Call, tmp_path: Path, distance: int) -> None:
+    path, wake = tmp_path / "jumps.pcap", tmp_path / "wake.jsonl"
+    moved = [
+        frame._replace(time_ns=frame.time_ns + (distance * SECOND if number % 2 else 0))
+        for number, frame in enumerate(frames())
+    ]
+    path.write_bytes(pcap_bytes(moved))
+    up = {"kind": "source_up", "source": "ear", "miss_rate": 0.001}
+    wake.write_text(json.dumps({**up, "timestamp": moved[0].time_ns // SECOND - 90_000}) + "\n")
+    status, out, err = call("analyze", path, "--wake", wake, "--device", f"{MAC}=kitchen", "--format", "jsonl")
+    assert status == 0
+    assert "the times jump back and forth between" in err
+    assert err.count("clock was set") == 0
+    assert '"unexpected"' not in out
+
+
+def test_times_without_fractions_are_named_as_the_cause_of_finding_nothing(call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "seconds.pcap"
+    path.write_bytes(pcap_bytes([frame._replace(time_ns=frame.time_ns // SECOND * SECOND) for frame in frames()]))
+    status, _, err = call("analyze", path, "--device", f"{MAC}=kitchen")
+    assert status == 0
+    assert "the times of all packets are whole seconds: uploads cannot be found without the fractions" in err

@@ -26,6 +26,9 @@ BUFFER_BYTES = 2 << 20
 
 #: Packets that leap back by more than this (ns), and forth again, are put in order within a block.
 LEAP_NS = 1_000_000_000
+#: Blocks of packets that a program wrote in another order lie closer together than this; further back (ns), the
+#: clock was set.
+FAR_NS = 300_000_000_000
 
 #: Packets that claim to be this much younger than now are told of (and kept).
 FUTURE_NS = 2 * 86_400 * 1_000_000_000
@@ -174,7 +177,7 @@ class CaptureReader:
             return block
         cuts = np.flatnonzero(np.abs(leaps) > LEAP_NS) + 1
         far = leaps[cuts - 1]
-        if not (far < 0).any() or int(far.sum()) < 0:
+        if not (far < 0).any() or int(far.sum()) < 0 or int(far.min()) < -FAR_NS:
             return block
         starts = np.concatenate(([0], cuts))
         first, last = np.minimum.reduceat(block.time_ns, starts), np.maximum.reduceat(block.time_ns, starts)
