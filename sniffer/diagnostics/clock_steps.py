@@ -223,8 +223,8 @@ def sentences(steps: ClockSteps) -> Iterator[str]:
     if steps.unsteady:
         low, high = (timestamp(time_ns) for time_ns in steps.to_and_fro_ns)
         yield (
-            f"the times jump back and forth between {low} and {high}, {steps.unsteady} times: uploads at these times are "
-            "hardly found, and nothing is concluded from silence"
+            f"the times jump back and forth between {low} and {high}, {steps.unsteady} times: uploads at these times "
+            "are hardly found, and nothing is concluded from silence"
         )
     if steps.coarse:
         yield "the times of all packets are whole seconds: uploads cannot be found without the fractions"
