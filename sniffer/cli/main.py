@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
@@ -56,6 +57,10 @@ MEANT: Mapping[str, str] = {
 }
 
 
+class _ReaderLeftError(Exception):
+    """The program that read our output has ended (`| head`)."""
+
+
 class _Commands(click.Group):
     """Knows all names without importing their modules: `--help` is fast, a broken extra harms one command."""
 
@@ -69,6 +74,12 @@ class _Commands(click.Group):
             module = importlib.import_module(f"sniffer.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click would exit with 1, which means something else here
+            raise _ReaderLeftError from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -129,8 +140,22 @@ def _give_back() -> None:
         allocator(_M_MMAP_THRESHOLD, _LARGE)
 
 
+def _open_standard_streams() -> None:
+    """Where a standard stream is closed (`>&-`), the next file that is opened would take its place, and be written to
+    as if it were the terminal: put the null device there."""
+    for number in range(3):
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            continue
+        os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", closefd=False))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0 fine, 1 uploads nobody asked for (`--fail-on`), 2 usage, 3 nothing could be read."""
+    _open_standard_streams()
     _give_back()
     # Of numpy's linear algebra nothing is used: its threads would wait busily. And no plug-in extends our settings:
     # pydantic would look through every package that is installed.
@@ -153,8 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         status = 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): not an error; but Python must not try to flush again.
+    except (BrokenPipeError, _ReaderLeftError):  # no error; but Python must not try to flush again
         _discard_output()
         status = 0
     except OSError as error:  # a full disk, for one: never the status of "unexpected uploads were found"

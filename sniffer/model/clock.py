@@ -10,6 +10,8 @@ SECOND = 1_000_000_000
 #: No clock that was set shows an earlier time (ns: 2010, before there were smart speakers). Boards without a battery
 #: begin in 1970 or 2000.
 EARLIEST_NS = 1_262_304_000 * SECOND
+#: What zones are called whose time is UTC.
+_AT_UTC = frozenset({"UTC", "GMT", "WET", "IST", "BST"})
 
 
 class Clock(Protocol):
@@ -55,7 +57,10 @@ def parse_written(text: str) -> int:
 
 def local_zone() -> str:
     """Return what the time zone of this machine is called, or its offset from UTC."""
-    name = datetime.now().astimezone().tzname() or ""
+    now = datetime.now().astimezone()
+    name = now.tzname() or ""
+    if not now.utcoffset() and name not in _AT_UTC:  # the zone that TZ names is not known here
+        return "UTC"
     return name if name.isalpha() else f"UTC{name}"
 
 

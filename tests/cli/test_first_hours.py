@@ -19,6 +19,9 @@ from sniffer.cli.wake import command as wake
 from sniffer.errors import UsageError
 from sniffer.records.alerts import setup_test_record
 from sniffer.sinks.delivery.formats import title_of
+from sniffer.testing import pcap_bytes
+from tests.captures.make import MAC
+from tests.cli.test_unreadable import frames
 from tests.sinks.receiver import Receiver, receiver
 
 RUN = [sys.executable, "-m", "sniffer"]
@@ -183,3 +186,42 @@ def test_the_test_notification_says_so() -> None:
     record = setup_test_record(0).to_json()
     assert title_of(record) == "Test notification"
     assert "This is a test from sniffer" in str(record["text"])
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_amid_a_table_is_no_error(tmp_path: Path) -> None:
+    path = tmp_path / "speech.pcap"
+    path.write_bytes(pcap_bytes(frames()))
+    command = f"{sys.executable} -m sniffer analyze {path} --device {MAC}=kitchen --format jsonl --all"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} | head -c 5; echo ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[-1][-1] == "0"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", ">&- 2>&- <&-"])
+def test_standard_streams_that_are_closed_are_as_good_as_the_null_device(tmp_path: Path, closed: str) -> None:
+    path = tmp_path / "speech.pcap"
+    path.write_bytes(pcap_bytes(frames()))
+    command = f"{sys.executable} -m sniffer analyze {path} --device {MAC}=kitchen {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert ("kitchen" in done.stdout) == (">&-" not in closed.split())
+
+
+def test_a_zone_that_is_not_known_is_called_utc() -> None:
+    code = "from sniffer.model.clock import local_zone; print(local_zone())"
+    found = {
+        zone: subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, "TZ": zone}
+        ).stdout.strip()
+        for zone in ("Nowhere/City", "Europe/Berlin", "Asia/Kathmandu", "UTC", "")
+    }
+    assert found["Europe/Berlin"] in ("CET", "CEST")
+    assert (found["Nowhere/City"], found["Asia/Kathmandu"], found["UTC"]) == ("UTC", "UTC+0545", "UTC")
