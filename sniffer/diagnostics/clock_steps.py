@@ -64,7 +64,7 @@ class ClockSteps:
         #: How often times went far back and came back, and between which (ns).
         self.unsteady = 0
         self.to_and_fro_ns = NEVER, 0
-        self._frames = self._fractions = 0
+        self._frames, self._fractions = 0, False
         self._misdated: dict[bool, tuple[int, int]] = {}  # too late, or too early: first and last time
         self._limit_ns = latest_ns
         self._latest_ns = 0
@@ -73,11 +73,11 @@ class ClockSteps:
 
     def add(self, time_ns: I64) -> None:
         """Look at the times of the next frames."""
+        self._frames += len(time_ns)
+        self._fractions = self._fractions or bool((time_ns % SECOND).any())
         if not len(time_ns) or self._is_plain(time_ns):
             return
         self._date(time_ns)
-        self._frames += len(time_ns)
-        self._fractions += int(np.count_nonzero(time_ns % SECOND))
         highest = np.maximum.accumulate(np.maximum(time_ns, self._latest_ns))
         if not (time_ns < highest - _JITTER_NS).any() and self._back is None:
             before = np.concatenate(([self._latest_ns or time_ns[0]], highest[:-1]))
@@ -124,7 +124,7 @@ class ClockSteps:
     @property
     def coarse(self) -> bool:
         """Whether all times are whole seconds: then nothing shows how what was sent is paced."""
-        return self._frames >= _MANY and self._fractions == 0
+        return self._frames >= _MANY and not self._fractions
 
     def _one(self, moment: int) -> None:
         if self._back is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import re
 import socket
 import ssl
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sniffer.errors import ConfigError, DeliveryError
@@ -28,8 +30,42 @@ if TYPE_CHECKING:
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
 #: Bytes of a refusing answer that are read, and characters of it that are shown.
 _READ_BYTES, _SHOWN_CHARACTERS = 2048, 100
+#: A delivery may take so many times its time limit, which is one for each of its parts: to connect, to send, to read.
+PARTS = 3
 #: A part of an address that is shorter than this is a word and not a secret.
 _SECRET_CHARACTERS = 6
+
+
+class _Deadline:
+    """Ends the connection on which an answer takes too long as a whole, however often a byte of it comes."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+        self.passed = False
+
+    def trace(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the connection that httpcore has just made (its `trace` extension)."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._stream = info.get("return_value", self._stream)
+
+    @contextlib.contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """End the connection if what is inside has not ended by then."""
+        self.passed = False
+        timer = threading.Timer(seconds, self._end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _end(self) -> None:
+        self.passed = True
+        line = None if self._stream is None else self._stream.get_extra_info("socket")
+        if isinstance(line, socket.socket):
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
 
 
 class Sender:
@@ -48,7 +84,11 @@ class Sender:
             verify = authorities(ca)
         self._timeout = timeout
         self._secrets = tuple(secrets_in(url, *secrets))
-        self._client: httpx.Client = httpx.Client(timeout=timeout, verify=verify, follow_redirects=False)
+        # Of a compressed answer a few bytes may become gigabytes.
+        self._client: httpx.Client = httpx.Client(
+            timeout=timeout, verify=verify, follow_redirects=False, headers={"Accept-Encoding": "identity"}
+        )
+        self._deadline = _Deadline()
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], now_ns: int) -> None:
         """Send, or raise DeliveryError, GoneError, or UnansweredError, with the cause in words."""
@@ -56,8 +96,10 @@ class Sender:
 
         place = place_of(url)
         words = ""
+        tracing = {"trace": self._deadline.trace}
         try:
-            with self._client.stream("POST", url, content=body, headers=dict(headers)) as answer:
+            request = self._client.build_request("POST", url, content=body, headers=dict(headers), extensions=tracing)
+            with self._deadline.within(PARTS * self._timeout), self._answer(request) as answer:
                 status, again = answer.status_code, answer.headers.get("retry-after")
                 location = answer.headers.get("location", "")
                 if not 200 <= status < 300:
@@ -65,6 +107,8 @@ class Sender:
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError):
             raise DeliveryError("its URL cannot be used", permanent=True) from None
         except (httpx.HTTPError, OSError) as error:
+            if self._deadline.passed:
+                raise UnansweredError(f"{place} did not end its answer within {PARTS * self._timeout:g} s") from None
             raise UnansweredError(cause(error, place, self._timeout)) from None
         if 200 <= status < 300:
             return
@@ -77,6 +121,14 @@ class Sender:
         if status in _LATER or retry_after is not None:
             raise UnansweredError(said, retry_after=retry_after)
         raise DeliveryError(said)
+
+    @contextlib.contextmanager
+    def _answer(self, request: httpx.Request) -> Iterator[httpx.Response]:
+        answer = self._client.send(request, stream=True)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def close(self) -> None:
         """Close its connections."""
@@ -151,8 +203,10 @@ def first_words(answer: httpx.Response) -> str:
     import httpx
 
     received = bytearray()
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        return ""
     try:
-        for chunk in answer.iter_bytes(_READ_BYTES):
+        for chunk in answer.iter_raw(_READ_BYTES):
             received += chunk
             if len(received) >= _READ_BYTES:
                 break

@@ -1,8 +1,15 @@
 """Webhooks against a receiver that really listens, checked with the Standard Webhooks library of others."""
 
 import base64
+import gzip
 import json
 import logging
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -222,3 +229,50 @@ def test_an_upload_can_be_sent_too(web: Receiver) -> None:
     send(hook(web.url), upload(host="evil\r\nx-header: 1"))
     assert json.loads(web.requests[0].body)["data"]["service"]["host"] == "evil\r\nx-header: 1"
     assert "x-header" not in web.requests[0].headers
+
+
+def _provisional(line: socket.socket) -> None:
+    while True:
+        line.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.005)
+
+
+def _drop_by_drop(line: socket.socket) -> None:
+    for byte in b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000:
+        line.sendall(bytes([byte]))
+        time.sleep(0.02)
+
+
+@contextmanager
+def _answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with suppress(OSError), listener.accept()[0] as line:
+                line.recv(65_536)
+                answer(line)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+@pytest.mark.parametrize("answer", [_provisional, _drop_by_drop])
+def test_an_answer_that_does_not_end_is_given_up(answer: Callable[[socket.socket], None]) -> None:
+    with _answering(answer) as url:
+        settings = WebhookSettings(name="slow", url=url, timeout=0.5)
+        target = Webhook(settings, read_secret, lambda record: Notice(""))
+        with pytest.raises(UnansweredError, match=r"did not end its answer within 1\.5 s"):
+            send(target)
+
+
+def test_a_compressed_refusal_is_not_unpacked() -> None:
+    body = gzip.compress(bytes(64 << 20))
+    head = f"HTTP/1.1 400 Bad\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with _answering(lambda line: line.sendall(head + body)) as url:
+        tracemalloc.start()
+        try:
+            with pytest.raises(DeliveryError, match=r"answers 400$"):
+                send(hook(url))
+            assert tracemalloc.get_traced_memory()[1] < 16 << 20
+        finally:
+            tracemalloc.stop()
