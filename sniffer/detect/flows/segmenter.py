@@ -65,6 +65,9 @@ class Task(NamedTuple):
     look_ns: int | None  # the moment to look at; None where the run is over
 
 
+#: The last moment that a column of times can hold.
+_LATEST_NS = int(np.iinfo(np.int64).max)
+
 #: A run that is over and was a sign of life within one minute: when that is known, the device, the connection (in this
 #: order, among tasks that are `late`), then the flow, the minute, and bytes.
 ShortBurst = tuple[int, int, int, Flow, int, int]
@@ -87,6 +90,7 @@ class Segmenter:
 
     def dealt(self, now_ns: int) -> list[Piece]:
         """What was dealt over several connections, as far as it is known by `now_ns`."""
+        now_ns = min(now_ns, _LATEST_NS)  # a damaged capture may end at the last moment that there is
         self._retire(self._recent[TIME] >= now_ns - self._horizons(self._recent[PLACE]))
         return self._dealt.due(now_ns)
 
