@@ -128,8 +128,9 @@ function keys() {
     if (answer) (all[Math.max(at, 0)]?.querySelector(`button[value="${answer}"]`))?.click();
     else if (event.key === "j" || event.key === "k") all[Math.min(all.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)))]?.focus();
   });
-  for (const box of document.querySelectorAll("[data-all]")) box.addEventListener("change", () => {
-    for (const other of document.querySelectorAll(`input[form="${box.dataset.all}"][name=id]`)) other.checked = box.checked;
+  // Heard at the top: the box itself is another one after each refresh.
+  document.addEventListener("change", ({ target: box }) => {
+    if (box.matches("[data-all]")) for (const other of document.querySelectorAll(`input[form="${box.dataset.all}"][name=id]`)) other.checked = box.checked;
   });
 }
 

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from sniffer.capture.remote.source import Health
 from sniffer.cli.reconcile import command as reconcile
 from sniffer.model.clock import SECOND
+from sniffer.model.hosts import SENDS_VOICE
 from sniffer.records.build import timestamp
+from tests.app.test_capture_state import Mixed
 from tests.app.test_daemon import START
 from tests.web.browser.conftest import DESKTOP, PHONE, Watched, violations
 from tests.web.house import PageHouse, upload
+from tests.web.test_devices_view import device
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +80,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageHouse]:
         [str(export), "--store", str(made.store_path), "--page", "--device", "kitchen", "--device", "bedroom"],
     )
     assert done.exit_code == 0, done.output
+    router = Mixed(made.clock, router_up=False)
+    router.health_of_router = Health(-12.0, 3, own_clock=True, problem=HOSTILE)
+    made.daemon._source = router
+    made.daemon.step()
+    made.daemon._devices = (*made.daemon._devices, device("02:00:00:00:00:01", HOSTILE, (f"{SENDS_VOICE} {HOSTILE}",)))
     made.service.start()
     yield made
     made.close()
@@ -99,11 +108,42 @@ def test_a_view_is_whole(house: PageHouse, browse: Browse, axe: str, path: str, 
     assert violations(watched, axe) == []
 
 
-@pytest.mark.parametrize("path", ["/", "/timeline", "/uploads/20261122T180405.001-8f3a19c2", "/rules"])
-def test_it_can_be_read_in_the_dark(house: PageHouse, browse: Browse, axe: str, path: str) -> None:
-    watched = browse(color_scheme="dark")
+@pytest.mark.parametrize("path", VIEWS)
+def test_german_can_be_read_on_a_phone_in_the_dark(house: PageHouse, browse: Browse, axe: str, path: str) -> None:
+    watched = browse(PHONE, color_scheme="dark", locale="de-DE")
     watched.open(url(house) + path)
+    assert watched.page.locator("html").get_attribute("lang") == "de"
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert violations(watched, axe) == []
+
+
+def test_several_are_answered_at_once_and_the_answer_can_be_changed(browse: Browse, tmp_path: Path) -> None:
+    made = PageHouse(tmp_path)
+    with made.store.transaction():
+        for number in (1, 2, 3):
+            made.store.emit(upload(number))
+    made.service.start()
+    watched = browse(PHONE)
+    watched.open(url(made) + "/questions")
+    several = watched.page.locator("form.several")
+    position = "form => getComputedStyle(form).position"
+    assert several.evaluate(position) == "static"  # it covers nothing before something is chosen
+    watched.page.locator("input[form=several][name=id]").first.check()
+    assert several.evaluate(position) == "sticky"
+    watched.page.get_by_label("Choose all of these").check()
+    several.get_by_role("button", name="Nobody asked").click()
+    made.daemon.step()
+    watched.page.locator(".notice.fine").get_by_role("link", name="Change this answer").click()
+    assert watched.page.locator("#h-given").count() == 1
+    assert watched.page.locator("[data-question]").count() == 0
+    watched.page.locator("details summary").first.click()
+    watched.page.locator("details[open]").get_by_role("button", name="I asked").click()
+    made.daemon.step()
+    watched.open(url(made) + "/questions")
+    assert watched.page.get_by_text("→ I asked").count() == 1
+    assert watched.page.get_by_text("→ Nobody asked").count() == 2
+    assert watched.errors == []
+    made.close()
 
 
 @pytest.mark.parametrize("path", [path for path in VIEWS if path != "/uploads/none"])
