@@ -17,7 +17,7 @@ from sniffer.web.words import Words, plain
 
 #: Kinds that a person can choose; what they mean for judging is in docs/devices.md.
 KINDS = ("speaker", "display", "camera", "tv", "hub", "phone", "computer", "other")
-MOST_DEVICES, MOST_UPLOADS, MOST_CANDIDATES = 500, 30, 20
+MOST_DEVICES, MOST_UPLOADS = 500, 30
 #: Days of history that one device shows.
 DAYS = 7
 
