@@ -125,7 +125,7 @@ def _count(row: Row, played: Played) -> None:
     row.count("real views and calls", whole, streams)
 
 
-def simulated(job: tuple[int, Family], chosen: Sequence[Choice], times: int, kinds: str) -> list[Row]:
+def simulated(job: tuple[int, Family], chosen: Sequence[Choice], times: int, kinds: str = "everyday") -> list[Row]:
     """One trial under each choice."""
     seed, family = job
     made = trial(seed, family, times, KINDS_OF[kinds])

@@ -11,7 +11,7 @@ from sniffer.detect.scoring.streams import RULES
 from sniffer.detect.scoring.weights import load_weights
 from sniffer.evaluation.ablate import Row, choices, line, simulated, without
 from sniffer.evaluation.lab.speakers import FAMILIES, HELD_OUT, draw_voice
-from sniffer.evaluation.lab.trials import KINDS, trial
+from sniffer.evaluation.lab.trials import KINDS, KINDS_OF, trial
 from sniffer.resources import shipped
 
 
@@ -45,6 +45,14 @@ def test_a_trial_is_the_same_each_time_and_holds_every_kind() -> None:
     assert happened["speech"] == KINDS.count("speech") == 2
     expected = {kind.removeprefix("short_") for kind in KINDS} - {"boot"}
     assert expected | {"state_sync", "log_dump"} <= set(happened)
+
+
+def test_a_trial_of_rare_things_holds_each_of_them() -> None:
+    truths = trial(7, "opus_cbr", 1, KINDS_OF["rare"]).truths
+    happened = Counter(truth.kind for truth in truths)
+    assert happened["slow_file"] == happened["fetch"] == happened["game"] == 2
+    assert happened["clip"] == happened["view"] == 1
+    assert max(truth.end - truth.begin for truth in truths if truth.kind == "view") > 35
 
 
 @pytest.mark.parametrize("family", HELD_OUT)
