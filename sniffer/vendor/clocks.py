@@ -28,6 +28,8 @@ WINDOW_NS = 10 * SECOND
 #: Of the rows before and after a change of the clocks, at least this share must lie on its right side.
 _ORDERLY = 0.8
 _HOUR_S = 3600
+#: Offsets that are tried, in seconds, where the zone is not known; and of those an hour away.
+_TRIED, _RIVALS = (2 * NEAR_S + 1) * (2 * QUARTERS + 1), 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,11 @@ def learn_clock(name: str, starts: Sequence[int], times: Sequence[int]) -> Clock
     near = [start for start in starts if times[0] - margin <= start <= times[-1] + margin][-MOST:]
     votes = _votes(near, times, (0,))
     best = _best(votes, 2 * NEAR_S + 1)
-    if best is None:
+    if best is None or 2 * _around(votes, best) < min(len(near), len(times)):  # few agree, perhaps by chance
         quarters = range(-QUARTERS, QUARTERS + 1)
         votes = _votes(near, times, quarters)
-        best = _best(votes, (2 * NEAR_S + 1) * len(quarters))
+        anywhere = _best(votes, _TRIED)
+        best = best if anywhere is None else anywhere
     if best is None:
         return Clock(name)
     offset, spread, agreeing = _measure(near, times, best)
@@ -85,7 +88,8 @@ def learn_clock(name: str, starts: Sequence[int], times: Sequence[int]) -> Clock
     if abs(best) > NEAR_S:  # a zone that is not known, so perhaps one whose clocks change
         rivals = (_densest(votes, best + step) for step in (-_HOUR_S, _HOUR_S))
         rival = max(rivals, key=lambda second: _around(votes, second))
-        if _around(votes, rival) >= ENOUGH:
+        agree = _around(votes, rival)
+        if agree >= ENOUGH and by_chance(agree, _usual(votes, (best, rival), _TRIED)) * _RIVALS < CHANCE:
             changed = _change(near, times, best, rival)
     if changed is None:
         return Clock(name, offset, spread, agreeing, known=True)
@@ -135,10 +139,15 @@ def _best(votes: Mapping[int, int], tried: int) -> int | None:
         return None
     best = max(votes, key=lambda second: (_around(votes, second), -abs(second)))
     agreeing = _around(votes, best)
-    rest = sum(count for second, count in votes.items() if abs(second - best) > 3)
-    mean = 3 * rest / max(1, tried - 7)
+    mean = _usual(votes, (best,), tried)
     places = 2 * USUAL_S / 3 if abs(best) <= USUAL_S else tried / 3
     return best if agreeing >= ENOUGH and by_chance(agreeing, mean) * places < CHANCE else None
+
+
+def _usual(votes: Mapping[int, int], apart: Sequence[int], tried: int) -> float:
+    """Return how many pairs agree by chance at one of so many offsets, from all that are not near those `apart`."""
+    rest = sum(count for second, count in votes.items() if all(abs(second - one) > 3 for one in apart))
+    return 3 * rest / max(1, tried - 7 * len(apart))
 
 
 def _gaps(starts: Iterable[int], times: Sequence[int], second: int) -> list[tuple[int, int]]:

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sniffer.model.clock import SECOND
@@ -15,8 +15,10 @@ def starts(count: int, seed: int) -> list[int]:
     return [START + at * SECOND for at in times(count, seed)]
 
 
-@settings(max_examples=40, deadline=None)
+# What agrees by chance wins once in thousands (CHANCE): the examples are the same each time.
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 1000), st.integers(-85, 85), st.integers(-56, 56), st.floats(0, 0.5))
+@example(241, 3, -1, 0.28125)  # four pairs agree by chance near zero, and forty elsewhere
 def test_an_offset_is_found_whatever_it_is_and_however_much_is_missing(
     seed: int, seconds: int, quarters: int, removed: float
 ) -> None:
