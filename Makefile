@@ -61,7 +61,7 @@ packages:
 test: packages $(BIN)/.installed-dev
 	SNIFFER_RERUN=1 $(BIN)/python -m pytest -q -raR -n $(JOBS)
 
-## test-fast: run the tests that need no service, no root and no real capture (a few minutes)
+## test-fast: run the tests that need no service, no root and no real capture (two minutes on two cores)
 test-fast: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest -q -n $(JOBS) -m 'not slow'
 

@@ -24,7 +24,7 @@ _GAP_NS, _ALWAYS_NS = 30 * SECOND, 86_400 * SECOND
 _PACE_NS, _PACED_PACKETS = SECOND, 8
 #: On either side of a step, what time it was is in doubt for at least this long and at most that long (ns).
 _LEAST_DOUBT_NS, _MOST_DOUBT_NS = 600 * SECOND, 3600 * SECOND
-#: Times that go back by more than this and come back (ns) are those of a clock that was set to and fro.
+#: Times that go back by more than this and come back (ns) are those of a clock that was set back and forth.
 _UNSTEADY_NS = 300 * SECOND
 #: As many packets with one time, or with whole seconds only, have lost the times of their capture.
 _MANY = 100
