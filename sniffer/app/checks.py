@@ -28,7 +28,7 @@ from sniffer.capture.source_settings import AnyPacketSource
 from sniffer.capture.sources import open_source
 from sniffer.decode import decode
 from sniffer.diagnostics import offload
-from sniffer.diagnostics.clock_state import read_clock_state, sentence
+from sniffer.diagnostics.clock_state import REMEDY, doubt, read_clock_state
 from sniffer.diagnostics.missing_bytes import HIDDEN_REMEDY, HiddenBytes
 from sniffer.diagnostics.silence import Surroundings, missing
 from sniffer.diagnostics.silence import cause as cause_of_silence
@@ -234,10 +234,9 @@ def clock() -> Iterator[Check]:
         yield Check("clock", "fail", f"the clock shows {time.strftime('%Y-%m-%d', time.gmtime(now))}", "start NTP")
         return
     state = read_clock_state()
-    doubt = sentence(state)
-    if doubt is not None:
-        what, _, remedy = doubt.rpartition("; ")
-        yield Check("clock", "warning", what, f"{remedy}: `timedatectl set-ntp true`, or another one")
+    doubtful = doubt(state)
+    if doubtful is not None:
+        yield Check("clock", "warning", doubtful, f"{REMEDY}: `timedatectl set-ntp true`, or another one")
     else:
         known = state.synchronised is not None
         yield Check("clock", "ok", "synchronised" if known else "plausible; whether it is synchronised cannot be asked")

@@ -30,8 +30,7 @@ from sniffer.app.pipeline import EVERYTHING, STEP_NS, Pipeline
 from sniffer.app.subscribers import Subscribers
 from sniffer.app.turns import Turns
 from sniffer.decode import decode
-from sniffer.diagnostics.clock_state import ClockState
-from sniffer.diagnostics.clock_state import sentence as clock_sentence
+from sniffer.diagnostics.clock_state import REMEDY, ClockState, doubt
 from sniffer.diagnostics.silence import SilenceWatch
 from sniffer.errors import MisdatedError, SnifferError, StoreError, WakeError
 from sniffer.model import (
@@ -241,7 +240,9 @@ class Daemon:
             return
         state = self._clock_state()
         if self._pipeline.stages.judge.doubt_clock(self._clock.now_ns(), state.doubt_ns):
-            logger.warning("%s", clock_sentence(state) or "the clock is synchronised: quiet hours hold again")
+            doubtful = doubt(state)
+            right = "the clock is synchronised: quiet hours hold again"
+            logger.warning("%s", right if doubtful is None else f"{doubtful}; {REMEDY}")
 
     def _losses(self) -> None:
         self._totals["dropped"] += self.capture.look(self._source)

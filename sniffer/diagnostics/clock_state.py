@@ -18,6 +18,8 @@ from sniffer.model.clock import SECOND
 DRIFT_NS = 900 * SECOND
 #: Of a clock of which nothing is known: no time of day follows from it (ns).
 UNKNOWN_NS = 86_400 * SECOND
+#: What ends the doubt.
+REMEDY = "start an NTP client"
 #: What adjtimex returns where the clock is not synchronised.
 _TIME_ERROR = 5
 #: systemd-timesyncd makes this file when it has set the clock.
@@ -46,18 +48,18 @@ def read_clock_state(root: Path = Path("/")) -> ClockState:
     return ClockState(_synchronised(root), (root / _REAL_TIME_CLOCK).exists() or _is_guest(root))
 
 
-def sentence(state: ClockState) -> str | None:
+def doubt(state: ClockState) -> str | None:
     """Say what follows for quiet hours; None where the clock is believed."""
     if not state.doubt_ns:
         return None
     if state.kept:
         return (
             f"the clock is not synchronised: within {DRIFT_NS // SECOND // 60} minutes of their begin and end, quiet "
-            "hours accuse no device; start an NTP client"
+            "hours accuse no device"
         )
     return (
         "the clock is not synchronised, and this machine has none that runs while it is off: until it is, quiet hours "
-        "accuse no device, and uploads are judged by wake events alone; start an NTP client"
+        "accuse no device, and uploads are judged by wake events alone"
     )
 
 

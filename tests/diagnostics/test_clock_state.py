@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniffer.diagnostics.clock_state import DRIFT_NS, UNKNOWN_NS, ClockState, read_clock_state, sentence
+from sniffer.diagnostics.clock_state import DRIFT_NS, UNKNOWN_NS, ClockState, doubt, read_clock_state
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from sniffer.diagnostics.clock_state import DRIFT_NS, UNKNOWN_NS, ClockState, re
 def test_what_follows_from_it(synchronised: bool | None, kept: bool, doubt_ns: int, said: str) -> None:
     state = ClockState(synchronised, kept)
     assert state.doubt_ns == doubt_ns
-    text = sentence(state)
+    text = doubt(state)
     assert (text is None) == (said == "")
     assert said in (text or "")
 
