@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +49,8 @@ MIX = 20_000
 #: How long to go on draining after the sender has ended.
 TAIL = 0.5
 PORT = 19877
+#: What a daemon that has just started does by itself is over after so long.
+SETTLE_SECONDS = 3
 
 
 # --- the sender ------------------------------------------------------------------------------------------------------
@@ -330,24 +332,31 @@ def tcpdump(rate: int, seconds: float, share: float) -> Row | None:
     )
 
 
-def daemon(rate: int, seconds: float, share: float) -> list[Row]:
-    """The whole of `sniffer run`, idle and under load."""
+@contextmanager
+def running(devices: str = "") -> Iterator[int]:
+    """`sniffer run` on `lan0` with these devices (lines of YAML), when it has settled: its process id."""
     with tempfile.TemporaryDirectory() as folder:
-        macs = [key.to_bytes(6, "big").hex(":") for key in SPEAKER_KEYS]
         config = Path(folder) / "sniffer.yaml"
-        named = "".join(f"  - {{mac: '{mac}', name: speaker-{n}}}\n" for n, mac in enumerate(macs))
-        config.write_text(f"capture:\n  interface: lan0\nhttp:\n  port: {PORT}\ndevices:\n{named}")
+        config.write_text(f"capture:\n  interface: lan0\nhttp:\n  port: {PORT}\n{devices}")
         command = [sys.executable, "-m", "sniffer", "run", "-c", str(config), "--store", f"{folder}/store.db"]
         with subprocess.Popen([*command, "--format", "none"], cwd=Path(__file__).parents[2]) as process:
             try:
                 _until_ready()
-                time.sleep(2)
-                return [
-                    _daemon_row("the daemon, idle", process.pid, 0, seconds, share),
-                    _daemon_row("the daemon", process.pid, rate, seconds, share),
-                ]
+                time.sleep(SETTLE_SECONDS)
+                yield process.pid
             finally:
                 process.terminate()
+
+
+def daemon(rate: int, seconds: float, share: float) -> list[Row]:
+    """The whole of `sniffer run`, idle and under load."""
+    macs = [key.to_bytes(6, "big").hex(":") for key in SPEAKER_KEYS]
+    named = "".join(f"  - {{mac: '{mac}', name: speaker-{n}}}\n" for n, mac in enumerate(macs))
+    with running(f"devices:\n{named}") as process_id:
+        return [
+            _daemon_row("the daemon, idle", process_id, 0, seconds, share),
+            _daemon_row("the daemon", process_id, rate, seconds, share),
+        ]
 
 
 def _daemon_row(what: str, pid: int, rate: int, seconds: float, share: float) -> Row:

@@ -20,8 +20,8 @@ from typing import Any
 
 from sniffer.capture.files.open import open_capture
 from tests.bench import browsing
-from tests.bench.live import PORT, _daemon_row, _metrics, _until_ready, _usage_of, _wakeups_of, table
 from tests.bench.live import Row as LiveRow
+from tests.bench.live import _daemon_row, _metrics, _usage_of, _wakeups_of, running, table
 from tests.capture.net import namespace, raw_socket
 
 CONNECTIONS_A_SECOND = 20_000 / 600
@@ -65,36 +65,28 @@ def rows(seconds: float, folder: Path) -> list[LiveRow]:
     """The daemon, idle and in the house."""
     capture = folder / "house.pcap"
     browsing.write(capture, browsing.Household(connections=round(CONNECTIONS_A_SECOND * seconds), seconds=seconds))
-    config = folder / "sniffer.yaml"
-    config.write_text(f"capture:\n  interface: lan0\nhttp:\n  port: {PORT}\n")
-    command = [sys.executable, "-m", "sniffer", "run", "-c", str(config), "--store", f"{folder}/store.db"]
-    with subprocess.Popen([*command, "--format", "none"], cwd=Path(__file__).parents[2]) as process:
-        try:
-            _until_ready()
-            time.sleep(3)
-            found = [_daemon_row("the daemon, idle", process.pid, 0, min(seconds, 60), 0)]
-            with replaying(capture):
-                for part in range(max(1, round(seconds / 60))):
-                    length = min(60.0, seconds) - 1
-                    before, usage, switches = _metrics(), _usage_of(process.pid), _wakeups_of(process.pid)
-                    time.sleep(length)
-                    used, woken = _usage_of(process.pid) - usage, _wakeups_of(process.pid) - switches
-                    after = _metrics()
-                    name = "sniffer_capture_packets_total"
-                    found.append(
-                        LiveRow(
-                            f"33 connections a second, minute {part + 1}",
-                            (after[name] - before[name]) / length,
-                            0,
-                            None,
-                            int(after["sniffer_capture_dropped_packets_total"]),
-                            100 * used / length,
-                            woken / length,
-                        )
+    with running() as process_id:
+        found = [_daemon_row("the daemon, idle", process_id, 0, min(seconds, 60), 0)]
+        with replaying(capture):
+            for part in range(max(1, round(seconds / 60))):
+                length = min(60.0, seconds) - 1
+                before, usage, switches = _metrics(), _usage_of(process_id), _wakeups_of(process_id)
+                time.sleep(length)
+                used, woken = _usage_of(process_id) - usage, _wakeups_of(process_id) - switches
+                after = _metrics()
+                name = "sniffer_capture_packets_total"
+                found.append(
+                    LiveRow(
+                        f"33 connections a second, minute {part + 1}",
+                        (after[name] - before[name]) / length,
+                        0,
+                        None,
+                        int(after["sniffer_capture_dropped_packets_total"]),
+                        100 * used / length,
+                        woken / length,
                     )
-            return found
-        finally:
-            process.terminate()
+                )
+        return found
 
 
 def main() -> None:

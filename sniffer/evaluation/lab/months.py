@@ -326,21 +326,20 @@ class Day:
         self.happened("call", at, do.call(luck, luck.uniform(6, 30), self.resident.connect("call")))
 
     def _short_game(self, at: float) -> None:
-        luck = self.house.luck
-        flows = self.resident.connect("call"), self.resident.connect("call")
-        self.happened("game", at, do.game(luck, luck.uniform(2, 15), flows))
+        self._played(at, "call", 15)
 
     def _view(self, at: float) -> None:
+        self._viewed("view", at, 3, 40)
+
+    def _viewed(self, kind: str, at: float, shortest: float, longest: float) -> None:
         luck = self.house.luck
-        self.happened("view", at, do.view(luck, luck.uniform(3, 40), self.resident.connect("view")))
+        self.happened(kind, at, do.view(luck, luck.uniform(shortest, longest), self.resident.connect("view")))
 
     def _long_view(self, at: float) -> None:
-        luck = self.house.luck
-        self.happened("view", at, do.view(luck, luck.uniform(40, 180), self.resident.connect("view")))
+        self._viewed("view", at, 40, 180)
 
     def _clip(self, at: float) -> None:
-        luck = self.house.luck
-        self.happened("clip", at, do.view(luck, luck.uniform(1, 4), self.resident.connect("view")))
+        self._viewed("clip", at, 1, 4)
 
     def _slow_file(self, at: float) -> None:
         luck = self.house.luck
@@ -354,9 +353,7 @@ class Day:
         self.happened("fetch", at, do.fetch(luck, luck.uniform(2, 30), self.resident.connect("media")))
 
     def _tcp_game(self, at: float) -> None:
-        luck = self.house.luck
-        flows = self.resident.connect("control"), self.resident.connect("control")
-        self.happened("game", at, do.game(luck, luck.uniform(2, 30), flows))
+        self._played(at, "control", 30)
 
     def _report_rows(self, at: float) -> None:
         self.happened("report_rows", at, do.report_rows(self.house.luck, self.resident.connect("control")))
@@ -381,9 +378,11 @@ class Day:
         self.happened(kind, at, do.rows(luck, flow, header=size, answered=answered))
 
     def _game(self, at: float) -> None:
-        luck = self.house.luck
-        flows = self.resident.connect("call"), self.resident.connect("call")
-        self.happened("game", at, do.game(luck, luck.uniform(2, 60), flows))
+        self._played(at, "call", 60)
+
+    def _played(self, at: float, purpose: str, longest: float) -> None:
+        flows = self.resident.connect(purpose), self.resident.connect(purpose)
+        self.happened("game", at, do.game(self.house.luck, self.house.luck.uniform(2, longest), flows))
 
     def _firmware(self, at: float) -> None:
         self.happened("firmware", at, do.firmware(self.house.luck, self.resident.connect("update")))
