@@ -50,7 +50,7 @@ class Outcome:
 
     capture: str
     packets: int = 0
-    first_ns: int = 0  # of its packets; 0 where there are none, or nobody looked
+    first_ns: int = 0  # of its packets; 0 where there are none, and for a stream
     last_ns: int = 0
     undecoded: int = 0  # frames of which something could not be decoded
     problems: list[str] = field(default_factory=list)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sniffer.model import I64, Loss, PacketBatch
-from sniffer.model.clock import EARLIEST_NS, SECOND, timestamp
+from sniffer.model.clock import EARLIEST_NS, NEVER, SECOND, timestamp
 
 #: Interfaces and capture threads deliver a little out of order: less than this (ns) is no step back.
 _JITTER_NS = 5 * SECOND
@@ -32,8 +32,6 @@ _MANY = 100
 _MOST_STEPS = 100
 _REMEMBERED_ROWS = 512
 _NO_BYTES = memoryview(b"")
-#: Stands for a time that does not come.
-NEVER = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)

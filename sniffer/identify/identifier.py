@@ -6,7 +6,7 @@ It is over 400 lines since each method reads or changes the one table of hosts; 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -124,7 +124,7 @@ class Identifier:
         for key, live, time_ns in routed_rows(batch):
             if self._routed.add(key):
                 changed |= self._fact(Fact(time_ns, key, "network.nat", f"time to live {live}"))
-        self._started(batch)
+        self._started(batch, self.innocent())
         return [self.device(key) for key in changed]
 
     def observe(self, observations: Iterable[Observation]) -> list[Device]:
@@ -148,16 +148,15 @@ class Identifier:
 
     def names_only(self, batch: PacketBatch, observations: Iterable[Observation]) -> None:
         """Learn names of flows, and nothing about who is who: for a second pass over packets whose hosts are known."""
-        self._started(batch)
         innocent = self.innocent()
+        self._started(batch, innocent)
         for observation in observations:
             if isinstance(observation, NameSeen):
                 self.names.learn(observation, flow=observation.key not in innocent)
 
-    def _started(self, batch: PacketBatch) -> None:
+    def _started(self, batch: PacketBatch, innocent: Set[int]) -> None:
         """Note which connections begin: not those of hosts that are taken for something else, whose names of flows will
         not be asked for. Should one be watched later, its connections from then on have names."""
-        innocent = self.innocent()
         for connection, time_ns in handshakes(batch):
             if connection[0] not in innocent:
                 self.names.started(connection, time_ns)

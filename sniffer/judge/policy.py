@@ -57,7 +57,7 @@ def broken_rule(
 ) -> Broken | None:
     """Return the rule that an upload broke, if any; of several, one that no request excuses. `asked`: an independent
     wake event explains it. `doubt_ns` is by how much the clock may be off, `inferred` are the sources that conclude
-    from silence that nobody is at home."""
+    from the silence of phones that the house is empty."""
     if _muted(case, switches.mute, uptime):
         return Broken(Reason.MUTED)
     if case.camera:
@@ -118,7 +118,7 @@ def _muted(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime]) -> bool
 
 
 def _away(case: Case, marks: Marks, uptime: Mapping[str, SourceUptime], settings: JudgeSettings) -> Mark | None:
-    """Return the report that nobody is at home, if it holds for an upload."""
+    """Return the report of an empty house that holds for an upload, if there is one."""
     start, grace = case.upload.start_ns, round(settings.away.grace * SECOND)
     mark = latest(marks, case.speaker.names, start - grace)
     after = latest(marks, case.speaker.names, start + grace)

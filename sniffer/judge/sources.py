@@ -71,7 +71,7 @@ class SourceBook:
 
     def __init__(self, sources: Sequence[WakeSource]) -> None:
         self.configured = {source.name: source for source in sources}
-        #: The sources that conclude from silence that nobody is at home.
+        #: The sources that conclude from the silence of phones that the house is empty.
         self.inferred = frozenset(source.name for source in sources if source.infers_absence)
         self.unknown: dict[str, WakeSource] = {}
         self.uptime = {source.name: _uptime(source) for source in sources}

@@ -10,6 +10,8 @@ SECOND = 1_000_000_000
 #: No clock that was set shows an earlier time (ns: 2010, before there were smart speakers). Boards without a battery
 #: begin in 1970 or 2000.
 EARLIEST_NS = 1_262_304_000 * SECOND
+#: Stands for a time that does not come, or has not come yet: the last that a column of times can hold (ns).
+NEVER = (1 << 63) - 1
 #: What zones are called whose time is UTC.
 _AT_UTC = frozenset({"UTC", "GMT", "WET", "IST", "BST"})
 

@@ -100,8 +100,8 @@ class WakeSource:
     `miss_rate` is the share of requests it misses: where `measured`, the first guess, corrected by what is seen;
     else a fact. It counts as up from the start where `assumed_up`; and where `expires` is given, for that many
     seconds after its last sign of life. Where `heard_within` is given, its silence counts for a device only if it
-    reported a request to that device at most that many seconds before, and was up ever since. `infers_absence`: that
-    nobody is at home is concluded from the silence of phones.
+    reported a request to that device at most that many seconds before, and was up ever since. `infers_absence`: it
+    concludes from the silence of phones that the house is empty.
     """
 
     name: str

@@ -28,8 +28,12 @@ WINDOW_NS = 10 * SECOND
 #: Of the rows before and after a change of the clocks, at least this share must lie on its right side.
 _ORDERLY = 0.8
 _HOUR_S = 3600
-#: Offsets that are tried, in seconds, where the zone is not known; and of those an hour away.
-_TRIED, _RIVALS = (2 * NEAR_S + 1) * (2 * QUARTERS + 1), 14
+#: Offsets within this (seconds) of each other are one: pairs agree within a second, and rows are late by as much.
+_ONE_S = 3
+#: Offsets, in seconds, that are tried where the zone is not known; near one; and near those an hour before and after.
+_TRIED = (2 * NEAR_S + 1) * (2 * QUARTERS + 1)
+_NEAR_ONE = 2 * _ONE_S + 1
+_RIVALS = 2 * _NEAR_ONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,8 @@ def _around(votes: Mapping[int, int], second: int) -> int:
 
 
 def _densest(votes: Mapping[int, int], second: int) -> int:
-    return max(range(second - 3, second + 4), key=lambda near: (_around(votes, near), -abs(near - second)))
+    near = range(second - _ONE_S, second + _ONE_S + 1)
+    return max(near, key=lambda one: (_around(votes, one), -abs(one - second)))
 
 
 def _best(votes: Mapping[int, int], tried: int) -> int | None:
@@ -146,8 +151,8 @@ def _best(votes: Mapping[int, int], tried: int) -> int | None:
 
 def _usual(votes: Mapping[int, int], apart: Sequence[int], tried: int) -> float:
     """Return how many pairs agree by chance at one of so many offsets, from all that are not near those `apart`."""
-    rest = sum(count for second, count in votes.items() if all(abs(second - one) > 3 for one in apart))
-    return 3 * rest / max(1, tried - 7 * len(apart))
+    rest = sum(count for second, count in votes.items() if all(abs(second - one) > _ONE_S for one in apart))
+    return 3 * rest / max(1, tried - _NEAR_ONE * len(apart))
 
 
 def _gaps(starts: Iterable[int], times: Sequence[int], second: int) -> list[tuple[int, int]]:

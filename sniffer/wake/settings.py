@@ -65,7 +65,7 @@ class SourceSettings(Section):
 
     @property
     def infers_absence(self) -> bool:
-        """It concludes from silence that nobody is at home."""
+        """Whether it concludes from the silence of phones that the house is empty."""
         return False
 
     @property

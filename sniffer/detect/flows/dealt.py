@@ -14,10 +14,10 @@ import numpy as np
 
 from sniffer.detect.features.rows import TINY, Rows
 from sniffer.detect.flows.flow import Flow, Flows
-from sniffer.detect.flows.run import ANSWERS, BYTES, NEVER, TIME, UNIT, UNITS
+from sniffer.detect.flows.run import ANSWERS, BYTES, TIME, UNIT, UNITS
 from sniffer.detect.flows.tcp_upstream import DOWN, PLACE
 from sniffer.model import I64
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import NEVER, SECOND
 
 #: A pause that ends such a piece, and its longest duration (ns). Nothing is known of one before so long after its end:
 #: until then a row may become part of a run.

@@ -8,9 +8,9 @@ import numpy as np
 
 from sniffer.detect.flows.flow_table import TcpStreams
 from sniffer.detect.flows.rows import LocalNetworks, Packets
-from sniffer.detect.flows.run import NEVER, Run
+from sniffer.detect.flows.run import Run
 from sniffer.model import I64, PROTO_TCP, PROTO_UDP, FlowKey
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import NEVER, SECOND
 
 #: After so long a flow that was never seen is a new one, not one that was there before.
 _KNOWS_FLOWS_NS = 60 * SECOND

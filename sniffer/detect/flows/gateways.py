@@ -13,12 +13,11 @@ import numpy as np
 from sniffer.detect.flows.rows import Flags, Packets
 from sniffer.model import I64, KEY_FROM_ADDRESS, MAC_GROUP, U64, local_addresses
 from sniffer.model.addresses import MIX
+from sniffer.model.clock import NEVER
 
 #: Gateways of a device, and devices, of which this is remembered.
 _MAX_GATEWAYS, _MAX_DEVICES = 8, 1024
 _MIX = np.uint64(MIX[0])
-#: Stands for a time that does not come.
-NEVER = int(np.iinfo(np.int64).max)
 
 #: A device and the version of IP: a network may have a gateway for each.
 _Device = tuple[int, int]

@@ -11,7 +11,7 @@ import numpy as np
 from sniffer.detect.features.pacing import BIN
 from sniffer.detect.features.rows import Rows
 from sniffer.model import I64
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import NEVER, SECOND
 
 BIN_NS = int(BIN * SECOND)
 #: A run that lasts longer is closed and continued by another, so that something is said of a stream that never ends.
@@ -27,8 +27,6 @@ _MAX_ROWS = 20_000
 #: So few rows are added up sooner one by one.
 _FEW = 32
 
-#: Stands for a time that has not come.
-NEVER = int(np.iinfo(np.int64).max)
 #: Upstream payload rows are matrices, a column a packet. What stands in them, from above: when it left; its new bytes;
 #: whether the other side had sent something since the one before; the application's own unit and how many of them.
 TIME, BYTES, ANSWERS, UNIT, UNITS = range(5)

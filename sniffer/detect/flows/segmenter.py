@@ -39,7 +39,7 @@ from sniffer.detect.flows.tcp_upstream import (
 )
 from sniffer.detect.profiles.slow_uploads import MINUTE_NS
 from sniffer.model import I64
-from sniffer.model.clock import SECOND
+from sniffer.model.clock import NEVER, SECOND
 
 #: Bytes within half a second that make a packet part of a run: slower than this nobody can be understood.
 _WARM_BYTES, _WARM_NS = 500, SECOND // 2
@@ -65,9 +65,6 @@ class Task(NamedTuple):
     look_ns: int | None  # the moment to look at; None where the run is over
 
 
-#: The last moment that a column of times can hold.
-_LATEST_NS = int(np.iinfo(np.int64).max)
-
 #: A run that is over and was a sign of life within one minute: when that is known, the device, the connection (in this
 #: order, among tasks that are `late`), then the flow, the minute, and bytes.
 ShortBurst = tuple[int, int, int, Flow, int, int]
@@ -90,7 +87,7 @@ class Segmenter:
 
     def dealt(self, now_ns: int) -> list[Piece]:
         """What was dealt over several connections, as far as it is known by `now_ns`."""
-        now_ns = min(now_ns, _LATEST_NS)  # a damaged capture may end at the last moment that there is
+        now_ns = min(now_ns, NEVER)  # a damaged capture may end at the last moment that there is
         self._retire(self._recent[TIME] >= now_ns - self._horizons(self._recent[PLACE]))
         return self._dealt.due(now_ns)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
 #: Bytes of a refusing answer that are read, and characters of it that are shown.
 _READ_BYTES, _SHOWN_CHARACTERS = 2048, 100
-#: A delivery may take so many times its time limit, which is one for each of its parts: to connect, to send, to read.
+#: A delivery has three parts (to connect, to send, to read) and may take the time limit of each.
 PARTS = 3
 #: A part of an address that is shorter than this is a word and not a secret.
 _SECRET_CHARACTERS = 6
