@@ -58,8 +58,10 @@ class TcpStreams:
         for place in np.atleast_1d(places).tolist() if self._repetitions else ():
             self._repetitions.pop(place, None)
 
-    def fresh(self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64) -> I64:
-        """Return the number of new bytes of each segment.
+    def fresh(
+        self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64, interface: str = ""
+    ) -> I64:
+        """Return the number of new bytes of each segment that was captured on an interface.
 
         A stretch of segments in capture order begins at each of `begins`, of the stream at the place in `places`;
         `anew` are those that begin another stream. Those of one place stand together. Times do not step back within
@@ -88,7 +90,7 @@ class TcpStreams:
         for place in places[anew].tolist() if self._ranges else ():
             self._ranges.pop(place, None)
         if unusual or self._repetitions:
-            fresh = self._believed(places, begins, anew, sequence, length, time_ns, fresh)
+            fresh = self._believed(places, begins, anew, sequence, length, time_ns, fresh, interface)
         # Where the bytes of the last epoch of each stretch begin, and those of the epoch before it.
         number_of = np.repeat(np.arange(len(begins)), ends - begins) << 40
         order, final = number_of + epoch, epoch[last]
@@ -110,8 +112,9 @@ class TcpStreams:
         return fresh
 
     def _believed(
-        self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64, fresh: I64
-    ) -> I64:
+        self, places: I64, begins: I64, anew: Flags, sequence: U32, length: I64, time_ns: I64, fresh: I64,
+        interface: str,
+    ) -> I64:  # fmt: skip
         """Return the new bytes of each segment, where repetitions that no line explains count too."""
         repeated = np.add.reduceat(length - fresh, begins) > 0
         known = np.isin(places, list(self._repetitions))
@@ -125,7 +128,7 @@ class TcpStreams:
             columns = (time_ns, sequence, length, fresh)
             if fresh is length:
                 fresh = length.copy()
-            fresh[part] = mine.take(*(column[part].tolist() for column in columns))
+            fresh[part] = mine.take(interface, *(column[part].tolist() for column in columns))
             self._repetitions.pop(place, None)
             if mine.lasting:
                 self._repetitions[place] = mine

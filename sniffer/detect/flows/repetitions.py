@@ -17,6 +17,9 @@ _STEP_NS, _STEPS = SECOND // 2, 4
 _LEAST_BYTES, _LEAST_SHARE = 200, 0.4
 #: Copies of one packet, as mirror ports and two interfaces deliver them, stand at most this far apart (ns).
 COPY_NS = 20_000_000
+#: ... and copies that two sources deliver, this far (ns): the clock of a sender on another machine is only known to a
+#: quarter of a second, and less well while it settles.
+COPY_BETWEEN_NS = 400_000_000
 #: Segments that are remembered to know copies.
 _MOST_RECENT = 64
 
@@ -26,15 +29,18 @@ class Repetitions:
 
     def __init__(self) -> None:
         self._steps: dict[int, tuple[int, int]] = {}  # by the number of the step: new bytes, repeated bytes
-        self._recent: dict[tuple[int, int], int] = {}  # when a segment (number, length) was seen
+        self._recent: dict[tuple[int, int], tuple[int, str]] = {}  # when a segment (number, length) was seen, and where
 
     @property
     def lasting(self) -> bool:
         """Whether there is anything to remember."""
         return bool(self._steps)
 
-    def take(self, time_ns: list[int], sequence: list[int], length: list[int], fresh: list[int]) -> list[int]:
-        """Return the new bytes of each segment, in capture order. `fresh` are those that were not sent before."""
+    def take(
+        self, interface: str, time_ns: list[int], sequence: list[int], length: list[int], fresh: list[int]
+    ) -> list[int]:
+        """Return the new bytes of each segment that was captured on an interface, in capture order. `fresh` are those
+        that were not sent before."""
         believed = fresh.copy()
         rows = zip(time_ns, sequence, length, fresh, strict=True)
         for index, (now_ns, first, size, new) in enumerate(rows):
@@ -46,7 +52,7 @@ class Repetitions:
                     self._recent.clear()
             if not self._steps and not repeated:
                 continue
-            if self._is_copy(now_ns, (first, size)):
+            if self._is_copy(now_ns, (first, size), interface):
                 continue
             before = self._steps.get(step, (0, 0))
             self._steps[step] = before[0] + new, before[1] + repeated
@@ -54,12 +60,12 @@ class Repetitions:
                 believed[index] = size
         return believed
 
-    def _is_copy(self, now_ns: int, segment: tuple[int, int]) -> bool:
-        seen_ns = self._recent.pop(segment, None)
-        self._recent[segment] = now_ns
+    def _is_copy(self, now_ns: int, segment: tuple[int, int], interface: str) -> bool:
+        seen_ns, seen_on = self._recent.pop(segment, (None, ""))
+        self._recent[segment] = now_ns, interface
         if len(self._recent) > _MOST_RECENT:
             del self._recent[next(iter(self._recent))]
-        return seen_ns is not None and now_ns - seen_ns <= COPY_NS
+        return seen_ns is not None and now_ns - seen_ns <= (COPY_NS if seen_on == interface else COPY_BETWEEN_NS)
 
     def _sustained(self, step: int) -> bool:
         last = [self._steps.get(number, (0, 0)) for number in range(step - _STEPS, step)]

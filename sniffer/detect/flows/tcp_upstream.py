@@ -188,7 +188,8 @@ def _deduplicate(batch: _Sorted, rows: I64, tcp: I64, flows: Flows) -> None:
     flows.records[places] = known[begins + stretch - 1]  # of several the last
     rows[UNIT, tcp], rows[UNITS, tcp] = np.where(known, units, size), np.where(known, counts, 1)
     sequence, time_ns = batch.packets.batch.tcp_seq[numbers], rows[TIME, tcp]
-    rows[BYTES, tcp] = flows.streams.fresh(places, begins, anew, sequence, size, time_ns)
+    interface = batch.packets.batch.interface
+    rows[BYTES, tcp] = flows.streams.fresh(places, begins, anew, sequence, size, time_ns, interface)
 
 
 def _open(batch: _Sorted, flows: Flows) -> None:
